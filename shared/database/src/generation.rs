@@ -1,0 +1,135 @@
+//! Which creation by a person a database's data belongs to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use time::{OffsetDateTime, macros::format_description};
+
+/// The generation of a database's data: each creation by a person starts a new one. It is a property of the resource, a
+/// tag on the instance and its snapshots, and a staging label of the credentials.
+///
+/// It is the time of the creation in UTC, to the second, such as `20261122-135501`: unique for a stage, as one stage is
+/// changed by one operation at a time, and readable in a snapshot's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Generation(String);
+
+/// A text that is no generation.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("is 1 to 32 lower-case letters, digits and single hyphens, such as 20261122-135501")]
+pub struct GenerationError;
+
+impl Generation {
+    /// The generation that a creation at this time starts.
+    ///
+    /// # Errors
+    /// A year beyond 9999, which has no such text.
+    pub fn at(now: OffsetDateTime) -> Result<Self, GenerationError> {
+        let format = format_description!("[year][month][day]-[hour][minute][second]");
+        now.to_offset(time::UtcOffset::UTC)
+            .format(format)
+            .map_err(|_| GenerationError)
+            .and_then(Self::try_from)
+    }
+
+    /// The staging label of the version of the secret that holds this generation's credentials.
+    #[must_use]
+    pub fn staging_label(&self) -> String {
+        format!("generation-{}", self.0)
+    }
+}
+
+impl TryFrom<String> for Generation {
+    type Error = GenerationError;
+
+    fn try_from(text: String) -> Result<Self, GenerationError> {
+        let word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        if text.len() > 32 || !text.split('-').all(word) {
+            return Err(GenerationError);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Generation> for String {
+    fn from(generation: Generation) -> String {
+        generation.0
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The identifier of a DB snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotId(String);
+
+impl SnapshotId {
+    /// The `number`th final snapshot of a generation: a database that was restored from one final snapshot and is
+    /// removed again needs a second one. At most 58 + 1 + 32 + 11 characters of RDS's 255.
+    #[must_use]
+    pub fn final_of(identifier: &str, generation: &Generation, number: u32) -> Self {
+        Self(format!("{identifier}-{generation}-{number}"))
+    }
+
+    /// Which final snapshot of that generation this is, if it is one.
+    #[must_use]
+    pub fn number_of(&self, identifier: &str, generation: &Generation) -> Option<u32> {
+        let rest = self.0.strip_prefix(&format!("{identifier}-{generation}-"))?;
+        rest.parse().ok()
+    }
+}
+
+impl From<String> for SnapshotId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl AsRef<str> for SnapshotId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_generation_is_the_time_of_its_creation_in_utc() {
+        let generation = Generation::at(datetime!(2026-11-22 14:55:01 +1)).unwrap();
+        assert_eq!(generation.to_string(), "20261122-135501");
+    }
+
+    #[test]
+    fn a_final_snapshot_is_recognised_by_identifier_and_generation() {
+        let generation = Generation::try_from("20261122-135501".to_owned()).unwrap();
+        let other = Generation::try_from("20261122-135502".to_owned()).unwrap();
+        let snapshot = SnapshotId::final_of("shop-dev-postgres", &generation, 2);
+        assert_eq!(snapshot.as_ref(), "shop-dev-postgres-20261122-135501-2");
+        assert_eq!(snapshot.number_of("shop-dev-postgres", &generation), Some(2));
+        assert_eq!(snapshot.number_of("shop-dev-postgres", &other), None);
+    }
+
+    #[test]
+    fn what_could_not_stand_in_a_snapshots_name_is_no_generation() {
+        for bad in ["", "-", "a--b", "A", "a_b", "a-", &"a".repeat(33)] {
+            assert_eq!(Generation::try_from(bad.to_owned()), Err(GenerationError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Names of stacks and stages, and every name derived from them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The longest name of a stack, in characters. With [`STAGE_MAX`] every derived name fits AWS's limits.
+const STACK_MAX: usize = 32;
+/// The longest name of a stage, in characters.
+const STAGE_MAX: usize = 16;
+
+/// The name of an application stack, such as `test-django2`: at most 32 characters of
+/// `[a-z][a-z0-9]*(-[a-z0-9]+)*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StackName(String);
+
+/// The name of a stage, such as `dev`: at most 16 characters of `[a-z][a-z0-9]*(-[a-z0-9]+)*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StageName(String);
+
+/// Why a text is no name. The text itself is not repeated: it may be anything.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum NameError {
+    /// Too long or empty.
+    #[error("is 1 to {max} characters long, not {length}")]
+    Length {
+        /// How many characters are allowed.
+        max: usize,
+        /// How many there are.
+        length: usize,
+    },
+    /// A character that is not allowed, or not there.
+    #[error(
+        "begins with a lower-case letter and goes on with lower-case letters, digits and single hyphens between them, \
+         such as test-django2"
+    )]
+    Pattern,
+}
+
+fn checked(text: String, max: usize) -> Result<String, NameError> {
+    let length = text.chars().count();
+    if length == 0 || length > max {
+        return Err(NameError::Length { max, length });
+    }
+    let word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.split('-').all(word) {
+        return Err(NameError::Pattern);
+    }
+    Ok(text)
+}
+
+macro_rules! name {
+    ($type:ident, $max:expr) => {
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                checked(text, $max).map(Self)
+            }
+        }
+        impl TryFrom<&str> for $type {
+            type Error = NameError;
+            fn try_from(text: &str) -> Result<Self, NameError> {
+                Self::try_from(text.to_owned())
+            }
+        }
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+name!(StackName, STACK_MAX);
+name!(StageName, STAGE_MAX);
+
+/// One stage of a stack. It decides every derived name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stage {
+    /// The stack.
+    pub stack: StackName,
+    /// The stage of it.
+    pub stage: StageName,
+}
+
+impl Stage {
+    /// The CloudFormation stack that owns the stage's database resources, at most 49 characters.
+    #[must_use]
+    pub fn stage_stack_name(&self) -> String {
+        format!("{}-{}", self.stack, self.stage)
+    }
+
+    /// The DB instance identifier of a created database, at most 58 characters of RDS's 63.
+    #[must_use]
+    pub fn identifier(&self) -> String {
+        format!("{}-{}-postgres", self.stack, self.stage)
+    }
+
+    /// The name of the secret, which begins with the stage.
+    #[must_use]
+    pub fn secret_name(&self) -> String {
+        format!("{}-{}-postgres", self.stage, self.stack)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.stack, self.stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_lower_case_words_joined_by_single_hyphens() {
+        for good in ["a", "dev", "test-django2", "a1-2b", &"a".repeat(32)] {
+            assert!(StackName::try_from(good).is_ok(), "{good}");
+        }
+        for bad in ["A", "1a", "-a", "a-", "a--b", "a_b", "a b", "é", "a\n", "a/b", "a.b"] {
+            assert_eq!(StackName::try_from(bad), Err(NameError::Pattern), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_not_fit_is_refused_with_both_lengths() {
+        for (length, expected) in [(0, "not 0"), (17, "1 to 16 characters long, not 17")] {
+            let error = StageName::try_from("a".repeat(length)).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn derived_names_fit_the_limits_of_aws_for_the_longest_names() {
+        let stage = Stage {
+            stack: StackName::try_from("a".repeat(STACK_MAX)).unwrap(),
+            stage: StageName::try_from("b".repeat(STAGE_MAX)).unwrap(),
+        };
+        assert!(stage.identifier().len() <= 63);
+        assert!(stage.stage_stack_name().len() <= 128);
+        assert!(stage.secret_name().starts_with("bbbb"));
+    }
+}

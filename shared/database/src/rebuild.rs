@@ -1,0 +1,367 @@
+//! How far a rebuild is, from what CloudFormation and ECS show.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+/// How long the containers may take to get their variables after the stage stack is complete, before that counts as
+/// failed: the event's delivery and its retries take minutes at the most.
+const PUBLISHED_WITHIN: time::Duration = time::Duration::minutes(20);
+
+/// The status of a stack, by what it means for a rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackStatus {
+    /// An operation runs.
+    InProgress,
+    /// An operation runs backwards, after a failure.
+    RollingBack,
+    /// The last operation succeeded.
+    Complete,
+    /// The last operation failed and the state before it was restored.
+    RolledBack,
+    /// The last operation failed, and the stack is not usable as it is.
+    Failed,
+    /// The stack is deleted.
+    Deleted,
+}
+
+impl From<&str> for StackStatus {
+    fn from(status: &str) -> Self {
+        match status {
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Self::Complete,
+            "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Self::RolledBack,
+            "DELETE_COMPLETE" => Self::Deleted,
+            "ROLLBACK_COMPLETE" => Self::Failed,
+            _ if status.ends_with("_FAILED") => Self::Failed,
+            _ if status.contains("ROLLBACK") => Self::RollingBack,
+            _ => Self::InProgress,
+        }
+    }
+}
+
+impl StackStatus {
+    /// Whether CloudFormation would refuse another operation because one runs.
+    #[must_use]
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::InProgress | Self::RollingBack)
+    }
+}
+
+/// An event of a stack's resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackEvent {
+    /// The resource; the stack itself has its name here.
+    pub logical_id: String,
+    /// Whether it is the stack itself.
+    pub is_stack: bool,
+    /// CloudFormation's status of the resource.
+    pub status: String,
+    /// CloudFormation's reason.
+    pub reason: Option<String>,
+    /// When it happened.
+    pub at: OffsetDateTime,
+}
+
+/// What CloudFormation shows of a stage stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackObservation {
+    /// The stack's status.
+    pub status: StackStatus,
+    /// Its newest events, newest first.
+    pub events: Vec<StackEvent>,
+}
+
+/// What ECS shows of the stage's containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Containers {
+    /// The rebuild has not come to them yet.
+    Waiting,
+    /// They are being replaced.
+    Redeploying {
+        /// Since when.
+        since: OffsetDateTime,
+    },
+    /// They run with the variables of the last complete state.
+    Complete {
+        /// Since when, if they were replaced at all.
+        since: Option<OffsetDateTime>,
+    },
+    /// They cannot get their variables, in words for a person.
+    Failed(String),
+}
+
+/// A rebuild, current or last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebuild {
+    /// How far it is.
+    pub phase: Phase,
+    /// Why it failed, in words for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<OffsetDateTime>,
+    /// Its steps, in their order.
+    pub steps: Vec<RebuildStep>,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// CloudFormation changes the stage stack.
+    Updating,
+    /// ECS replaces the containers.
+    Redeploying,
+    /// The containers have their variables.
+    Complete,
+    /// It failed, and needs a person.
+    Failed,
+    /// It failed, and the state before it is back.
+    RolledBack,
+}
+
+/// One step of a rebuild.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildStep {
+    /// What is done: `credentials`, `database`, `connection` or `containers`.
+    pub name: &'static str,
+    /// How far it is.
+    pub status: StepStatus,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepStatus {
+    /// Not begun, or not needed.
+    Pending,
+    /// Being done.
+    Running,
+    /// Done.
+    Complete,
+    /// Failed.
+    Failed,
+}
+
+/// How far the current or last rebuild is.
+#[must_use]
+pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDateTime) -> Rebuild {
+    let events = events_of_last_operation(&stack.events);
+    let ended_at = stack.events.first().filter(|e| e.is_stack).map(|e| e.at);
+    let stack_reason = first_cause(events);
+    let (phase, reason) = match stack.status {
+        StackStatus::InProgress => (Phase::Updating, None),
+        StackStatus::RollingBack => (Phase::Updating, stack_reason),
+        StackStatus::RolledBack => (Phase::RolledBack, stack_reason),
+        StackStatus::Failed => (Phase::Failed, stack_reason),
+        StackStatus::Deleted => (Phase::Complete, None),
+        StackStatus::Complete => match containers {
+            Containers::Complete { .. } => (Phase::Complete, None),
+            Containers::Failed(reason) => (Phase::Failed, Some(reason.clone())),
+            Containers::Waiting if ended_at.is_some_and(|at| now - at > PUBLISHED_WITHIN) => {
+                let reason = "The stack was updated, but its containers did not get their variables. The log of \
+                              publish-variables and the dead-letter queue say why.";
+                (Phase::Failed, Some(reason.to_owned()))
+            }
+            Containers::Waiting | Containers::Redeploying { .. } => (Phase::Redeploying, None),
+        },
+    };
+    let mut steps: Vec<_> =
+        [("credentials", "Credentials"), ("database", "Database"), ("connection", "Connection")]
+            .map(|(name, logical_id)| resource_step(name, logical_id, events))
+            .into();
+    steps.push(containers_step(stack.status, containers, ended_at));
+    Rebuild { phase, reason, started_at: events.last().map(|e| e.at), steps }
+}
+
+/// From the newest event back to the one with which a person's operation began.
+fn events_of_last_operation(events: &[StackEvent]) -> &[StackEvent] {
+    let began = |e: &StackEvent| {
+        e.is_stack
+            && matches!(e.status.as_str(), "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS")
+    };
+    match events.iter().position(began) {
+        Some(start) => events.get(..=start).unwrap_or(events),
+        None => events,
+    }
+}
+
+/// The reason of the first failure: what follows are its consequences ("Resource update cancelled").
+fn first_cause(events: &[StackEvent]) -> Option<String> {
+    events
+        .iter()
+        .rev()
+        .filter(|e| e.status.ends_with("_FAILED") && !e.is_stack)
+        .filter_map(|e| e.reason.as_deref())
+        .find(|reason| !reason.contains("cancelled"))
+        .or_else(|| {
+            events.iter().rev().filter(|e| e.status.ends_with("_FAILED")).find_map(|e| e.reason.as_deref())
+        })
+        .map(in_words)
+}
+
+/// CloudFormation wraps the reason that a custom resource gave; what a person needs is inside.
+fn in_words(reason: &str) -> String {
+    let inner = reason.split_once("Message returned: ").map_or(reason, |(_, inner)| inner);
+    let inner = inner.rsplit_once(" (RequestId: ").map_or(inner, |(inner, _)| inner);
+    inner.trim().to_owned()
+}
+
+fn resource_step(name: &'static str, logical_id: &str, events: &[StackEvent]) -> RebuildStep {
+    let of_resource = || events.iter().filter(|e| e.logical_id == logical_id && !e.is_stack);
+    // A failure stays visible although the rollback that follows it completes.
+    let status = if of_resource().any(|e| e.status.ends_with("_FAILED")) {
+        StepStatus::Failed
+    } else {
+        match of_resource().next() {
+            None => StepStatus::Pending,
+            Some(e) if e.status.ends_with("_COMPLETE") => StepStatus::Complete,
+            Some(_) => StepStatus::Running,
+        }
+    };
+    let ended_at = match status {
+        StepStatus::Complete => of_resource().next().map(|e| e.at),
+        StepStatus::Failed => of_resource().find(|e| e.status.ends_with("_FAILED")).map(|e| e.at),
+        StepStatus::Pending | StepStatus::Running => None,
+    };
+    RebuildStep { name, status, started_at: of_resource().next_back().map(|e| e.at), ended_at }
+}
+
+fn containers_step(
+    stack: StackStatus,
+    containers: &Containers,
+    stack_ended_at: Option<OffsetDateTime>,
+) -> RebuildStep {
+    let (status, started_at, ended_at) = match (stack, containers) {
+        (StackStatus::Complete, Containers::Waiting) => (StepStatus::Running, stack_ended_at, None),
+        (StackStatus::Complete, Containers::Redeploying { since }) => {
+            (StepStatus::Running, Some(*since), None)
+        }
+        (StackStatus::Complete, Containers::Complete { since }) => {
+            (StepStatus::Complete, stack_ended_at, *since)
+        }
+        (StackStatus::Complete, Containers::Failed(_)) => (StepStatus::Failed, stack_ended_at, None),
+        _ => (StepStatus::Pending, None, None),
+    };
+    RebuildStep { name: "containers", status, started_at, ended_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const START: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
+
+    /// Events oldest first, a second apart, as they happen.
+    fn observation(status: &str, events: &[(&str, &str, &str)]) -> StackObservation {
+        let mut at = START;
+        let event = |(logical_id, status, reason): &(&str, &str, &str)| {
+            at += time::Duration::SECOND;
+            StackEvent {
+                logical_id: (*logical_id).to_owned(),
+                is_stack: *logical_id == "shop-dev",
+                status: (*status).to_owned(),
+                reason: (!reason.is_empty()).then(|| (*reason).to_owned()),
+                at,
+            }
+        };
+        let mut events: Vec<_> = events.iter().map(event).collect();
+        events.reverse();
+        StackObservation { status: StackStatus::from(status), events }
+    }
+
+    const BEGIN: (&str, &str, &str) = ("shop-dev", "UPDATE_IN_PROGRESS", "User Initiated");
+
+    #[test]
+    fn a_rebuild_goes_through_its_phases() {
+        let running = observation("UPDATE_IN_PROGRESS", &[BEGIN, ("Database", "UPDATE_IN_PROGRESS", "")]);
+        let done = observation(
+            "UPDATE_COMPLETE",
+            &[
+                BEGIN,
+                ("Database", "UPDATE_IN_PROGRESS", ""),
+                ("Database", "UPDATE_COMPLETE", ""),
+                ("shop-dev", "UPDATE_COMPLETE", ""),
+            ],
+        );
+        let redeploying = Containers::Redeploying { since: START };
+        let complete = Containers::Complete { since: None };
+        for (stack, containers, expected) in [
+            (&running, &Containers::Waiting, Phase::Updating),
+            (&running, &complete, Phase::Updating),
+            (&done, &Containers::Waiting, Phase::Redeploying),
+            (&done, &redeploying, Phase::Redeploying),
+            (&done, &complete, Phase::Complete),
+            (&done, &Containers::Failed("no".to_owned()), Phase::Failed),
+        ] {
+            assert_eq!(rebuild(stack, containers, START).phase, expected);
+        }
+        let database = &rebuild(&done, &complete, START).steps[1];
+        assert_eq!(database.status, StepStatus::Complete);
+        assert_eq!(database.ended_at.unwrap() - database.started_at.unwrap(), time::Duration::SECOND);
+    }
+
+    #[test]
+    fn the_reason_is_the_first_cause_in_the_words_of_who_failed() {
+        let stack = observation(
+            "UPDATE_ROLLBACK_COMPLETE",
+            &[
+                BEGIN,
+                ("Database", "UPDATE_IN_PROGRESS", ""),
+                (
+                    "Database",
+                    "UPDATE_FAILED",
+                    "Received response status [FAILED] from custom resource. Message returned: RDS refused: no \
+                     capacity (zone a). (RequestId: 1-2)",
+                ),
+                ("Other", "UPDATE_FAILED", "Resource update cancelled"),
+                ("shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", "The following resource(s) failed to update"),
+                ("Database", "UPDATE_COMPLETE", ""),
+                ("shop-dev", "UPDATE_ROLLBACK_COMPLETE", ""),
+            ],
+        );
+        let rebuild = rebuild(&stack, &Containers::Complete { since: None }, START);
+        assert_eq!(rebuild.phase, Phase::RolledBack);
+        assert_eq!(rebuild.reason.as_deref(), Some("RDS refused: no capacity (zone a)."));
+        assert_eq!(rebuild.steps[1].status, StepStatus::Failed);
+    }
+
+    #[test]
+    fn an_earlier_operations_failure_is_not_this_ones() {
+        let stack = observation(
+            "UPDATE_COMPLETE",
+            &[BEGIN, ("Database", "UPDATE_FAILED", "old"), BEGIN, ("shop-dev", "UPDATE_COMPLETE", "")],
+        );
+        let rebuild = rebuild(&stack, &Containers::Complete { since: None }, START);
+        assert_eq!((rebuild.phase, rebuild.reason), (Phase::Complete, None));
+    }
+
+    #[test]
+    fn a_stack_that_needs_a_person_is_failed() {
+        for status in ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"] {
+            assert_eq!(StackStatus::from(status), StackStatus::Failed, "{status}");
+        }
+        for status in ["UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"] {
+            assert_eq!(StackStatus::from(status), StackStatus::RollingBack, "{status}");
+        }
+        assert!(StackStatus::from("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS").is_busy());
+    }
+
+    #[test]
+    fn containers_that_never_get_their_variables_are_a_failure_in_the_end() {
+        let stack = observation("UPDATE_COMPLETE", &[BEGIN, ("shop-dev", "UPDATE_COMPLETE", "")]);
+        let after =
+            |minutes| rebuild(&stack, &Containers::Waiting, START + time::Duration::minutes(minutes)).phase;
+        assert_eq!((after(5), after(30)), (Phase::Redeploying, Phase::Failed));
+    }
+}

@@ -1,0 +1,218 @@
+//! The runtime variables of a stage's container.
+
+use serde::Serialize;
+
+/// A runtime variable and the key of the secret that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuntimeVariable {
+    /// The environment variable's name.
+    pub name: &'static str,
+    /// The JSON key in the secret's value.
+    pub secret_key: &'static str,
+}
+
+/// Every runtime variable. `PG_CREDENTIALS_SECRET` is the password.
+pub const RUNTIME_VARIABLES: [RuntimeVariable; 5] = [
+    RuntimeVariable { name: "PG_HOST", secret_key: "host" },
+    RuntimeVariable { name: "PG_PORT", secret_key: "port" },
+    RuntimeVariable { name: "PG_DATABASE", secret_key: "dbname" },
+    RuntimeVariable { name: "PG_USER", secret_key: "username" },
+    RuntimeVariable { name: "PG_CREDENTIALS_SECRET", secret_key: "password" },
+];
+
+/// An environment variable that ECS takes from a secret when it starts the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretReference {
+    /// The environment variable's name.
+    pub name: String,
+    /// A secret's ARN, as `{arn}:{json key}:{version stage}:{version id}` for a part of its value.
+    pub value_from: String,
+}
+
+/// What a container's definition says of its environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerVariables {
+    /// The names of the variables with a value of their own.
+    pub environment: Vec<String>,
+    /// The variables that come from secrets.
+    pub secrets: Vec<SecretReference>,
+}
+
+/// The state that the container's variables shall have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Every runtime variable comes from this secret.
+    Published {
+        /// The secret's ARN.
+        secret_arn: String,
+    },
+    /// None of the variables that we put there is left.
+    Removed,
+}
+
+/// A variable of that name which somebody else put there. It is never overwritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VariableConflict {
+    /// The environment variable's name.
+    pub name: String,
+}
+
+/// What publishing means for one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Publication {
+    /// The container has what it shall have.
+    UpToDate,
+    /// The container's `secrets` shall be these.
+    Change(Vec<SecretReference>),
+    /// Nothing is changed: half of the variables from one place and half from another would break the application.
+    Conflict(Vec<VariableConflict>),
+}
+
+/// What has to change so that a container has the variables it shall have. The order of what is there is kept.
+#[must_use]
+pub fn publication(container: &ContainerVariables, secret_name: &str, target: &Target) -> Publication {
+    let is_ours = |reference: &SecretReference| {
+        is_runtime_variable(&reference.name) && refers_to(&reference.value_from, secret_name)
+    };
+    let foreign = |name: &str| {
+        container.environment.iter().any(|n| n == name)
+            || container.secrets.iter().any(|r| r.name == name && !is_ours(r))
+    };
+    let mut secrets: Vec<_> = container.secrets.iter().filter(|r| !is_ours(r)).cloned().collect();
+    if let Target::Published { secret_arn } = target {
+        let conflict =
+            |v: &RuntimeVariable| foreign(v.name).then(|| VariableConflict { name: v.name.to_owned() });
+        let conflicts: Vec<_> = RUNTIME_VARIABLES.iter().filter_map(conflict).collect();
+        if !conflicts.is_empty() {
+            return Publication::Conflict(conflicts);
+        }
+        secrets.extend(RUNTIME_VARIABLES.iter().map(|v| SecretReference {
+            name: v.name.to_owned(),
+            value_from: format!("{secret_arn}:{}::", v.secret_key),
+        }));
+    }
+    let same =
+        secrets.len() == container.secrets.len() && secrets.iter().all(|r| container.secrets.contains(r));
+    if same { Publication::UpToDate } else { Publication::Change(secrets) }
+}
+
+/// Which runtime variables a container has from the stage's secret.
+#[must_use]
+pub fn runtime_variables(container: &ContainerVariables, secret_name: &str) -> Vec<RuntimeVariable> {
+    let has = |v: &RuntimeVariable| {
+        container.secrets.iter().any(|r| {
+            r.name == v.name
+                && refers_to(&r.value_from, secret_name)
+                && r.value_from.ends_with(&format!(":{}::", v.secret_key))
+        })
+    };
+    RUNTIME_VARIABLES.into_iter().filter(has).collect()
+}
+
+fn is_runtime_variable(name: &str) -> bool {
+    RUNTIME_VARIABLES.iter().any(|v| v.name == name)
+}
+
+/// Whether a reference is to the secret of this name, whatever the six random characters at the end of its ARN: a stage
+/// that is registered anew has a new secret of the same name.
+fn refers_to(value_from: &str, secret_name: &str) -> bool {
+    let mut parts = value_from.split(':').skip(5);
+    parts.next() == Some("secret")
+        && parts
+            .next()
+            .and_then(|resource| resource.strip_prefix(secret_name)?.strip_prefix('-'))
+            .is_some_and(|suffix| suffix.len() == 6 && !suffix.contains('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "dev-shop-postgres";
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:dev-shop-postgres-AbCdEf";
+
+    fn published() -> Target {
+        Target::Published { secret_arn: ARN.to_owned() }
+    }
+
+    fn reference(name: &str, value_from: &str) -> SecretReference {
+        SecretReference { name: name.to_owned(), value_from: value_from.to_owned() }
+    }
+
+    fn after(container: &ContainerVariables, target: &Target) -> ContainerVariables {
+        match publication(container, SECRET, target) {
+            Publication::Change(secrets) => ContainerVariables { secrets, ..container.clone() },
+            Publication::UpToDate | Publication::Conflict(_) => container.clone(),
+        }
+    }
+
+    fn with_own() -> ContainerVariables {
+        ContainerVariables {
+            environment: vec!["DEBUG".to_owned()],
+            secrets: vec![reference("API_KEY", "arn:aws:ssm:us-east-1:000000000000:parameter/key")],
+        }
+    }
+
+    #[test]
+    fn published_variables_refer_to_the_keys_of_the_secret() {
+        let container = after(&ContainerVariables::default(), &published());
+        let expected: Vec<_> = [
+            ("PG_HOST", "host"),
+            ("PG_PORT", "port"),
+            ("PG_DATABASE", "dbname"),
+            ("PG_USER", "username"),
+            ("PG_CREDENTIALS_SECRET", "password"),
+        ]
+        .map(|(name, key)| reference(name, &format!("{ARN}:{key}::")))
+        .into();
+        assert_eq!(container.secrets, expected);
+        assert_eq!(runtime_variables(&container, SECRET), RUNTIME_VARIABLES);
+    }
+
+    #[test]
+    fn publishing_twice_changes_nothing_the_second_time() {
+        let once = after(&with_own(), &published());
+        assert_eq!(publication(&once, SECRET, &published()), Publication::UpToDate);
+    }
+
+    #[test]
+    fn removing_leaves_exactly_what_was_there_before() {
+        let container = with_own();
+        assert_eq!(after(&after(&container, &published()), &Target::Removed), container);
+        assert_eq!(publication(&container, SECRET, &Target::Removed), Publication::UpToDate);
+    }
+
+    #[test]
+    fn a_secret_that_was_made_anew_replaces_the_old_one() {
+        let old = Target::Published { secret_arn: ARN.replace("AbCdEf", "GhIjKl") };
+        let container = after(&after(&with_own(), &old), &published());
+        assert_eq!(container, after(&with_own(), &published()));
+    }
+
+    #[test]
+    fn a_variable_that_somebody_else_put_there_is_never_overwritten_or_removed() {
+        let theirs = [
+            ContainerVariables { environment: vec!["PG_HOST".to_owned()], ..with_own() },
+            ContainerVariables {
+                secrets: vec![reference("PG_HOST", "arn:aws:ssm:us-east-1:000000000000:parameter/host")],
+                ..with_own()
+            },
+            ContainerVariables {
+                secrets: vec![reference("PG_HOST", &ARN.replace("dev-shop", "dev-other"))],
+                ..with_own()
+            },
+            ContainerVariables {
+                secrets: vec![reference("PG_HOST", &ARN.replace("shop-postgres", "shop-postgres-old"))],
+                ..with_own()
+            },
+        ];
+        for container in theirs {
+            let conflicts = vec![VariableConflict { name: "PG_HOST".to_owned() }];
+            assert_eq!(publication(&container, SECRET, &published()), Publication::Conflict(conflicts));
+            assert_eq!(publication(&container, SECRET, &Target::Removed), Publication::UpToDate);
+            assert_eq!(runtime_variables(&container, SECRET), []);
+        }
+    }
+}
