@@ -1,1 +1,13 @@
-fn main() {}
+//! Starts the function that works on databases step by step.
+
+// The futures of the SDK's calls nest deeper than the compiler's default allows.
+#![recursion_limit = "256"]
+
+use database_progress::DatabaseProgress;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::init_logs();
+    let config = aws::load().await;
+    lambda::run(DatabaseProgress::new(&config), database_progress::handle).await
+}

@@ -1,1 +1,14 @@
-fn main() {}
+//! Starts the HTTP API of the Database settings.
+
+// The futures of the SDK's calls nest deeper than the compiler's default allows.
+#![recursion_limit = "256"]
+
+use settings_api::{Configuration, SettingsApi};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::init_logs();
+    let configuration = Configuration::from_environment()?;
+    let config = aws::load().await;
+    lambda::run(SettingsApi::new(&config, configuration), settings_api::handle).await
+}

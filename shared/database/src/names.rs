@@ -109,6 +109,13 @@ impl Stage {
         format!("{}-{}-postgres", self.stack, self.stage)
     }
 
+    /// The id that CloudFormation knows one of the stage's custom resources by. It is derived from names alone, so it is
+    /// the same on every path; it is not the DB instance identifier, which may belong to somebody else.
+    #[must_use]
+    pub fn resource_id(&self, resource_type: &str) -> String {
+        format!("{}/{}", resource_type.trim_start_matches("Custom::"), self.identifier())
+    }
+
     /// The name of the secret, which begins with the stage.
     #[must_use]
     pub fn secret_name(&self) -> String {

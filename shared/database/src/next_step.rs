@@ -214,9 +214,9 @@ pub fn next_step(request: &Request, observed: &Observed, clock: Clock) -> Step {
         }
     };
     match step {
-        Step::Wait(_) if clock.elapsed >= GIVE_UP_AFTER => {
-            Step::Refuse(Refusal::GaveUp(request.stage.identifier()))
-        }
+        Step::Finish(_) | Step::Refuse(_) => step,
+        // Nothing is begun that nobody would wait for.
+        _ if clock.elapsed >= GIVE_UP_AFTER => Step::Refuse(Refusal::GaveUp(request.stage.identifier())),
         step => step,
     }
 }

@@ -1,5 +1,7 @@
 //! What RDS says of a database right now.
 
+use std::fmt;
+
 use crate::{DatabaseName, Generation, InstanceClass, SnapshotId};
 
 /// Everything [`crate::next_step`] looks at.
@@ -84,6 +86,19 @@ pub enum Status {
     Failed(String),
     /// Anything else.
     InProgress(String),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Usable { optimizing: false } => "available",
+            Self::Usable { optimizing: true } => "storage-optimization",
+            Self::Creating => "creating",
+            Self::Deleting => "deleting",
+            Self::Stopped => "stopped",
+            Self::Failed(status) | Self::InProgress(status) => status,
+        })
+    }
 }
 
 impl From<&str> for Status {

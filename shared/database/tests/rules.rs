@@ -157,7 +157,7 @@ fn a_class_is_changed_and_then_waited_for() {
     assert!(is_wait(&step(&wanted(), accepted.clone())));
     assert!(is_wait(&step(&wanted(), Instance { status: Status::from("modifying"), ..accepted.clone() })));
 
-    let later = Clock { elapsed: Duration::from_secs(180) };
+    let later = Clock { elapsed: Duration::from_mins(3) };
     let again = next_step(&wanted(), &seen(accepted), later);
     assert_eq!(
         again,
@@ -311,5 +311,5 @@ fn every_wait_ends_before_cloudformation_stops_waiting() {
         let gave_up = next_step(&request, &seen(with_status("modifying")), clock);
         assert_eq!(gave_up, Step::Refuse(Refusal::GaveUp(IDENTIFIER.to_owned())));
     }
-    assert!(GIVE_UP_AFTER < Duration::from_secs(3480), "the state machine's timeout in template.yaml");
+    assert!(GIVE_UP_AFTER < Duration::from_mins(58), "the state machine's timeout in template.yaml");
 }

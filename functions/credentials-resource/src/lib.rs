@@ -1,0 +1,201 @@
+//! The value of a stage's secret, as two resources of the stage stack.
+//!
+//! `Custom::PostgresCredentials` writes username and password before any database has them;
+//! `Custom::PostgresConnection` completes the value once the database is there. Each generation of the data has its own
+//! version of the secret, found by its staging label: a rollback makes the version of the generation it goes back to
+//! current again. Without a database the secret keeps its last value, so that a task which starts in between does not
+//! fail on a missing key.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets};
+use custom_resource::{
+    Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
+};
+use database::{DatabaseName, Generation};
+use lambda::Invocation;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use tracing::{Instrument, error, info_span};
+
+/// The user that owns a created database.
+const USERNAME: &str = "postgres";
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct CredentialsResource {
+    secrets: Secrets,
+    responder: Responder,
+}
+
+impl CredentialsResource {
+    /// Ready to handle events.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { secrets: Secrets::new(config), responder: Responder::default() }
+    }
+}
+
+/// Handles one event of CloudFormation's.
+///
+/// # Errors
+/// There is nobody to answer, or the answer could not be delivered.
+pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) -> Result<(), AnswerError> {
+    let physical_id = |request: &Request| Ok(request.properties.stage()?.resource_id(&request.resource_type));
+    let work = |addressee: Addressee, request: Request| {
+        let secrets = resource.secrets.clone();
+        let span = stage_span(&request);
+        async move { Some(outcome(&secrets, &addressee, &request).await) }.instrument(span)
+    };
+    custom_resource::answer(&invocation.event, invocation.time_left, &resource.responder, physical_id, work)
+        .await
+}
+
+fn stage_span(request: &Request) -> tracing::Span {
+    let text = |name| request.properties.text(name).unwrap_or_default().to_owned();
+    info_span!("stage", stack = text("Stack"), stage = text("Stage"))
+}
+
+/// Why the secret could not be brought up to date.
+#[derive(Debug, Error)]
+enum SecretError {
+    #[error("The request is not valid: {0}.")]
+    Invalid(#[from] InvalidRequest),
+    #[error("The secret holds no username and password for this database.")]
+    NoCredentials,
+    #[error("Secrets Manager refused: {}", .0.message)]
+    Aws(#[from] AwsError),
+    #[error("The secret was changed by somebody else at the same time. Save again.")]
+    ChangedMeanwhile,
+}
+
+/// What a resource asks for.
+#[derive(Debug, PartialEq)]
+enum Desired {
+    /// Leave the secret as it is.
+    Nothing,
+    /// Username and password for this generation.
+    Credentials { secret_arn: String, generation: Generation },
+    /// Where this generation's database is.
+    Connection { secret_arn: String, generation: Generation, connection: Connection },
+}
+
+#[derive(Debug, PartialEq)]
+struct Connection {
+    identifier: String,
+    host: String,
+    port: u16,
+    database_name: DatabaseName,
+}
+
+async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) -> Outcome {
+    let done = async {
+        match desired(request)? {
+            Desired::Nothing => Ok(()),
+            Desired::Credentials { secret_arn, generation } => {
+                write_credentials(secrets, &secret_arn, &generation, &token(addressee)).await
+            }
+            Desired::Connection { secret_arn, generation, connection } => {
+                write_connection(secrets, &secret_arn, &generation, connection, &token(addressee)).await
+            }
+        }
+    };
+    match done.await {
+        Ok(()) => Outcome::Success(BTreeMap::new()),
+        Err(failure) => {
+            error!(error = lambda::chain(&failure), "the secret was not brought up to date");
+            Outcome::Failed(failure.to_string())
+        }
+    }
+}
+
+fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
+    let properties = &request.properties;
+    let is_credentials = match request.resource_type.as_str() {
+        "Custom::PostgresCredentials" => true,
+        "Custom::PostgresConnection" => false,
+        _ => {
+            let allowed = "Custom::PostgresCredentials or Custom::PostgresConnection";
+            return Err(InvalidRequest::ResourceType(allowed));
+        }
+    };
+    // CloudFormation itself deletes the secret.
+    if request.request_type == RequestType::Delete || !is_created(properties)? {
+        return Ok(Desired::Nothing);
+    }
+    let secret_arn = properties.text("SecretArn")?.to_owned();
+    let generation = properties.parse("Generation")?;
+    if is_credentials {
+        return Ok(Desired::Credentials { secret_arn, generation });
+    }
+    let port = properties.number("Port")?;
+    let port = u16::try_from(port)
+        .map_err(|_| InvalidRequest::Invalid { name: "Port", reason: "is a port, 1 to 65535".to_owned() })?;
+    let connection = Connection {
+        identifier: properties.text("Identifier")?.to_owned(),
+        host: properties.text("Host")?.to_owned(),
+        port,
+        database_name: properties.parse("DatabaseName")?,
+    };
+    Ok(Desired::Connection { secret_arn, generation, connection })
+}
+
+fn is_created(properties: &Properties) -> Result<bool, InvalidRequest> {
+    match properties.text("Source")? {
+        "none" => Ok(false),
+        "created" => Ok(true),
+        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "is none or created".to_owned() }),
+    }
+}
+
+/// The token of a write: the same for every delivery of a request, as a version of the secret is written once for it.
+fn token(addressee: &Addressee) -> String {
+    let hash = Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.request_id);
+    format!("{:x}", hash.chain_update(&addressee.logical_id).finalize())
+}
+
+async fn write_credentials(
+    secrets: &Secrets,
+    arn: &str,
+    generation: &Generation,
+    token: &str,
+) -> Result<(), SecretError> {
+    let label = generation.staging_label();
+    let Some(version) = secrets.labelled(arn, &label).await? else {
+        let password = secrets.random_password().await?;
+        let credentials = Credentials { username: USERNAME.to_owned(), password };
+        return match secrets.put(arn, token, &SecretValue::without_database(credentials), &label).await {
+            // Another delivery of this request was quicker; its password is the one that counts.
+            Ok(()) | Err(PutError::PutBefore) => Ok(()),
+            Err(PutError::Aws(error)) => Err(error.into()),
+        };
+    };
+    Ok(secrets.make_current(arn, &version.id).await?)
+}
+
+async fn write_connection(
+    secrets: &Secrets,
+    arn: &str,
+    generation: &Generation,
+    connection: Connection,
+    token: &str,
+) -> Result<(), SecretError> {
+    let label = generation.staging_label();
+    let version = secrets.labelled(arn, &label).await?.ok_or(SecretError::NoCredentials)?;
+    let value = SecretValue {
+        credentials: version.value.credentials.clone(),
+        engine: Some("postgres".to_owned()),
+        host: Some(connection.host),
+        port: Some(connection.port),
+        dbname: Some(connection.database_name.to_string()),
+        db_instance_identifier: Some(connection.identifier),
+    };
+    if version.value == value {
+        return Ok(secrets.make_current(arn, &version.id).await?);
+    }
+    match secrets.put(arn, token, &value, &label).await {
+        Ok(()) => Ok(()),
+        Err(PutError::PutBefore) => Err(SecretError::ChangedMeanwhile),
+        Err(PutError::Aws(error)) => Err(error.into()),
+    }
+}

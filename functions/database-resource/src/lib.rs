@@ -1,0 +1,115 @@
+//! `Custom::PostgresDatabase`: hands each request of CloudFormation's to a state machine, which answers it.
+//!
+//! It answers only what the state machine cannot: a request that could not be handed over, and one whose execution
+//! failed, was stopped or ran out of time. It shares no code path with database-progress, so that a defect there still
+//! gets its FAILED answer.
+
+use std::sync::Arc;
+
+use aws::{Executions, SdkConfig};
+use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
+use lambda::Invocation;
+use serde_json::{Value, json};
+use tracing::{Instrument, error, info, info_span};
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct DatabaseResource {
+    executions: Executions,
+    responder: Responder,
+}
+
+impl DatabaseResource {
+    /// Ready to handle events.
+    #[must_use]
+    pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
+        Self { executions: Executions::new(config, state_machine_arn), responder: Responder::default() }
+    }
+}
+
+/// What an event is.
+#[derive(Debug, PartialEq)]
+pub enum Event {
+    /// A request of CloudFormation's.
+    Request(Value),
+    /// The state machine asks to answer a request that it failed at.
+    Failed {
+        /// The request.
+        request: Value,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+impl From<Value> for Event {
+    fn from(mut event: Value) -> Self {
+        if let Some(failed) = event.get_mut("answerFailed") {
+            let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
+            let reason = format!(
+                "The database could not be worked on ({error}). The log of the function database-progress says why."
+            );
+            let request = failed.get_mut("request").map(Value::take).unwrap_or_default();
+            return Self::Failed { request, reason };
+        }
+        if event.get("source").and_then(Value::as_str) == Some("aws.states") {
+            let detail = |name| event.pointer(&format!("/detail/{name}")).and_then(Value::as_str);
+            let ended = match detail("status") {
+                Some("TIMED_OUT") => "ran out of time",
+                _ => "was stopped",
+            };
+            let reason = format!("The state machine that works on the database {ended}. Save again.");
+            let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
+            let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
+            return Self::Failed { request: request.unwrap_or_default(), reason };
+        }
+        Self::Request(event)
+    }
+}
+
+/// Handles one event.
+///
+/// # Errors
+/// There is nobody to answer, or the answer could not be delivered.
+pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), AnswerError> {
+    match Event::from(invocation.event) {
+        Event::Request(event) => {
+            let work = |addressee: Addressee, request: Request| {
+                let text = |name| request.properties.text(name).unwrap_or_default().to_owned();
+                let span = info_span!("stage", stack = text("Stack"), stage = text("Stage"));
+                let executions = resource.executions.clone();
+                let input = json!({ "request": event });
+                async move { start(&executions, &addressee, &input).await }.instrument(span)
+            };
+            custom_resource::answer(&event, invocation.time_left, &resource.responder, physical_id, work)
+                .await
+        }
+        Event::Failed { request, reason } => {
+            let addressee = Addressee::from_event(&request)?;
+            let parsed = Request::from_event(&request).and_then(|parsed| physical_id(&parsed));
+            let answer = match parsed {
+                Ok(derived_id) => Answer::new(&addressee, &derived_id, Outcome::Failed(reason)),
+                Err(invalid) => Answer::invalid(&addressee, &request, &invalid),
+            };
+            Ok(resource.responder.send(&addressee, &answer).await?)
+        }
+    }
+}
+
+fn physical_id(request: &Request) -> Result<String, custom_resource::InvalidRequest> {
+    Ok(request.properties.stage()?.resource_id(&request.resource_type))
+}
+
+/// Starts the execution of a request. It is named after the request, so that a repeated delivery starts nothing.
+async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
+    match executions.start(&addressee.request_id, input).await {
+        Ok(started) => {
+            info!(cloudformation_request_id = addressee.request_id, ?started, "handed to the state machine");
+            None
+        }
+        Err(failure) => {
+            error!(error = lambda::chain(&failure), "not handed to the state machine");
+            let reason = format!("The state machine could not be started: {}", failure.message);
+            Some(Outcome::Failed(reason))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Gives the containers of a stage their runtime variables once the stage stack is complete, and takes them out again.
+//!
+//! An event only says that something changed: events repeat and come out of order, so the stack is read anew and what it
+//! says now is published. Which operation was published last is noted on the ECS service, so a repeat does nothing.
+
+use std::sync::Arc;
+
+use aws::{AwsError, Lookup, SdkConfig, Services, Stacks, StageStack};
+use database::{Publication, StackStatus, Target, VariableConflict, publication};
+use lambda::Invocation;
+use serde_json::Value;
+use thiserror::Error;
+use tracing::{Instrument, info, info_span, warn};
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct PublishVariables {
+    stacks: Stacks,
+    services: Services,
+}
+
+impl PublishVariables {
+    /// Ready to handle events.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { stacks: Stacks::new(config), services: Services::new(config) }
+    }
+}
+
+/// Why an event was not handled. Lambda tries again, and then leaves the event in the dead-letter queue.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// Not an event of CloudFormation's.
+    #[error("the event has no stack id in detail.stack-id")]
+    NoStackId,
+    /// The stack lacks a parameter or an output of stage.yaml's.
+    #[error("the stage stack has no {0}")]
+    Incomplete(&'static str),
+    /// The container is not in the task definition.
+    #[error("the task definition {definition} has no container {container}")]
+    NoContainer {
+        /// The task definition.
+        definition: String,
+        /// The container that the stage was registered with.
+        container: String,
+    },
+    /// AWS did not reply, or said no.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+/// The ARN of the stack that an event is about.
+///
+/// # Errors
+/// It is not an event of CloudFormation's.
+pub fn stack_id(event: &Value) -> Result<&str, PublishError> {
+    event.pointer("/detail/stack-id").and_then(Value::as_str).ok_or(PublishError::NoStackId)
+}
+
+/// Handles one event.
+///
+/// # Errors
+/// See [`PublishError`].
+pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> Result<(), PublishError> {
+    let stack_id = stack_id(&invocation.event)?;
+    let Lookup::Found(stack) = function.stacks.stack(stack_id).await? else {
+        return Ok(());
+    };
+    let span = info_span!("stage", stack = %stack.stage.stack, stage = %stack.stage.stage);
+    function.publish(&stack).instrument(span).await
+}
+
+impl PublishVariables {
+    async fn publish(&self, stack: &StageStack) -> Result<(), PublishError> {
+        let Some(target) = self.target(stack).await? else {
+            return Ok(());
+        };
+        let parameter = |name| stack.parameters.get(name).ok_or(PublishError::Incomplete(name));
+        let (cluster, name, container) =
+            (parameter("Cluster")?, parameter("Service")?, parameter("Container")?);
+        let Some(service) = self.services.service(cluster, name).await? else {
+            info!(cluster, service = name, "there is no such service, so there are no containers");
+            return Ok(());
+        };
+        if service.rebuild.as_ref() == Some(&stack.operation) {
+            info!(operation = stack.operation, "published before");
+            return Ok(());
+        }
+        let definition = self.services.task_definition(&service.task_definition_arn).await?;
+        let variables = definition.container(container).ok_or_else(|| PublishError::NoContainer {
+            definition: service.task_definition_arn.clone(),
+            container: container.clone(),
+        })?;
+        match publication(&variables, &stack.stage.secret_name(), &target) {
+            Publication::Change(secrets) => {
+                let revision = self.services.register(definition, container, &secrets).await?;
+                self.services.redeploy(cluster, name, Some(revision.clone())).await?;
+                info!(revision, "published");
+            }
+            // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
+            Publication::UpToDate if stack.status == StackStatus::Complete && target != Target::Removed => {
+                self.services.redeploy(cluster, name, None).await?;
+                info!("redeployed with the same variables");
+            }
+            Publication::UpToDate => info!("nothing to publish"),
+            Publication::Conflict(conflicts) => {
+                let names: Vec<_> = conflicts.iter().map(|VariableConflict { name }| name.as_str()).collect();
+                warn!(?names, "the container has variables of these names already, so nothing is published");
+            }
+        }
+        if stack.status != StackStatus::Deleted {
+            self.services.mark_rebuilt(&service.arn, &stack.operation).await?;
+        }
+        Ok(())
+    }
+
+    /// What the containers shall have. `None`: an operation runs, whose own event is still to come, or a new stack of
+    /// the stage has taken the place of a deleted one.
+    async fn target(&self, stack: &StageStack) -> Result<Option<Target>, PublishError> {
+        match stack.status {
+            StackStatus::InProgress | StackStatus::RollingBack | StackStatus::Failed => Ok(None),
+            StackStatus::Deleted => match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
+                Lookup::Found(_) => Ok(None),
+                Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),
+            },
+            StackStatus::Complete | StackStatus::RolledBack => {
+                if stack.parameters.get("Source").is_none_or(|source| source == "none") {
+                    return Ok(Some(Target::Removed));
+                }
+                let secret_arn =
+                    stack.outputs.get("SecretArn").ok_or(PublishError::Incomplete("SecretArn"))?;
+                Ok(Some(Target::Published { secret_arn: secret_arn.clone() }))
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The containers of a stage: what they have, and what they shall have.
+
+use aws::{Rollout, Service, StageStack};
+use database::{ContainerVariables, Containers, Publication, Target, VariableConflict, publication};
+
+use crate::{SettingsApi, problem::Problem, stage::settings};
+
+/// What ECS shows of a stage.
+pub(crate) struct Observation {
+    pub(crate) service: Service,
+    pub(crate) variables: ContainerVariables,
+}
+
+impl SettingsApi {
+    /// The service and the container that the stage was registered with, or why there are none, in words.
+    pub(crate) async fn observe_containers(
+        &self,
+        stack: &StageStack,
+    ) -> Result<Result<Observation, String>, Problem> {
+        let parameter = |name: &str| stack.parameters.get(name).map_or("", String::as_str);
+        let (cluster, name, container) = (parameter("Cluster"), parameter("Service"), parameter("Container"));
+        let Some(service) = self.services.service(cluster, name).await? else {
+            return Ok(Err(format!(
+                "The cluster {cluster} has no active ECS service {name}. Register the stage with the service it has now."
+            )));
+        };
+        let definition = self.services.task_definition(&service.task_definition_arn).await?;
+        let Some(variables) = definition.container(container) else {
+            return Ok(Err(format!(
+                "The task definition of the service {name} has no container {container}; it has {}. Register the stage \
+                 with the container it has now.",
+                definition.containers().join(", ")
+            )));
+        };
+        Ok(Ok(Observation { service, variables }))
+    }
+
+    /// How far the containers are with what the stage stack says.
+    pub(crate) async fn containers(&self, stack: &StageStack) -> Result<Containers, Problem> {
+        let observed = match self.observe_containers(stack).await? {
+            Ok(observed) => observed,
+            Err(words) => return Ok(Containers::Failed(words)),
+        };
+        let conflicts = conflicts(stack, &observed.variables);
+        if !conflicts.is_empty() && settings(stack).is_some() {
+            return Ok(Containers::Failed(conflict_in_words(&conflicts)));
+        }
+        if observed.service.rebuild.as_ref() != Some(&stack.operation) {
+            return Ok(Containers::Waiting);
+        }
+        Ok(match observed.service.rollout {
+            Some(Rollout::InProgress { since }) => Containers::Redeploying { since },
+            Some(Rollout::Failed(words)) => {
+                Containers::Failed(format!("ECS could not start the containers: {words}"))
+            }
+            Some(Rollout::Complete { since }) => Containers::Complete { since: Some(since) },
+            None => Containers::Complete { since: None },
+        })
+    }
+}
+
+/// The runtime variables of a container that somebody else put there.
+pub(crate) fn conflicts(stack: &StageStack, variables: &ContainerVariables) -> Vec<VariableConflict> {
+    let secret_arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
+    match publication(variables, &stack.stage.secret_name(), &Target::Published { secret_arn }) {
+        Publication::Conflict(conflicts) => conflicts,
+        Publication::UpToDate | Publication::Change(_) => Vec::new(),
+    }
+}
+
+/// What a person can do about conflicting variables.
+pub(crate) fn conflict_in_words(conflicts: &[VariableConflict]) -> String {
+    let names: Vec<_> = conflicts.iter().map(|conflict| conflict.name.as_str()).collect();
+    format!(
+        "The container already has {}, which stagedb did not put there and does not overwrite. Take it out of the task \
+         definition, then save again.",
+        names.join(", ")
+    )
+}

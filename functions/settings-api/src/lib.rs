@@ -1,0 +1,121 @@
+//! The HTTP API of the Database settings. It keeps no store: CloudFormation, RDS, ECS and Secrets Manager are the state.
+//!
+//! `handle` finds the route; each verb has its file. A request is parsed at the edge into types that cannot be wrong; an
+//! error is a [`Problem`], whose words a person can act on.
+
+mod configuration;
+mod containers;
+mod database_get;
+mod database_put;
+mod fields;
+mod problem;
+mod rebuild_get;
+mod reply;
+mod routes;
+mod stacks_get;
+mod stage;
+mod stage_put;
+mod variables_get;
+
+use std::sync::Arc;
+
+use ::database::Stage;
+use aws::{Databases, SdkConfig, Services, Stacks};
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lambda::Invocation;
+use thiserror::Error;
+use time::OffsetDateTime;
+use tracing::{Instrument, error, info, info_span};
+
+pub use configuration::Configuration;
+use problem::Problem;
+use reply::Reply;
+use routes::{Endpoint, Route};
+
+/// What the API needs.
+#[derive(Debug)]
+pub struct SettingsApi {
+    stacks: Stacks,
+    services: Services,
+    databases: Databases,
+    configuration: Configuration,
+}
+
+/// One request, as far as the verbs need it.
+#[derive(Debug)]
+struct Call {
+    /// API Gateway's id of the request; unique, so it makes CloudFormation's token.
+    request_id: String,
+    now: OffsetDateTime,
+    next_token: Option<String>,
+    body: fields::Body,
+}
+
+/// An event that is no HTTP request of API Gateway's, payload 2.0.
+#[derive(Debug, Error)]
+#[error("the event is not an HTTP API request")]
+pub struct NotARequest(#[source] serde_json::Error);
+
+impl SettingsApi {
+    /// Ready to handle requests.
+    #[must_use]
+    pub fn new(config: &SdkConfig, configuration: Configuration) -> Self {
+        Self {
+            stacks: Stacks::new(config),
+            services: Services::new(config),
+            databases: Databases::new(config),
+            configuration,
+        }
+    }
+
+    async fn reply(&self, route: Route, call: &Call) -> Result<Reply, Problem> {
+        match route {
+            Route::Stacks => self.get_stacks(call).await,
+            Route::Stage(stage, endpoint) => match endpoint {
+                Endpoint::PutStage => self.put_stage(&stage, call).await,
+                Endpoint::GetDatabase => self.get_database(&stage).await,
+                Endpoint::PutDatabase => self.put_database(&stage, call).await,
+                Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
+                Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage).await,
+            },
+        }
+    }
+}
+
+/// Handles one request.
+///
+/// # Errors
+/// The event is not a request; every other failure is an answer.
+pub async fn handle(
+    api: Arc<SettingsApi>,
+    invocation: Invocation,
+) -> Result<ApiGatewayV2httpResponse, NotARequest> {
+    let request: ApiGatewayV2httpRequest = serde_json::from_value(invocation.event).map_err(NotARequest)?;
+    let http = &request.request_context.http;
+    let method = http.method.clone();
+    let path = request.raw_path.as_deref().unwrap_or_default().to_owned();
+    let call = Call {
+        request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
+        now: OffsetDateTime::now_utc(),
+        next_token: request.query_string_parameters.first("nextToken").map(str::to_owned),
+        body: fields::Body::from_request(&request),
+    };
+    let answer = match Route::find(&method, &path) {
+        Err(problem) => Err(problem),
+        Ok(route) => {
+            let span = match &route {
+                Route::Stage(Stage { stack, stage }, _) => info_span!("stage", %stack, %stage),
+                Route::Stacks => info_span!("stacks"),
+            };
+            api.reply(route, &call).instrument(span).await
+        }
+    };
+    let reply = answer.unwrap_or_else(|problem| {
+        if let Some(cause) = problem.internal() {
+            error!(error = cause, api_request_id = call.request_id, "a request failed");
+        }
+        problem.into_reply(&call.request_id)
+    });
+    info!(%method, status = reply.status(), api_request_id = call.request_id, "answered");
+    Ok(reply.into())
+}

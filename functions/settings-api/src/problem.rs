@@ -1,0 +1,146 @@
+//! What went wrong, as RFC 9457 says it.
+//!
+//! What a user reads and what a log holds are kept apart: `detail` and `errors` are written for a person, `internal` goes
+//! into the log only. A failure that nobody has words for is a fixed 500 with the request's id.
+
+use aws::AwsError;
+use serde::Serialize;
+
+use crate::reply::Reply;
+
+/// An error answer.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Content>);
+
+#[derive(Debug)]
+struct Content {
+    status: u16,
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    location: Option<String>,
+    internal: Option<String>,
+}
+
+/// What is wrong with one field of the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldError {
+    /// A JSON pointer (RFC 6901) to the field.
+    pub(crate) pointer: String,
+    /// What is allowed.
+    pub(crate) detail: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuild: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl Problem {
+    fn new(status: u16, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self(Box::new(Content {
+            status,
+            slug,
+            title,
+            detail,
+            errors: Vec::new(),
+            location: None,
+            internal: None,
+        }))
+    }
+
+    /// The body, or its Content-Type, cannot be read at all.
+    pub(crate) fn unreadable(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(status, "unreadable-body", "The body cannot be read", detail)
+    }
+
+    /// Fields of the body are not valid.
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => format!("{} {}.", one.pointer, one.detail),
+            _ => "Several fields are not valid.".to_owned(),
+        };
+        let mut problem = Self::new(422, "invalid-fields", "The body is not valid", detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// One field of the body is not valid.
+    pub(crate) fn field(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError { pointer: pointer.to_owned(), detail: detail.into() }])
+    }
+
+    /// A part of the path or the query is not valid.
+    pub(crate) fn address(detail: impl Into<String>) -> Self {
+        Self::new(400, "invalid-address", "The address is not valid", detail)
+    }
+
+    /// There is no such address.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(404, "not-found", "Not found", detail)
+    }
+
+    /// The address has other methods.
+    pub(crate) fn method(allowed: &str) -> Self {
+        let detail = format!("This address knows {allowed}.");
+        Self::new(405, "method-not-allowed", "The method is not allowed", detail)
+    }
+
+    /// What is asked for does not go with what is there.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(409, "conflict", "The state of the stage does not allow this", detail)
+    }
+
+    /// A rebuild runs.
+    pub(crate) fn busy(rebuild: String) -> Self {
+        let detail = "A rebuild of this stage is running. Save again when it is done.";
+        let mut problem = Self::new(409, "rebuild-running", "A rebuild is running", detail);
+        problem.0.location = Some(rebuild);
+        problem
+    }
+
+    /// What went wrong inside, for the log.
+    pub(crate) fn internal(&self) -> Option<&str> {
+        self.0.internal.as_deref()
+    }
+
+    /// The answer.
+    pub(crate) fn into_reply(self, request_id: &str) -> Reply {
+        let Content { status, slug, title, detail, errors, location, internal: _ } = *self.0;
+        let wire = Wire {
+            r#type: format!("urn:stagedb:problem:{slug}"),
+            title,
+            status,
+            detail: &detail,
+            errors: &errors,
+            rebuild: location.as_deref(),
+            request_id,
+        };
+        let reply = Reply::json(status, &wire).with_content_type("application/problem+json");
+        match location {
+            Some(location) => reply.with_location(location),
+            None => reply,
+        }
+    }
+}
+
+impl From<AwsError> for Problem {
+    fn from(error: AwsError) -> Self {
+        let detail = "Something went wrong on our side. The log of settings-api has the request's id.";
+        let internal = format!("{}: {}", lambda::chain(&error), error.message);
+        let mut problem = Self::new(500, "internal", "Internal error", detail);
+        problem.0.internal = Some(internal);
+        problem
+    }
+}

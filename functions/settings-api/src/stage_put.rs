@@ -1,0 +1,189 @@
+//! `PUT /api/stacks/{stack}/stages/{stage}`: registers a stage, which makes its stack, without a database.
+
+use std::collections::BTreeMap;
+
+use aws::{ChangeError, Lookup};
+use database::Stage;
+use serde::Serialize;
+
+use crate::{
+    Call, SettingsApi,
+    fields::Body,
+    problem::Problem,
+    reply::Reply,
+    stage::{generation, rebuild_path, refuse_unless_at_rest, settings},
+};
+
+/// The template of every stage's stack.
+pub(crate) const STAGE_TEMPLATE: &str = include_str!("../../../stage.yaml");
+
+/// What a person says of a stage.
+#[derive(Debug, PartialEq)]
+struct Registration {
+    vpc_id: String,
+    cluster: String,
+    service: String,
+    container: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    stack: String,
+    stage: String,
+    rebuild: String,
+}
+
+impl SettingsApi {
+    pub(crate) async fn put_stage(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
+        let registration = registration(&call.body)?;
+        let found = match self.stacks.stack(&stage.stage_stack_name()).await? {
+            Lookup::Missing => None,
+            Lookup::Foreign => {
+                return Err(Problem::conflict(format!(
+                    "There is a CloudFormation stack {} already, which is not a stage's. Choose another name for the stack or \
+                 the stage.",
+                    stage.stage_stack_name()
+                )));
+            }
+            Lookup::Found(stack) if stack.stage == *stage => Some(stack),
+            Lookup::Found(stack) => {
+                return Err(Problem::conflict(format!(
+                    "The stage {} has the stack name {} already, and so every name that {stage} would have. Choose another \
+                 name for the stack or the stage.",
+                    stack.stage,
+                    stage.stage_stack_name()
+                )));
+            }
+        };
+        let network = self.network(&registration).await?;
+        let mut parameters = match &found {
+            None => self.parameters_without_database(stage),
+            Some(stack) => stack.parameters.clone(),
+        };
+        if let Some(stack) = &found {
+            refuse_unless_at_rest(stack)?;
+            let has_database = settings(stack).is_some() || generation(stack).is_some();
+            if has_database && stack.parameters.get("VpcId") != Some(&registration.vpc_id) {
+                return Err(Problem::field("/vpcId", "cannot be changed once the stage has had a database"));
+            }
+        }
+        parameters.extend(network);
+        parameters.extend(self.functions());
+
+        let role = &self.configuration.stage_stack_role_arn;
+        let token =
+            format!("register-{}", call.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+        let changed = match &found {
+            None => self.stacks.create(stage, STAGE_TEMPLATE, &parameters, role, &token).await,
+            Some(stack) => self.stacks.update(&stack.id, STAGE_TEMPLATE, &parameters, role, &token).await,
+        };
+        let wire = Wire {
+            stack: stage.stack.to_string(),
+            stage: stage.stage.to_string(),
+            rebuild: rebuild_path(stage),
+        };
+        match changed {
+            Ok(()) => Ok(Reply::json(202, &wire).with_location(rebuild_path(stage))),
+            Err(ChangeError::NoChange) => Ok(Reply::json(200, &wire)),
+            Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
+                Err(Problem::busy(rebuild_path(stage)))
+            }
+            Err(ChangeError::Aws(error)) => Err(error.into()),
+        }
+    }
+
+    /// The parameters that follow from the service: where its tasks run, and who starts them.
+    async fn network(&self, registration: &Registration) -> Result<BTreeMap<String, String>, Problem> {
+        let Registration { vpc_id, cluster, service: name, container } = registration;
+        let Some(service) = self.services.service(cluster, name).await? else {
+            let detail = "is the name of an active ECS service in the cluster; there is none of that name";
+            return Err(Problem::field("/service/name", detail));
+        };
+        let refuse = |detail: &str| Err(Problem::field("/service/name", detail));
+        if !service.is_deployed_by_ecs {
+            return refuse(
+                "is a service with the deployment controller ECS, as another one would undo a redeployment",
+            );
+        }
+        if !service.has_long_arn() {
+            return refuse("is a service whose ARN has the long format, as others cannot be tagged");
+        }
+        if service.subnets.len() < 2 {
+            return refuse(
+                "is a service with awsvpc networking in at least two subnets, as RDS places a database in two availability \
+                 zones",
+            );
+        }
+        let Some(security_group) = service.security_groups.first() else {
+            return refuse(
+                "is a service with a security group, as only its members may connect to the database",
+            );
+        };
+        let definition = self.services.task_definition(&service.task_definition_arn).await?;
+        if definition.container(container).is_none() {
+            let known = definition.containers().join(", ");
+            return Err(Problem::field(
+                "/service/container",
+                format!("is a container of the service's task definition, one of {known}"),
+            ));
+        }
+        let Some(execution_role) = definition.execution_role_arn() else {
+            return refuse("has a task definition with an execution role, which reads the credentials");
+        };
+        Ok([
+            ("VpcId", vpc_id.clone()),
+            ("SubnetIds", service.subnets.join(",")),
+            ("ServiceSecurityGroupId", security_group.clone()),
+            ("ExecutionRoleArn", execution_role.to_owned()),
+            ("Cluster", cluster.clone()),
+            ("Service", name.clone()),
+            ("Container", container.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into())
+    }
+
+    fn parameters_without_database(&self, stage: &Stage) -> BTreeMap<String, String> {
+        [
+            ("Stack", stage.stack.to_string()),
+            ("Stage", stage.stage.to_string()),
+            ("Source", "none".to_owned()),
+            ("Generation", "none".to_owned()),
+            ("InstanceClass", "none".to_owned()),
+            ("StorageGiB", "20".to_owned()),
+            ("DatabaseName", "none".to_owned()),
+            ("EngineVersion", self.configuration.engine_version.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// The functions behind the custom resources.
+    pub(crate) fn functions(&self) -> [(String, String); 2] {
+        let configuration = &self.configuration;
+        [
+            ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
+            ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
+        ]
+    }
+}
+
+fn registration(body: &Body) -> Result<Registration, Problem> {
+    let fields = body.object()?;
+    let vpc_id = fields.text("vpcId");
+    if vpc_id.as_ref().is_some_and(|id| !id.starts_with("vpc-")) {
+        fields.error("vpcId", "is the id of a VPC, such as vpc-0123456789abcdef0");
+    }
+    let service = fields.object("service");
+    let of_service = |name| service.as_ref().and_then(|service| service.text(name));
+    let (cluster, name, container) = (of_service("cluster"), of_service("name"), of_service("container"));
+    let mut errors = fields.end();
+    errors.extend(service.map(|service| service.end()).unwrap_or_default());
+    match (vpc_id, cluster, name, container) {
+        (Some(vpc_id), Some(cluster), Some(service), Some(container)) if errors.is_empty() => {
+            Ok(Registration { vpc_id, cluster, service, container })
+        }
+        _ => Err(Problem::fields(errors)),
+    }
+}

@@ -1,0 +1,43 @@
+//! Executions of the state machine.
+
+use aws_config::SdkConfig;
+use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
+
+use crate::{AwsError, error::failed};
+
+/// The state machine that works on databases.
+#[derive(Debug, Clone)]
+pub struct Executions {
+    client: Client,
+    state_machine_arn: String,
+}
+
+/// How a start ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    Now,
+    /// An execution of that name was started before, by an earlier delivery of the same event.
+    Before,
+}
+
+impl Executions {
+    /// Executions of this state machine.
+    #[must_use]
+    pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
+        Self { client: Client::new(config), state_machine_arn }
+    }
+
+    /// Starts an execution. Safe to repeat: the name is used once in 90 days.
+    ///
+    /// # Errors
+    /// Step Functions cannot be reached or refuses.
+    pub async fn start(&self, name: &str, input: &serde_json::Value) -> Result<Started, AwsError> {
+        let call = self.client.start_execution().state_machine_arn(&self.state_machine_arn);
+        match call.name(name).input(input.to_string()).send().await {
+            Ok(_) => Ok(Started::Now),
+            Err(error) if error.code() == Some("ExecutionAlreadyExists") => Ok(Started::Before),
+            Err(error) => Err(failed("StartExecution")(error)),
+        }
+    }
+}

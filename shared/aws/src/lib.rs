@@ -1,0 +1,36 @@
+//! Adapters to AWS: each says in our words what AWS says, and does what it is told. SDK types stop here.
+//!
+//! There is no trait per adapter: the decisions are in the crate `database`, and the adapters are tested against a local
+//! AWS and against recorded requests.
+
+mod config;
+mod databases;
+mod error;
+mod executions;
+mod secrets;
+mod services;
+mod stacks;
+
+pub use config::load;
+pub use databases::{Databases, Orderable, WriteError};
+pub use error::AwsError;
+pub use executions::{Executions, Started};
+pub use secrets::{Credentials, Password, PutError, SecretValue, SecretVersion, Secrets};
+pub use services::{Rollout, Service, Services, TaskDefinition};
+pub use stacks::{ChangeError, Lookup, StackPage, Stacks, StageStack};
+
+/// Configuration shared by all clients.
+pub use aws_config::SdkConfig;
+
+/// The tag that names the stack.
+pub const TAG_STACK: &str = "stagedb:stack";
+/// The tag that names the stage.
+pub const TAG_STAGE: &str = "stagedb:stage";
+/// The tag that names the stage stack's ARN.
+pub const TAG_STAGE_STACK_ID: &str = "stagedb:stage-stack-id";
+/// The tag that names the resource in the stage stack.
+pub const TAG_LOGICAL_ID: &str = "stagedb:logical-id";
+/// The tag that names the generation of the data.
+pub const TAG_GENERATION: &str = "stagedb:generation";
+/// The tag on the ECS service that names the operation of the stage stack whose result its containers run with.
+pub const TAG_REBUILD: &str = "stagedb:rebuild";

@@ -1,0 +1,207 @@
+//! The secret of a stage: its value, and a version for each generation.
+
+use std::fmt;
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{AwsError, error::failed};
+
+/// The label of the version that clients read.
+const CURRENT: &str = "AWSCURRENT";
+/// How many characters a generated password has; RDS takes up to 128.
+const PASSWORD_LENGTH: i64 = 32;
+/// What RDS refuses in a password (`/`, `"`, `@`, space), and what needs escapes in URLs and shells.
+const NOT_IN_PASSWORDS: &str = "/@\"' \\`$%&#?:;=+[]{}<>()|^~*!,";
+
+/// A password. It is in no log: its Debug shows nothing of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl Password {
+    /// The password itself, for the call that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Password {
+    fn from(password: String) -> Self {
+        Self(password)
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Who logs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The user of the database.
+    pub username: String,
+    /// That user's password.
+    pub password: Password,
+}
+
+/// The secret's value: the JSON structure that AWS documents for PostgreSQL credentials, with `dbInstanceIdentifier`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretValue {
+    /// Who logs in.
+    #[serde(flatten)]
+    pub credentials: Credentials,
+    /// Always `postgres`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The database inside the instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dbname: Option<String>,
+    /// The DB instance identifier.
+    #[serde(rename = "dbInstanceIdentifier", skip_serializing_if = "Option::is_none")]
+    pub db_instance_identifier: Option<String>,
+}
+
+impl SecretValue {
+    /// Credentials that no database has yet.
+    #[must_use]
+    pub fn without_database(credentials: Credentials) -> Self {
+        Self { credentials, engine: None, host: None, port: None, dbname: None, db_instance_identifier: None }
+    }
+}
+
+/// One version of the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// Its id.
+    pub id: String,
+    /// Its value.
+    pub value: SecretValue,
+    /// Whether clients read it.
+    pub is_current: bool,
+}
+
+/// Why a value was not put.
+#[derive(Debug, Error)]
+pub enum PutError {
+    /// An earlier delivery of the same request has put another value under the same token.
+    #[error("a value was put for this request before")]
+    PutBefore,
+    /// AWS failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+/// The secrets of the stages.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    client: Client,
+}
+
+impl Secrets {
+    /// Secrets in this account and region.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// The version of a secret that has this staging label, if there is one.
+    ///
+    /// # Errors
+    /// AWS failed, or the value is not ours: it lacks username or password.
+    pub async fn labelled(&self, arn: &str, label: &str) -> Result<Option<SecretVersion>, AwsError> {
+        self.read(self.client.get_secret_value().secret_id(arn).version_stage(label)).await
+    }
+
+    /// The version of a secret with this id, if there is one.
+    ///
+    /// # Errors
+    /// As [`Secrets::labelled`].
+    pub async fn version(&self, arn: &str, id: &str) -> Result<Option<SecretVersion>, AwsError> {
+        self.read(self.client.get_secret_value().secret_id(arn).version_id(id)).await
+    }
+
+    async fn read(
+        &self,
+        call: aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder,
+    ) -> Result<Option<SecretVersion>, AwsError> {
+        let reply = match call.send().await {
+            Ok(reply) => reply,
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
+            Err(error) => return Err(failed("GetSecretValue")(error)),
+        };
+        let is_current = reply.version_stages().iter().any(|label| label == CURRENT);
+        let text = reply.secret_string().unwrap_or_default();
+        // Somebody may have put something else there; what it is must not be repeated.
+        let value = serde_json::from_str(text);
+        let version = |value| SecretVersion {
+            id: reply.version_id().unwrap_or_default().to_owned(),
+            value,
+            is_current,
+        };
+        Ok(value.ok().map(version))
+    }
+
+    /// Puts a value, and makes it the one that clients read and that this label names. Safe to repeat with the same
+    /// token and value.
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub async fn put(
+        &self,
+        arn: &str,
+        token: &str,
+        value: &SecretValue,
+        label: &str,
+    ) -> Result<(), PutError> {
+        let text = serde_json::to_string(value).unwrap_or_default();
+        let call =
+            self.client.put_secret_value().secret_id(arn).client_request_token(token).secret_string(text);
+        match call.version_stages(CURRENT).version_stages(label).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ResourceExistsException") => Err(PutError::PutBefore),
+            Err(error) => Err(failed("PutSecretValue")(error).into()),
+        }
+    }
+
+    /// Makes this version the one that clients read. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn make_current(&self, arn: &str, id: &str) -> Result<(), AwsError> {
+        let current = self.client.get_secret_value().secret_id(arn).version_stage(CURRENT).send().await;
+        let from = match &current {
+            Ok(reply) => reply.version_id().map(str::to_owned),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => None,
+            Err(_) => return current.map(|_| ()).map_err(failed("GetSecretValue")),
+        };
+        if from.as_deref() == Some(id) {
+            return Ok(());
+        }
+        let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(CURRENT);
+        let call = call.move_to_version_id(id).set_remove_from_version_id(from);
+        call.send().await.map(|_| ()).map_err(failed("UpdateSecretVersionStage"))
+    }
+
+    /// A new password of 32 characters that RDS takes and that needs no escapes.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn random_password(&self) -> Result<Password, AwsError> {
+        let call = self.client.get_random_password().password_length(PASSWORD_LENGTH);
+        let reply =
+            call.exclude_characters(NOT_IN_PASSWORDS).send().await.map_err(failed("GetRandomPassword"))?;
+        Ok(Password(reply.random_password().unwrap_or_default().to_owned()))
+    }
+}

@@ -1,0 +1,238 @@
+//! CloudFormation: the stacks of the stages.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::{
+    Client,
+    error::ProvideErrorMetadata,
+    types::{Parameter, Stack, Tag},
+};
+use aws_smithy_types::date_time::Format;
+use database::{StackEvent, StackName, StackStatus, Stage, StageName};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::{AwsError, TAG_STACK, TAG_STAGE, error::failed};
+
+/// The stacks of this account and region.
+#[derive(Debug, Clone)]
+pub struct Stacks {
+    client: Client,
+}
+
+/// The stack of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageStack {
+    /// Its ARN.
+    pub id: String,
+    /// The stage that its tags name.
+    pub stage: Stage,
+    /// Its status by what it means.
+    pub status: StackStatus,
+    /// CloudFormation's own word for the status.
+    pub status_text: String,
+    /// The time at which its last operation began: every update has another one.
+    pub operation: String,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// What a stack's name leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing.
+    Missing,
+    /// A stack that is not a stage's.
+    Foreign,
+    /// The stack of a stage; not necessarily of the one whose name was derived.
+    Found(Box<StageStack>),
+}
+
+/// A page of stage stacks. It may be empty and still have a next one: other stacks are passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackPage {
+    /// The stage stacks of this page.
+    pub stacks: Vec<StageStack>,
+    /// Leads to the next page.
+    pub next_token: Option<String>,
+}
+
+/// Why a stack was not created or updated.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// It is as it should be.
+    #[error("nothing would change")]
+    NoChange,
+    /// Another operation runs, or a failed one is in the way.
+    #[error("the stack cannot be updated in its state")]
+    WrongState(#[source] AwsError),
+    /// There is such a stack.
+    #[error("the stack exists already")]
+    Exists(#[source] AwsError),
+    /// AWS failed.
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+impl Stacks {
+    /// Stacks in this account and region.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// The stack of this name or ARN; by its ARN also a deleted one.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn stack(&self, name_or_id: &str) -> Result<Lookup, AwsError> {
+        let reply = match self.client.describe_stacks().stack_name(name_or_id).send().await {
+            Ok(reply) => reply,
+            Err(error) if is_validation(&error, "does not exist") => return Ok(Lookup::Missing),
+            Err(error) => return Err(failed("DescribeStacks")(error)),
+        };
+        Ok(match reply.stacks().first() {
+            None => Lookup::Missing,
+            Some(stack) => stage_stack(stack).map_or(Lookup::Foreign, |stack| Lookup::Found(Box::new(stack))),
+        })
+    }
+
+    /// One page of all stacks, of which the stages' are kept: one call, however many there are.
+    ///
+    /// # Errors
+    /// AWS failed; a token that is not valid is `refused`.
+    pub async fn page(&self, token: Option<String>) -> Result<StackPage, AwsError> {
+        let reply = self.client.describe_stacks().set_next_token(token).send().await;
+        let reply = reply.map_err(failed("DescribeStacks"))?;
+        let stacks = reply.stacks().iter().filter_map(stage_stack).collect();
+        Ok(StackPage { stacks, next_token: reply.next_token().map(str::to_owned) })
+    }
+
+    /// The newest events of a stack, newest first: at most one page of 100.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn events(&self, id: &str) -> Result<Vec<StackEvent>, AwsError> {
+        let reply = self.client.describe_stack_events().stack_name(id).send().await;
+        let reply = reply.map_err(failed("DescribeStackEvents"))?;
+        let event = |e: &aws_sdk_cloudformation::types::StackEvent| {
+            Some(StackEvent {
+                logical_id: e.logical_resource_id()?.to_owned(),
+                is_stack: e.physical_resource_id() == Some(id),
+                status: e.resource_status()?.as_str().to_owned(),
+                reason: e.resource_status_reason().filter(|r| !r.is_empty()).map(str::to_owned),
+                at: instant(e.timestamp()?),
+            })
+        };
+        Ok(reply.stack_events().iter().filter_map(event).collect())
+    }
+
+    /// Creates the stack of a stage, protected from deletion. `token` makes a repeat harmless.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn create(
+        &self,
+        stage: &Stage,
+        template: &str,
+        parameters: &BTreeMap<String, String>,
+        role_arn: &str,
+        token: &str,
+    ) -> Result<(), ChangeError> {
+        let call = self
+            .client
+            .create_stack()
+            .stack_name(stage.stage_stack_name())
+            .template_body(template)
+            .set_parameters(Some(to_parameters(parameters)))
+            .tags(Tag::builder().key(TAG_STACK).value(stage.stack.as_ref()).build())
+            .tags(Tag::builder().key(TAG_STAGE).value(stage.stage.as_ref()).build())
+            .role_arn(role_arn)
+            .enable_termination_protection(true)
+            .client_request_token(token);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("AlreadyExistsException") => {
+                Err(ChangeError::Exists(failed("CreateStack")(error)))
+            }
+            Err(error) => Err(ChangeError::Aws(failed("CreateStack")(error))),
+        }
+    }
+
+    /// Updates the stack of a stage to this template and these parameters; its tags stay. `token` makes a repeat
+    /// harmless.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn update(
+        &self,
+        id: &str,
+        template: &str,
+        parameters: &BTreeMap<String, String>,
+        role_arn: &str,
+        token: &str,
+    ) -> Result<(), ChangeError> {
+        let call = self
+            .client
+            .update_stack()
+            .stack_name(id)
+            .template_body(template)
+            .set_parameters(Some(to_parameters(parameters)))
+            .role_arn(role_arn)
+            .client_request_token(token);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // Not modelled errors: only their words tell them apart.
+            Err(error) if is_validation(&error, "No updates are to be performed") => {
+                Err(ChangeError::NoChange)
+            }
+            Err(error) if is_validation(&error, "state and can not be updated") => {
+                Err(ChangeError::WrongState(failed("UpdateStack")(error)))
+            }
+            Err(error) => Err(ChangeError::Aws(failed("UpdateStack")(error))),
+        }
+    }
+}
+
+fn is_validation(error: &impl ProvideErrorMetadata, words: &str) -> bool {
+    error.code() == Some("ValidationError") && error.message().is_some_and(|message| message.contains(words))
+}
+
+fn to_parameters(parameters: &BTreeMap<String, String>) -> Vec<Parameter> {
+    let parameter = |(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build();
+    parameters.iter().map(parameter).collect()
+}
+
+fn stage_stack(stack: &Stack) -> Option<StageStack> {
+    let tag = |key: &str| stack.tags().iter().find(|t| t.key() == Some(key)).and_then(|t| t.value());
+    let stage = Stage {
+        stack: StackName::try_from(tag(TAG_STACK)?).ok()?,
+        stage: StageName::try_from(tag(TAG_STAGE)?).ok()?,
+    };
+    let status_text = stack.stack_status()?.as_str().to_owned();
+    let began = stack.last_updated_time().or(stack.creation_time())?;
+    Some(StageStack {
+        id: stack.stack_id()?.to_owned(),
+        stage,
+        status: StackStatus::from(status_text.as_str()),
+        status_text,
+        operation: began.fmt(Format::DateTime).ok()?,
+        parameters: stack
+            .parameters()
+            .iter()
+            .filter_map(|p| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned())))
+            .collect(),
+        outputs: stack
+            .outputs()
+            .iter()
+            .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())))
+            .collect(),
+    })
+}
+
+fn instant(at: &aws_smithy_types::DateTime) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(at.as_nanos()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

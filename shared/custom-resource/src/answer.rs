@@ -1,0 +1,111 @@
+//! What CloudFormation is told.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Addressee, InvalidRequest};
+
+/// The most bytes that CloudFormation reads of an answer.
+const ANSWER_MAX: usize = 4096;
+
+/// The id of a resource whose creation was refused because of its properties.
+const NOTHING_MADE: &str = "nothing-made";
+
+/// An answer to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The resource's id; it is the same on every path, for another one would replace, that is delete, the resource.
+    pub physical_id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done. The values can be read by `Fn::GetAtt` and in the stack's events: never a secret.
+    Success(BTreeMap<&'static str, String>),
+    /// Not done, for this reason in words.
+    Failed(String),
+}
+
+/// The wire form of an answer.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    physical_resource_id: &'a str,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a BTreeMap<&'static str, String>>,
+}
+
+impl Answer {
+    /// The answer to a request. An Update or a Delete keeps the id that came with it; a Create takes the derived one.
+    #[must_use]
+    pub fn new(addressee: &Addressee, derived_id: &str, outcome: Outcome) -> Self {
+        let physical_id = addressee.physical_id.clone().unwrap_or_else(|| derived_id.to_owned());
+        Self { physical_id, outcome }
+    }
+
+    /// The answer to a request that is not valid, from which no id can be derived.
+    ///
+    /// Such a request never made anything, so its deletion succeeds: else a stack could not even roll back.
+    #[must_use]
+    pub fn invalid(addressee: &Addressee, event: &Value, invalid: &InvalidRequest) -> Self {
+        let is_delete = event.get("RequestType").and_then(Value::as_str) == Some("Delete");
+        let outcome = if is_delete && addressee.physical_id.as_deref() == Some(NOTHING_MADE) {
+            Outcome::Success(BTreeMap::new())
+        } else {
+            Outcome::Failed(format!("The request is not valid: {invalid}."))
+        };
+        Self::new(addressee, NOTHING_MADE, outcome)
+    }
+
+    /// The body that CloudFormation reads: at most 4,096 bytes, a reason that is too long is cut.
+    #[must_use]
+    pub fn body(&self, addressee: &Addressee) -> Vec<u8> {
+        let body = |reason: &str| {
+            let (status, reason, data) = match &self.outcome {
+                Outcome::Success(data) => ("SUCCESS", None, Some(data)),
+                Outcome::Failed(_) => ("FAILED", Some(reason), None),
+            };
+            let body = Body {
+                status,
+                reason,
+                physical_resource_id: &self.physical_id,
+                stack_id: &addressee.stack_id,
+                request_id: &addressee.request_id,
+                logical_resource_id: &addressee.logical_id,
+                data,
+            };
+            // Strings and maps of strings always serialize.
+            serde_json::to_vec(&body).unwrap_or_default()
+        };
+        let Outcome::Failed(reason) = &self.outcome else {
+            return body("");
+        };
+        // Escapes make a character longer, so shorten until it fits.
+        let mut reason = if reason.trim().is_empty() { "no reason was given" } else { reason };
+        loop {
+            let body = body(reason);
+            let Some(excess) = body.len().checked_sub(ANSWER_MAX).filter(|excess| *excess > 0) else {
+                return body;
+            };
+            let mut end = reason.len().saturating_sub(excess.div_ceil(6).max(1));
+            while !reason.is_char_boundary(end) {
+                end -= 1;
+            }
+            reason = reason.get(..end).unwrap_or_default();
+            if reason.is_empty() {
+                return body;
+            }
+        }
+    }
+}

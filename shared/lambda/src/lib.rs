@@ -1,0 +1,111 @@
+//! What every function does at its start and around each event: configuration, JSON logs, and the chain of an error.
+
+use std::{
+    error::Error,
+    fmt::Write,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use thiserror::Error;
+use tracing::{Instrument, error, info_span};
+use tracing_subscriber::EnvFilter;
+
+/// A variable that a function needs is not set.
+#[derive(Debug, Error)]
+#[error("the environment variable {0} is not set")]
+pub struct MissingVariable(&'static str);
+
+/// The value of an environment variable that a function needs.
+///
+/// # Errors
+/// It is not set, or empty.
+pub fn required(name: &'static str) -> Result<String, MissingVariable> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(MissingVariable(name))
+}
+
+/// One invocation.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The event. It may hold secrets, so it is never logged.
+    pub event: Value,
+    /// Lambda's id of the request.
+    pub request_id: String,
+    /// How much time the function has left.
+    pub time_left: Duration,
+}
+
+/// Handles Lambda's events until Lambda stops the function.
+///
+/// Every log line of an invocation has its request id. The handler's error is logged with its chain, here and only here;
+/// Lambda then counts it, tries again if the event is asynchronous, and raises an alarm.
+///
+/// # Errors
+/// The Runtime API cannot be reached.
+pub async fn run<S, H, F, T, E>(state: S, handle: H) -> Result<(), lambda_runtime::Error>
+where
+    S: Send + Sync + 'static,
+    H: Fn(Arc<S>, Invocation) -> F,
+    F: Future<Output = Result<T, E>>,
+    T: serde::Serialize,
+    E: Error,
+{
+    let state = Arc::new(state);
+    let handle = &handle;
+    let service = service_fn(move |event: LambdaEvent<Value>| {
+        let state = Arc::clone(&state);
+        let span = info_span!("invocation", request_id = event.context.request_id);
+        async move {
+            let invocation = Invocation {
+                time_left: event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default(),
+                request_id: event.context.request_id,
+                event: event.payload,
+            };
+            handle(state, invocation).await.map_err(|failure| {
+                error!(error = chain(&failure), "the invocation failed");
+                lambda_runtime::Diagnostic {
+                    error_type: "InvocationFailed".to_owned(),
+                    error_message: "The invocation failed; its log says why.".to_owned(),
+                }
+            })
+        }
+        .instrument(span)
+    });
+    lambda_runtime::run(service).await
+}
+
+/// Writes logs as one JSON object a line, from the level in `LOG_LEVEL` (`info` if it is not set) for our own code and
+/// from `warn` for everybody else's: the SDK's debug logs hold bodies.
+pub fn init_logs() {
+    let level = std::env::var("LOG_LEVEL").unwrap_or_default();
+    let level =
+        if ["error", "warn", "info", "debug"].contains(&level.as_str()) { level } else { "info".to_owned() };
+    let ours = ["aws", "custom_resource", "lambda", "settings_api", "database_resource", "database_progress"];
+    let ours = ours.into_iter().chain(["credentials_resource", "publish_variables"]);
+    let mut filter = "warn".to_owned();
+    for target in ours {
+        let _ = write!(filter, ",{target}={level}");
+    }
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(EnvFilter::new(filter))
+        .init();
+}
+
+/// An error and everything that led to it, outermost first.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
