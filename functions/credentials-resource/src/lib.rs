@@ -16,7 +16,7 @@ use database::{DatabaseName, Generation};
 use lambda::Invocation;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, error};
 
 /// The user that owns a created database.
 const USERNAME: &str = "postgres";
@@ -44,16 +44,13 @@ pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) 
     let physical_id = |request: &Request| Ok(request.properties.stage()?.resource_id(&request.resource_type));
     let work = |addressee: Addressee, request: Request| {
         let secrets = resource.secrets.clone();
-        let span = stage_span(&request);
-        async move { Some(outcome(&secrets, &addressee, &request).await) }.instrument(span)
+        if let Ok(stage) = request.properties.stage() {
+            lambda::log_stage(&stage.stack, &stage.stage);
+        }
+        async move { Some(outcome(&secrets, &addressee, &request).await) }.in_current_span()
     };
     custom_resource::answer(&invocation.event, invocation.time_left, &resource.responder, physical_id, work)
         .await
-}
-
-fn stage_span(request: &Request) -> tracing::Span {
-    let text = |name| request.properties.text(name).unwrap_or_default().to_owned();
-    info_span!("stage", stack = text("Stack"), stage = text("Stage"))
 }
 
 /// Why the secret could not be brought up to date.

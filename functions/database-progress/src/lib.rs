@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tracing::{Instrument, info, info_span};
+use tracing::info;
 
 pub use request::{DatabaseRequest, database_request};
 
@@ -93,8 +93,8 @@ pub async fn handle(
         }
     };
     let stage = &request.request.stage;
-    let span = info_span!("stage", stack = %stage.stack, stage = %stage.stage);
-    progress(&function, &addressee, &request, Clock { elapsed }).instrument(span).await
+    lambda::log_stage(&stage.stack, &stage.stage);
+    progress(&function, &addressee, &request, Clock { elapsed }).await
 }
 
 async fn progress(

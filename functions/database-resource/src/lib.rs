@@ -10,7 +10,7 @@ use aws::{Executions, SdkConfig};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
 use lambda::Invocation;
 use serde_json::{Value, json};
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -74,11 +74,12 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
     match Event::from(invocation.event) {
         Event::Request(event) => {
             let work = |addressee: Addressee, request: Request| {
-                let text = |name| request.properties.text(name).unwrap_or_default().to_owned();
-                let span = info_span!("stage", stack = text("Stack"), stage = text("Stage"));
+                if let Ok(stage) = request.properties.stage() {
+                    lambda::log_stage(&stage.stack, &stage.stage);
+                }
                 let executions = resource.executions.clone();
                 let input = json!({ "request": event });
-                async move { start(&executions, &addressee, &input).await }.instrument(span)
+                async move { start(&executions, &addressee, &input).await }.in_current_span()
             };
             custom_resource::answer(&event, invocation.time_left, &resource.responder, physical_id, work)
                 .await

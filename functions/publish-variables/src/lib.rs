@@ -10,7 +10,7 @@ use database::{Publication, StackStatus, Target, VariableConflict, publication};
 use lambda::Invocation;
 use serde_json::Value;
 use thiserror::Error;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{info, warn};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -66,8 +66,8 @@ pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> 
     let Lookup::Found(stack) = function.stacks.stack(stack_id).await? else {
         return Ok(());
     };
-    let span = info_span!("stage", stack = %stack.stage.stack, stage = %stack.stage.stage);
-    function.publish(&stack).instrument(span).await
+    lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+    function.publish(&stack).await
 }
 
 impl PublishVariables {

@@ -19,13 +19,12 @@ mod variables_get;
 
 use std::sync::Arc;
 
-use ::database::Stage;
 use aws::{Databases, SdkConfig, Services, Stacks};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{error, info};
 
 pub use configuration::Configuration;
 use problem::Problem;
@@ -103,11 +102,10 @@ pub async fn handle(
     let answer = match Route::find(&method, &path) {
         Err(problem) => Err(problem),
         Ok(route) => {
-            let span = match &route {
-                Route::Stage(Stage { stack, stage }, _) => info_span!("stage", %stack, %stage),
-                Route::Stacks => info_span!("stacks"),
-            };
-            api.reply(route, &call).instrument(span).await
+            if let Route::Stage(stage, _) = &route {
+                lambda::log_stage(&stage.stack, &stage.stage);
+            }
+            api.reply(route, &call).await
         }
     };
     let reply = answer.unwrap_or_else(|problem| {

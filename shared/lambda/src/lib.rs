@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt::Write,
+    fmt::{Display, Write},
     future::Future,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,7 +11,7 @@ use std::{
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use thiserror::Error;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, Span, error, field, info_span};
 use tracing_subscriber::EnvFilter;
 
 /// A variable that a function needs is not set.
@@ -57,7 +57,8 @@ where
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Value>| {
         let state = Arc::clone(&state);
-        let span = info_span!("invocation", request_id = event.context.request_id);
+        let request_id = &event.context.request_id;
+        let span = info_span!("invocation", request_id, stack = field::Empty, stage = field::Empty);
         async move {
             let invocation = Invocation {
                 time_left: event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default(),
@@ -96,6 +97,11 @@ pub fn init_logs() {
         .with_span_list(false)
         .with_env_filter(EnvFilter::new(filter))
         .init();
+}
+
+/// Puts the stage that an invocation is about on every further log line of it.
+pub fn log_stage(stack: &impl Display, stage: &impl Display) {
+    Span::current().record("stack", field::display(stack)).record("stage", field::display(stage));
 }
 
 /// An error and everything that led to it, outermost first.
