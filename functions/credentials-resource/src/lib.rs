@@ -196,3 +196,6 @@ async fn write_connection(
         Err(PutError::Aws(error)) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

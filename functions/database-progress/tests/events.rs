@@ -1,0 +1,103 @@
+//! What a request asks for, for every sample event, and what is said of properties that are not valid.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use custom_resource::{Addressee, InvalidRequest, Request};
+use database::{Created, Desired, Generation, Operation};
+use database_progress::{DatabaseRequest, database_request};
+use serde_json::{Value, json};
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/database-progress")
+}
+
+/// The request in a sample event.
+fn sample(name: &str) -> Value {
+    let event: Value = serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap();
+    assert!(event["startedAt"].is_string());
+    event["request"].clone()
+}
+
+fn asked(event: &Value) -> Result<DatabaseRequest, InvalidRequest> {
+    database_request(&Addressee::from_event(event).unwrap(), &Request::from_event(event).unwrap())
+}
+
+fn generation() -> Generation {
+    "20261122-135501".to_owned().try_into().unwrap()
+}
+
+fn created(class: &str, storage: i64) -> Desired {
+    Desired::Created(Created {
+        generation: generation(),
+        instance_class: class.to_owned().try_into().unwrap(),
+        storage: storage.try_into().unwrap(),
+        database_name: "app".to_owned().try_into().unwrap(),
+        engine_version: "17".to_owned(),
+        subnet_group: "test-django2-dev-subnetgroup-1a2b3c4d5e6f".to_owned(),
+        security_group: "sg-0123456789abcdef0".to_owned(),
+    })
+}
+
+#[test]
+fn every_sample_event_asks_for_what_its_name_says() {
+    let (micro, small) = (created("db.t4g.micro", 20), created("db.t4g.small", 40));
+    let samples = [
+        ("create-without-database.json", Operation::Create, Desired::None, None),
+        ("update-add.json", Operation::Update, micro, None),
+        ("update-resize.json", Operation::Update, small, Some(generation())),
+        ("update-remove.json", Operation::Update, Desired::None, Some(generation())),
+        ("delete.json", Operation::Delete, Desired::None, None),
+    ];
+    assert_eq!(std::fs::read_dir(folder()).unwrap().count(), samples.len());
+    for (name, operation, desired, previous_generation) in samples {
+        let asked = asked(&sample(name)).unwrap();
+        assert_eq!(asked.physical_id, "PostgresDatabase/test-django2-dev-postgres", "{name}");
+        let request = asked.request;
+        assert_eq!(
+            (request.operation, request.desired, request.previous_generation),
+            (operation, desired, previous_generation),
+            "{name}"
+        );
+        assert_eq!(request.owner.logical_id, "Database", "{name}");
+    }
+}
+
+#[test]
+fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
+    for (property, value, expected) in [
+        ("Source", json!("elsewhere"), "the property Source is none or created"),
+        ("Stack", json!(null), "the property Stack is missing"),
+        ("Generation", json!(null), "the property Generation is missing"),
+        (
+            "InstanceClass",
+            json!("none"),
+            "the property InstanceClass is a DB instance class such as db.t4g.micro",
+        ),
+        ("StorageGiB", json!("a lot"), "the property StorageGiB is a whole number"),
+        ("StorageGiB", json!("19"), "the property StorageGiB is 20 to 65536 GiB, not 19"),
+        ("StorageGiB", json!(20), "the property StorageGiB is not a string"),
+        ("SubnetGroupName", json!(""), "the property SubnetGroupName is empty"),
+        ("SecretArn", json!({}), "the property SecretArn is not a string"),
+    ] {
+        let mut event = sample("update-add.json");
+        event["ResourceProperties"][property] = value;
+        assert_eq!(asked(&event).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_deletion_does_not_need_the_properties_of_a_database_to_be_valid() {
+    let mut event = sample("delete.json");
+    event["ResourceProperties"]["InstanceClass"] = json!("a format of the past");
+    assert_eq!(asked(&event).unwrap().request.desired, Desired::None);
+}
+
+#[test]
+fn a_deletion_of_an_id_that_was_never_given_claims_no_database() {
+    let mut event = sample("delete.json");
+    event["PhysicalResourceId"] = json!("test-django2-dev-Database-1ABCDEFGHIJKL");
+    let owner = asked(&event).unwrap().request.owner;
+    assert_ne!(owner.logical_id, "Database", "no instance carries such a tag");
+}

@@ -1,0 +1,63 @@
+//! What an event means to the function, for every sample event.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use custom_resource::{Addressee, Request};
+use database_resource::Event;
+use serde_json::{Value, json};
+
+fn samples() -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/database-resource");
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        let event = serde_json::from_str(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
+        (entry.file_name().into_string().unwrap(), event)
+    };
+    std::fs::read_dir(folder).unwrap().map(read).collect()
+}
+
+#[test]
+fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() {
+    let mut failures = Vec::new();
+    for (name, event) in samples() {
+        let request = match Event::from(event) {
+            Event::Request(request) => request,
+            Event::Failed { request, reason } => {
+                failures.push((name.clone(), reason));
+                request
+            }
+        };
+        assert!(Addressee::from_event(&request).is_ok(), "{name}");
+        let stage = Request::from_event(&request).unwrap().properties.stage().unwrap();
+        assert_eq!(stage.to_string(), "test-django2/dev", "{name}");
+    }
+    failures.sort();
+    let expected = [
+        (
+            "answer-failed.json",
+            "The database could not be worked on (States.Timeout). The log of the function database-progress says why.",
+        ),
+        (
+            "state-machine-timed-out.json",
+            "The state machine that works on the database ran out of time. Save again.",
+        ),
+    ];
+    assert_eq!(failures, expected.map(|(name, reason)| (name.to_owned(), reason.to_owned())));
+}
+
+#[test]
+fn a_failure_without_its_request_has_nobody_to_answer_and_is_not_mistaken_for_a_request() {
+    for event in [
+        json!({"answerFailed": null}),
+        json!({"answerFailed": {}}),
+        json!({"source": "aws.states", "detail": {"status": "ABORTED", "input": "not json"}}),
+        json!({"source": "aws.states"}),
+    ] {
+        let Event::Failed { request, .. } = Event::from(event.clone()) else {
+            panic!("{event} is a request")
+        };
+        assert!(Addressee::from_event(&request).is_err(), "{event}");
+    }
+}

@@ -1,0 +1,260 @@
+//! What the API says to requests that never reach AWS, and that it knows every sample event.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use aws::SdkConfig;
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda::Invocation;
+use serde_json::{Value, json};
+use settings_api::{Configuration, SettingsApi, handle};
+
+/// An API whose AWS cannot be reached: a request that gets that far is a 500.
+fn api() -> Arc<SettingsApi> {
+    let config = SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .build();
+    let configuration = Configuration {
+        credentials_function_arn: "arn:credentials".to_owned(),
+        database_function_arn: "arn:database".to_owned(),
+        stage_stack_role_arn: "arn:role".to_owned(),
+        engine_version: "17".to_owned(),
+    };
+    Arc::new(SettingsApi::new(&config, configuration))
+}
+
+async fn answer(event: Value) -> ApiGatewayV2httpResponse {
+    let time_left = Duration::from_secs(30);
+    handle(api(), Invocation { event, request_id: "request-1".to_owned(), time_left }).await.unwrap()
+}
+
+fn sample(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/settings-api").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+async fn problem(event: Value) -> (i64, Value) {
+    let answer = answer(event).await;
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let body = answer.body.unwrap();
+    (answer.status_code, serde_json::from_str(std::str::from_utf8(body.as_ref()).unwrap()).unwrap())
+}
+
+/// Every problem of a PUT, a line each: status, detail, then what is wrong with each field.
+async fn check_put(name: &str, body: &Value, expected: &[&str]) {
+    let mut event = sample(name);
+    event["body"] = body.as_str().map_or_else(|| json!(body.to_string()), |text| json!(text));
+    let (status, problem) = problem(event).await;
+    let mut lines = vec![format!("{status} {}", problem["detail"].as_str().unwrap())];
+    for error in problem["errors"].as_array().into_iter().flatten().filter(|_| status == 422) {
+        let part = |name: &str| error[name].as_str().unwrap().to_owned();
+        lines.push(format!("{} {}", part("pointer"), part("detail")));
+    }
+    if lines.len() == 2 {
+        lines.remove(0);
+    }
+    assert_eq!(lines, expected, "{body}");
+}
+
+#[tokio::test]
+async fn every_sample_event_finds_its_route() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/settings-api");
+    let mut count = 0;
+    for entry in std::fs::read_dir(samples).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let (status, _) = problem(sample(&name)).await;
+        assert_eq!(status, 500, "{name} gets as far as AWS, which cannot be reached here");
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_inside_is_told_in_fixed_words_with_the_requests_id() {
+    let (_, problem) = problem(sample("get-database.json")).await;
+    assert_eq!(
+        problem,
+        json!({
+            "type": "urn:stagedb:problem:internal",
+            "title": "Internal error",
+            "status": 500,
+            "detail": "Something went wrong on our side. The log of settings-api has the request's id.",
+            "requestId": "JKJaXmPLvHcESHA=",
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
+    let name = "begins with a lower-case letter and goes on with lower-case letters, digits and single hyphens between \
+                them, such as test-django2.";
+    let cases = [
+        (
+            "GET",
+            "/api/nothing",
+            404,
+            "There is no such address. Addresses begin with /api/stacks.".to_owned(),
+        ),
+        ("GET", "/", 404, "There is no such address. Addresses begin with /api/stacks.".to_owned()),
+        (
+            "GET",
+            "/api/stacks/a/stages/b/c",
+            404,
+            "There is no such address. Addresses begin with /api/stacks.".to_owned(),
+        ),
+        ("POST", "/api/stacks", 405, "This address knows GET.".to_owned()),
+        ("GET", "/api/stacks/a/stages/b", 405, "This address knows PUT.".to_owned()),
+        ("PATCH", "/api/stacks/a/stages/b/database", 405, "This address knows GET and PUT.".to_owned()),
+        ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "This address knows GET.".to_owned()),
+        ("GET", "/api/stacks/A/stages/b/database", 400, format!("The name of a stack {name}")),
+        ("GET", "/api/stacks/a/stages/%2e%2e/database", 400, format!("The name of a stage {name}")),
+        ("GET", "/api/stacks/a/stages/ü/database", 400, format!("The name of a stage {name}")),
+        (
+            "GET",
+            "/api/stacks//stages/b/database",
+            400,
+            "The name of a stack is 1 to 32 characters long, not 0.".to_owned(),
+        ),
+        (
+            "GET",
+            "/api/stacks/a/stages/aaaaaaaaaaaaaaaaa/database",
+            400,
+            "The name of a stage is 1 to 16 characters long, not 17.".to_owned(),
+        ),
+    ];
+    for (method, path, status, detail) in cases {
+        let mut event = sample("get-database.json");
+        event["rawPath"] = json!(path);
+        event["requestContext"]["http"]["method"] = json!(method);
+        let (actual, problem) = problem(event).await;
+        assert_eq!(
+            (actual, problem["detail"].as_str().unwrap()),
+            (status, detail.as_str()),
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused() {
+    let object = "400 The body is a JSON object.";
+    let cases = [
+        (json!(""), "400 The body is not JSON, at line 1, column 0."),
+        (json!("{\"source\":"), "400 The body is not JSON, at line 1, column 10."),
+        (json!("[]"), object),
+        (json!("null"), object),
+        (json!("\"created\""), object),
+    ];
+    for (body, expected) in cases {
+        check_put("put-database.json", &body, &[expected]).await;
+    }
+    check_put(
+        "put-database.json",
+        &json!("[".repeat(10_000)),
+        &["400 The body is not JSON, at line 1, column 128."],
+    )
+    .await;
+    check_put("put-database.json", &json!("x".repeat(20_000)), &["413 A body has at most 16384 bytes."])
+        .await;
+
+    let mut event = sample("put-database.json");
+    event["headers"]["content-type"] = json!("text/plain");
+    let (status, problem) = problem(event).await;
+    assert_eq!(
+        (status, problem["detail"].as_str().unwrap()),
+        (415, "A body has the Content-Type application/json.")
+    );
+}
+
+#[tokio::test]
+async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allowed() {
+    let valid = json!({"source": "created", "instanceClass": "db.t4g.micro", "storageGiB": 20, "databaseName": "app"});
+    let class = "/instanceClass is a DB instance class such as db.t4g.micro";
+    let database_name = "/databaseName is 1 to 63 characters: a lower-case letter, then lower-case letters, digits and \
+                         underscores, such as app";
+    let cases = [
+        ("source", json!("elsewhere"), "/source is created"),
+        ("source", json!(7), "/source is a string"),
+        ("source", json!(null), "/source is required"),
+        ("instanceClass", json!("micro"), class),
+        ("instanceClass", json!("db.t4g.micro; rm -rf /"), class),
+        ("instanceClass", json!(["db.t4g.micro"]), "/instanceClass is a string"),
+        ("storageGiB", json!(19), "/storageGiB is 20 to 65536 GiB, not 19"),
+        ("storageGiB", json!(65_537), "/storageGiB is 20 to 65536 GiB, not 65537"),
+        ("storageGiB", json!(-1), "/storageGiB is 20 to 65536 GiB, not -1"),
+        ("storageGiB", json!(20.5), "/storageGiB is a whole number"),
+        ("storageGiB", json!("20"), "/storageGiB is a whole number"),
+        ("storageGiB", json!(1e300), "/storageGiB is a whole number"),
+        ("databaseName", json!("App"), database_name),
+        ("databaseName", json!("a'; drop table users"), database_name),
+        ("databaseName", json!("数据"), database_name),
+        (
+            "databaseName",
+            json!("select"),
+            "/databaseName cannot be a word that PostgreSQL or RDS reserves, such as select",
+        ),
+        ("size", json!(1), "/size is not known; known are databaseName, instanceClass, source, storageGiB"),
+        (
+            "a/b~c",
+            json!(1),
+            "/a~1b~0c is not known; known are databaseName, instanceClass, source, storageGiB",
+        ),
+    ];
+    for (field, value, expected) in cases {
+        let mut body = valid.clone();
+        body[field] = value;
+        check_put("put-database.json", &body, &[expected]).await;
+    }
+    let all = [
+        "422 Several fields are not valid.",
+        "/source is required",
+        "/instanceClass is required",
+        "/storageGiB is required",
+        "/databaseName is required",
+    ];
+    check_put("put-database.json", &json!({}), &all).await;
+}
+
+#[tokio::test]
+async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_allowed() {
+    let service = json!({"cluster": "demo", "name": "web", "container": "web"});
+    let text = "is 1 to 255 characters, none of them a control character";
+    let cases: [(Value, Vec<String>); 5] = [
+        (
+            json!({"vpcId": "subnet-1", "service": service}),
+            vec!["/vpcId is the id of a VPC, such as vpc-0123456789abcdef0".to_owned()],
+        ),
+        (json!({"vpcId": "vpc-1", "service": "web"}), vec!["/service is an object".to_owned()]),
+        (
+            json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "a\u{7}"}}),
+            vec![format!("/service/container {text}")],
+        ),
+        (
+            json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "web", "port": 1}}),
+            vec!["/service/port is not known; known are cluster, container, name".to_owned()],
+        ),
+        (
+            json!({}),
+            vec![
+                "422 Several fields are not valid.".to_owned(),
+                "/vpcId is required".to_owned(),
+                "/service is required".to_owned(),
+            ],
+        ),
+    ];
+    for (body, expected) in cases {
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        check_put("put-stage.json", &body, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_request_is_an_error_without_its_text() {
+    let event = json!({"requestContext": {"http": "hunter2"}});
+    let time_left = Duration::from_secs(30);
+    let invocation = Invocation { event, request_id: "request-1".to_owned(), time_left };
+    let error = handle(api(), invocation).await.unwrap_err();
+    assert_eq!(error.to_string(), "the event is not an HTTP API request");
+}
