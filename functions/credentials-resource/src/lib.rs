@@ -148,7 +148,8 @@ fn is_created(properties: &Properties) -> Result<bool, InvalidRequest> {
 /// The token of a write: the same for every delivery of a request, as a version of the secret is written once for it.
 fn token(addressee: &Addressee) -> String {
     let hash = Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.request_id);
-    format!("{:x}", hash.chain_update(&addressee.logical_id).finalize())
+    let hash = hash.chain_update(&addressee.logical_id).finalize();
+    hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn write_credentials(

@@ -1,0 +1,116 @@
+"""`python -m stagedb_local_aws`: configuration, patches, serve. See ../README.md."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socketserver
+import sys
+import threading
+
+from stagedb_local_aws import processes
+from stagedb_local_aws.settings import Settings, prepare_ministack
+
+STOP_SECONDS = 4.0
+# Not SIGTERM: Linux sends it already when only the *thread* that started us ends, so it must be looked into.
+PARENT_IS_GONE = signal.SIGUSR2
+
+
+def main() -> None:
+    parent = os.getppid()
+    processes.die_with_parent(PARENT_IS_GONE)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ValueError as error:
+        sys.exit(f"stagedb_local_aws: {error}")
+    if not processes.claim(settings.directory):
+        sys.exit(f"stagedb_local_aws: another local AWS uses {settings.directory}")
+    prepare_ministack(settings, os.environ)
+    # MiniStack reads its environment while it is imported, so only now.
+    from stagedb_local_aws.postgres import Installation, PostgresError
+
+    installation = Installation(settings.postgres_bin, settings.directory / "postgres")
+    try:
+        installation.prepare()
+    except PostgresError as error:
+        sys.exit(f"stagedb_local_aws: {error}")
+    app = build_app(settings, installation)
+    asyncio.run(serve(app, settings, installation, parent))
+
+
+def build_app(settings: Settings, installation):
+    """MiniStack's application with everything added that this package adds."""
+    from ministack import app as ministack
+
+    from stagedb_local_aws import (
+        cloudformation,
+        custom_resources,
+        ecs,
+        http_api,
+        rds,
+        rds_catalog,
+        rds_snapshots,
+        resource_types,
+        secrets_manager,
+        step_functions,
+    )
+    from stagedb_local_aws.control import Control
+    from stagedb_local_aws.rds_store import Store
+
+    # The Runtime API otherwise delays every warm invocation by the 40 ms of a delayed ACK.
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+    store = Store(installation, settings.timings)
+    rds_catalog.install()
+    rds_snapshots.install(store, rds.install(store))
+    cloudformation.install()
+    custom_resources.install()
+    resource_types.install()
+    secrets_manager.install()
+    http_api.install()
+    step_functions.install()
+    ecs.install(settings.timings)
+    return Control(ministack.app, settings.timings)
+
+
+async def serve(app, settings: Settings, installation, parent: int) -> None:
+    """Until SIGTERM, SIGINT or the end of the parent; then stops everything that was started, and ends the process."""
+    from hypercorn.asyncio import serve as hypercorn
+    from hypercorn.config import Config
+
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        last_resort = threading.Timer(STOP_SECONDS, end, [installation])
+        last_resort.daemon = True
+        last_resort.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    asyncio.get_running_loop().add_signal_handler(PARENT_IS_GONE, lambda: os.getppid() == parent or stop())
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{settings.port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 0.5
+    logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
+    try:
+        await hypercorn(app, config, shutdown_trigger=stopped.wait)
+    except OSError as error:
+        print(f"stagedb_local_aws: cannot listen on {config.bind[0]}: {error}", file=sys.stderr, flush=True)
+        end(installation, 1)
+    end(installation)
+
+
+def end(installation, status: int = 0) -> None:
+    """Not `sys.exit`, which would wait for threads that wait for functions."""
+    installation.stop_all()
+    processes.kill_descendants()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""CloudFormation: status events for EventBridge, and the course of updates and rollbacks."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import queue
+import re
+import sys
+import threading
+
+from ministack.services import eventbridge
+from ministack.services.cloudformation import _stack_events, _stacks, handlers, stacks
+from ministack.services.cloudformation.helpers import _error, _p
+
+logger = logging.getLogger("cloudformation")
+
+STACK = "AWS::CloudFormation::Stack"
+CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+
+_events: queue.SimpleQueue = queue.SimpleQueue()
+
+
+def publish(source: str, detail_type: str, resources: list[str], detail: dict) -> None:
+    """To the default bus, through the rules there, in the order of the calls.
+
+    On a thread of its own, since a rule's target may be slow; with the caller's context,
+    since that holds the account and the Region.
+    """
+    entry = {"Source": source, "DetailType": detail_type, "Resources": resources, "Detail": json.dumps(detail)}
+    context = contextvars.copy_context()
+    _events.put(lambda: context.run(eventbridge._put_events, {"Entries": [entry]}, allow_aws_source=True))
+
+
+def _deliver_for_ever() -> None:
+    while True:
+        deliver = _events.get()
+        try:
+            deliver()
+        except Exception:
+            logger.exception("EventBridge: an event was not delivered")
+
+
+def add_event(
+    stack_id, stack_name, logical_id, resource_type, status, reason="", physical_id="", detailed_status=""
+) -> None:
+    """Records a stack event; one of the stack itself is also published."""
+    of_stack = resource_type == STACK and (physical_id or stack_id) == stack_id
+    if of_stack and status == "UPDATE_COMPLETE" and _last_stack_status(stack_id) != CLEANUP:
+        add_event(stack_id, stack_name, logical_id, STACK, CLEANUP, physical_id=stack_id)
+    if status.endswith("_FAILED") and not of_stack and not physical_id:
+        failed = _stacks.get(stack_name, {}).get("_resources", {}).get(logical_id, {})
+        physical_id = failed.get("PhysicalResourceId", "")
+    _add_elsewhere(stack_id, stack_name, logical_id, resource_type, status, reason, physical_id, detailed_status)
+    if of_stack:
+        detail = {
+            "stack-id": stack_id,
+            "status-details": {"status": status, "status-reason": reason},
+            "client-request-token": stacks.CLIENT_REQUEST_TOKEN.get(),
+        }
+        publish("aws.cloudformation", "CloudFormation Stack Status Change", [stack_id], detail)
+
+
+def _last_stack_status(stack_id: str) -> str:
+    of_stack = [event for event in _stack_events.get(stack_id, []) if event["PhysicalResourceId"] == stack_id]
+    return of_stack[-1]["ResourceStatus"] if of_stack else ""
+
+
+def delete_resource(resource_type, physical_id, props, stack_name=None, logical_id=None) -> None:
+    """What an update removes is deleted only after all else succeeded: the cleanup phase."""
+    stack = _stacks.get(stack_name)
+    if stack is None or stack["StackStatus"] not in ("UPDATE_IN_PROGRESS", CLEANUP):
+        _delete_elsewhere(resource_type, physical_id, props, stack_name, logical_id)
+        return
+    stack_id = stack["StackId"]
+    if stack["StackStatus"] != CLEANUP:
+        stack["StackStatus"] = CLEANUP
+        add_event(stack_id, stack_name, stack_name, STACK, CLEANUP, physical_id=stack_id)
+    add_event(stack_id, stack_name, logical_id, resource_type, "DELETE_IN_PROGRESS", physical_id=physical_id)
+    _delete_elsewhere(resource_type, physical_id, props, stack_name, logical_id)
+    add_event(stack_id, stack_name, logical_id, resource_type, "DELETE_COMPLETE", physical_id=physical_id)
+
+
+async def roll_back(stack_name, stack_id, stack, operation, reason_override="") -> None:
+    """A custom resource whose creation failed is deleted by the rollback like any other."""
+    for logical_id, resource in stack.get("_resources", {}).items():
+        if resource["ResourceStatus"] == "CREATE_FAILED" and logical_id not in operation["created"]:
+            operation["created"].append(logical_id)
+    failed = operation.get("failed_logical_id")
+    if failed and not (operation["is_update"] or operation["cancelled"] or reason_override):
+        reason_override = f"The following resource(s) failed to create: [{failed}]. Rollback requested by user."
+    await _roll_back_elsewhere(stack_name, stack_id, stack, operation, reason_override)
+
+
+def create_stack(params):
+    existing = _stacks.get(_p(params, "StackName"))
+    if existing is not None and existing["StackStatus"] == "ROLLBACK_COMPLETE":
+        return _error("AlreadyExistsException", f"Stack [{existing['StackName']}] already exists")
+    answer = _create_stack_elsewhere(params)
+    if answer[0] == 200:
+        created = _stacks[_p(params, "StackName")]
+        created["LastUpdatedTime"] = created["CreationTime"]
+    return answer
+
+
+def without_updates_that_never_were(handler):
+    """AWS says when a stack was last updated only if it ever was."""
+    both = re.compile(rb"(<CreationTime>([^<]*)</CreationTime>)<LastUpdatedTime>\2</LastUpdatedTime>")
+
+    def handle(params):
+        status, headers, body = handler(params)
+        return status, headers, both.sub(rb"\1", body)
+
+    return handle
+
+
+def keeping_what_was_deleted(handler):
+    """A deleted stack stays readable by its ARN after its name was taken again."""
+
+    def handle(params):
+        existing = _stacks.get(_p(params, "StackName"))
+        answer = handler(params)
+        if existing is not None and _stacks.get(existing["StackName"]) is not existing:
+            _stacks[existing["StackId"]] = existing
+        return answer
+
+    return handle
+
+
+def update_stack(params):
+    stack = handlers._resolve_stack(_p(params, "StackName"))
+    status = stack["StackStatus"] if stack else ""
+    if status.endswith(("_IN_PROGRESS", "_FAILED")) or status == "ROLLBACK_COMPLETE":
+        return _error("ValidationError", f"Stack:{stack['StackId']} is in {status} state and can not be updated.")
+    return _update_stack_elsewhere(params)
+
+
+def delete_stack(params):
+    stack = handlers._resolve_stack(_p(params, "StackName"))
+    status = stack["StackStatus"] if stack else ""
+    if status.startswith("UPDATE") and status.endswith("_IN_PROGRESS"):
+        return _error("ValidationError", f"Stack [{stack['StackName']}] cannot be deleted while in status {status}")
+    if status == "DELETE_IN_PROGRESS":
+        return handlers._xml(200, "DeleteStackResponse", "")
+    return _delete_stack_elsewhere(params)
+
+
+_add_elsewhere = stacks._add_event
+_delete_elsewhere = stacks._delete_resource
+_roll_back_elsewhere = stacks._roll_back_operation
+_create_stack_elsewhere = handlers._ACTION_HANDLERS["CreateStack"]
+_update_stack_elsewhere = handlers._ACTION_HANDLERS["UpdateStack"]
+_delete_stack_elsewhere = handlers._ACTION_HANDLERS["DeleteStack"]
+
+
+def install() -> None:
+    threading.Thread(target=_deliver_for_ever, name="events", daemon=True).start()
+    # Several modules imported these functions by name.
+    for module in list(sys.modules.values()):
+        if not getattr(module, "__name__", "").startswith("ministack."):
+            continue
+        if getattr(module, "_add_event", None) is _add_elsewhere:
+            module._add_event = add_event
+        if getattr(module, "_roll_back_operation", None) is _roll_back_elsewhere:
+            module._roll_back_operation = roll_back
+    stacks._delete_resource = delete_resource
+    # MiniStack asks for CAPABILITY_IAM only when it also checks permissions.
+    handlers._capabilities_enforced = lambda: True
+    handlers._ACTION_HANDLERS |= {
+        "CreateStack": keeping_what_was_deleted(create_stack),
+        "CreateChangeSet": keeping_what_was_deleted(handlers._ACTION_HANDLERS["CreateChangeSet"]),
+        "DescribeStacks": without_updates_that_never_were(handlers._ACTION_HANDLERS["DescribeStacks"]),
+        "ListStacks": without_updates_that_never_were(handlers._ACTION_HANDLERS["ListStacks"]),
+        "UpdateStack": update_stack,
+        "DeleteStack": delete_stack,
+    }

@@ -1,0 +1,195 @@
+"""What the RDS modules share: requests, answers, and which instances have a real server.
+
+The records live in MiniStack's own dictionaries, so that its DescribeDBInstances, tags and
+filters see them. An instance is ours if a cluster is known by its `DbiResourceId`; all others
+(Aurora, MySQL, what CloudFormation makes by itself) stay with MiniStack, as a control plane only.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ministack.core.concurrency import spawn_background
+from ministack.services import rds
+
+from stagedb_local_aws import rds_xml
+from stagedb_local_aws.postgres import Cluster, Installation
+from stagedb_local_aws.rds_rules import Refusal
+from stagedb_local_aws.settings import Timings
+
+logger = logging.getLogger("rds")
+
+Params = Mapping[str, object]
+Answer = tuple[int, dict, bytes]
+Record = dict[str, object]
+
+
+class Request:
+    """The parameters of one call, each parsed once."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def given(self, name: str) -> bool:
+        return self.text(name) != ""
+
+    def text(self, name: str, default: str = "") -> str:
+        return rds._p(self.params, name) or default
+
+    def number(self, name: str, default: int | None = None) -> int | None:
+        text = self.text(name)
+        if not text:
+            return default
+        if not text.isdigit():
+            raise Refusal("InvalidParameterValue", f"The parameter {name} must be a number.")
+        return int(text)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        return self.text(name, str(default)).lower() == "true"
+
+    def many(self, name: str) -> list[str]:
+        return rds._parse_member_list(self.params, name)
+
+    def tags(self) -> list[dict[str, str]]:
+        return rds._parse_tags(self.params)
+
+    def required(self, name: str) -> str:
+        if not self.given(name):
+            raise Refusal("MissingParameter", f"The request must contain the parameter {name}.")
+        return self.text(name)
+
+
+class Store:
+    def __init__(self, installation: Installation, timings: Timings) -> None:
+        self.installation = installation
+        self.timings = timings
+        self.lock = threading.RLock()
+        self.clusters: dict[str, Cluster | None] = {}
+        """By DbiResourceId. None until the server of a new instance has been made."""
+        self.snapshot_files: dict[str, Path] = {}
+        """By DBSnapshotArn."""
+
+    def instance(self, identifier: str) -> Record | None:
+        """The instance, if it is one with a real server. Identifiers have no case."""
+        found = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        return found if found is not None and self.owns(found) else None
+
+    def owns(self, record: Record) -> bool:
+        return record.get("DbiResourceId") in self.clusters
+
+    def is_current(self, record: Record) -> bool:
+        return rds._instances.get(record["DBInstanceIdentifier"]) is record
+
+    def cluster(self, record: Record) -> Cluster:
+        cluster = self.clusters[record["DbiResourceId"]]
+        if cluster is None:
+            raise RuntimeError(f"{record['DBInstanceIdentifier']} has no server yet")
+        return cluster
+
+    def forget_everything(self) -> None:
+        """For MiniStack's own reset."""
+        with self.lock:
+            for cluster in list(self.clusters.values()):
+                if cluster is not None:
+                    cluster.remove()
+            for files in self.snapshot_files.values():
+                self.installation.discard(files)
+            self.clusters.clear()
+            self.snapshot_files.clear()
+
+
+def in_background(name: str, work: Callable[[], None], record: Record, failed_status: str = "failed") -> None:
+    """Work that goes on after the answer. If it breaks, the record says so."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("RDS: %s failed", name)
+            record["DBInstanceStatus" if "DBInstanceStatus" in record else "Status"] = failed_status
+
+    spawn_background(run, thread_name=name)
+
+
+def answers_refusals(handler: Callable[[Request], Answer]) -> Callable[[Params], Answer]:
+    @functools.wraps(handler)
+    def handle(params: Params) -> Answer:
+        try:
+            return handler(Request(params))
+        except Refusal as refusal:
+            return rds._error(refusal.code, rds._esc(refusal.message), refusal.status)
+
+    return handle
+
+
+def instance_answer(action: str, record: Record) -> Answer:
+    return rds._single_instance_response(f"{action}Response", f"{action}Result", record)
+
+
+def snapshot_answer(action: str, snapshot: Record) -> Answer:
+    body = f"<{action}Result><DBSnapshot>{rds._snapshot_xml(snapshot)}</DBSnapshot></{action}Result>"
+    return rds._xml(200, f"{action}Response", body)
+
+
+def instance_xml(record: Record) -> str:
+    return rds_xml.fields({**record, "TagList": record.get("TagList", []), "DbInstancePort": 0})
+
+
+def now() -> str:
+    return rds._format_time(time.time())
+
+
+def security_groups(request: Request, vpc_id: str) -> list[dict[str, str]]:
+    """The requested groups as RDS describes them; each must exist, in the database's VPC."""
+    from ministack.services import ec2
+
+    ec2._ensure_defaults_initialized()
+    wanted = request.many("VpcSecurityGroupIds")
+    for group_id in wanted:
+        group = ec2._security_groups.get(group_id)
+        if group is None:
+            raise Refusal("InvalidParameterValue", f"Invalid security group , groupId= {group_id}, groupName=.")
+        if group["VpcId"] != vpc_id:
+            raise Refusal(
+                "InvalidParameterCombination",
+                "The DB instance and EC2 security group are in different VPCs. The DB instance is in "
+                f"{vpc_id} and the EC2 security group is in {group['VpcId']}",
+            )
+    return [{"VpcSecurityGroupId": group_id, "Status": "active"} for group_id in wanted]
+
+
+def default_security_group(vpc_id: str) -> list[dict[str, str]]:
+    from ministack.services import ec2
+
+    groups = [entry for entry in ec2._security_groups.values() if entry["VpcId"] == vpc_id]
+    named = [entry["GroupId"] for entry in groups if entry["GroupName"] == "default"]
+    return [{"VpcSecurityGroupId": group_id, "Status": "active"} for group_id in named[:1]]
+
+
+def subnet_group(request: Request) -> Record:
+    from ministack.services import ec2
+
+    name = request.text("DBSubnetGroupName").lower()
+    if not name or name == "default":
+        ec2._ensure_defaults_initialized()
+        return {
+            "DBSubnetGroupName": "default",
+            "DBSubnetGroupDescription": "default",
+            "VpcId": ec2._DEFAULT_VPC_ID,
+            "SubnetGroupStatus": "Complete",
+            "Subnets": [],
+        }
+    found = rds._subnet_groups.get(name) or rds._subnet_groups.get(request.text("DBSubnetGroupName"))
+    if found is None:
+        raise Refusal("DBSubnetGroupNotFoundFault", f"DB subnet group '{name}' does not exist.", 404)
+    return {key: value for key, value in found.items() if key != "SupportedNetworkTypes"}
+
+
+def must_be_new(identifier: str) -> None:
+    if identifier in rds._instances:
+        raise Refusal("DBInstanceAlreadyExists", "DB instance already exists")

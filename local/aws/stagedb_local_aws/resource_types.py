@@ -1,0 +1,171 @@
+"""CloudFormation resource types that MiniStack lacks, or makes unlike AWS."""
+
+from __future__ import annotations
+
+import json
+
+from ministack.services import ec2, rds
+from ministack.services import secretsmanager as secrets
+from ministack.services.cloudformation import provisioners
+
+Created = tuple[str, dict]
+"""The physical id, which is what `!Ref` gives, and the attributes for `!GetAtt`."""
+
+
+def install() -> None:
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers["AWS::SecretsManager::ResourcePolicy"] = {
+        "create": create_policy,
+        "update": update_policy,
+        "delete": delete_policy,
+    }
+    handlers["AWS::EC2::SecurityGroupIngress"] = {
+        "create": create_ingress,
+        "update": update_ingress,
+        "delete": delete_ingress,
+    }
+    _make_ref_of_secret_its_arn(handlers["AWS::SecretsManager::Secret"])
+    _refuse_to_delete_what_is_used(handlers)
+
+
+# ---- AWS::SecretsManager::ResourcePolicy
+
+
+def create_policy(_logical_id: str, props: dict, _stack_name: str) -> Created:
+    secret = props["SecretId"]
+    policy = props["ResourcePolicy"]
+    text = policy if isinstance(policy, str) else json.dumps(policy)
+    answer = _succeed(secrets._put_resource_policy({"SecretId": secret, "ResourcePolicy": text}))
+    return answer["ARN"], {"Id": answer["ARN"]}
+
+
+def update_policy(physical_id: str, old: dict, new: dict, stack_name: str) -> Created:
+    created = create_policy("", new, stack_name)
+    if created[0] != physical_id:
+        delete_policy(physical_id, old)
+    return created
+
+
+def delete_policy(physical_id: str, _props: dict) -> None:
+    if secrets._resolve(physical_id)[1] is not None:
+        _succeed(secrets._delete_resource_policy({"SecretId": physical_id}))
+
+
+def _succeed(answer: tuple[int, dict, bytes]) -> dict:
+    body = json.loads(answer[2])
+    if answer[0] != 200:
+        raise ValueError(body.get("message") or body.get("Message") or str(body))
+    return body
+
+
+# ---- AWS::EC2::SecurityGroupIngress
+
+
+def create_ingress(_logical_id: str, props: dict, _stack_name: str) -> Created:
+    group = _group(props)
+    (rule,) = provisioners._ec2_sg_permissions([props])
+    if any(ec2._rules_match(rule, existing) for existing in group["IpPermissions"]):
+        raise ValueError(
+            f"the specified rule already exists in {group['GroupId']} "
+            "(Service: Ec2, Status Code: 400, Error Code: InvalidPermission.Duplicate)"
+        )
+    rule["SecurityGroupRuleId"] = ec2._sg_rule_id(group["GroupId"], False, rule)
+    group["IpPermissions"].append(rule)
+    return rule["SecurityGroupRuleId"], {"Id": rule["SecurityGroupRuleId"]}
+
+
+def update_ingress(physical_id: str, old: dict, new: dict, stack_name: str) -> Created:
+    """Every property but the description replaces the rule on AWS; a new one is made first."""
+    rules = [{key: value for key, value in props.items() if key != "Description"} for props in (old, new)]
+    if rules[0] == rules[1]:
+        delete_ingress(physical_id, old)
+    return create_ingress("", new, stack_name)
+
+
+def delete_ingress(_physical_id: str, props: dict) -> None:
+    group = ec2._security_groups.get(props.get("GroupId"))
+    if group is None:
+        return
+    (rule,) = provisioners._ec2_sg_permissions([props])
+    group["IpPermissions"] = [entry for entry in group["IpPermissions"] if not ec2._rules_match(rule, entry)]
+
+
+def _group(props: dict) -> dict:
+    ec2._ensure_defaults_initialized()
+    group = ec2._security_groups.get(props.get("GroupId"))
+    if group is None:
+        raise ValueError(
+            f"The security group '{props.get('GroupId')}' does not exist "
+            "(Service: Ec2, Status Code: 400, Error Code: InvalidGroup.NotFound)"
+        )
+    return group
+
+
+# ---- AWS::SecretsManager::Secret
+
+
+def _make_ref_of_secret_its_arn(handler: dict) -> None:
+    create, update, delete = handler["create"], handler["update"], handler["delete"]
+
+    def name_of(physical_id: str) -> str:
+        return secrets._resolve(physical_id)[0] or physical_id
+
+    def create_secret(logical_id: str, props: dict, stack_name: str) -> Created:
+        name, attributes = create(logical_id, props, stack_name)
+        if "SecretString" not in props and "GenerateSecretString" not in props:
+            # MiniStack stores an empty string; AWS makes a secret without any version.
+            secrets._secrets[name]["Versions"] = {}
+        return attributes["Arn"], attributes
+
+    def update_secret(physical_id: str, *rest, **more) -> Created:
+        _, attributes = update(name_of(physical_id), *rest, **more)
+        return attributes["Arn"], attributes
+
+    handler["create"] = create_secret
+    handler["update"] = update_secret
+    handler["delete"] = lambda physical_id, props: delete(name_of(physical_id), props)
+
+
+# ---- What a database still uses cannot be deleted
+
+
+def _refuse_to_delete_what_is_used(handlers: dict) -> None:
+    group_handler = handlers["AWS::EC2::SecurityGroup"]
+    delete_group = group_handler["delete"]
+
+    def delete_security_group(physical_id: str, props: dict) -> None:
+        if _users_of_group(physical_id):
+            raise ValueError(
+                f"resource {physical_id} has a dependent object "
+                "(Service: Ec2, Status Code: 400, Error Code: DependencyViolation)"
+            )
+        delete_group(physical_id, props)
+
+    def delete_subnet_group(physical_id: str, _props: dict) -> None:
+        status, _, body = rds._delete_subnet_group({"DBSubnetGroupName": physical_id})
+        if status not in (200, 404):
+            raise ValueError(_message(body))
+
+    group_handler["delete"] = delete_security_group
+    handlers["AWS::RDS::DBSubnetGroup"]["delete"] = delete_subnet_group
+    delete_by_api = ec2._ACTION_MAP["DeleteSecurityGroup"]
+
+    def delete_security_group_by_api(params):
+        if _users_of_group(ec2._p(params, "GroupId")):
+            message = f"resource {ec2._p(params, 'GroupId')} has a dependent object"
+            return ec2._error("DependencyViolation", message, 400)
+        return delete_by_api(params)
+
+    ec2._ACTION_MAP["DeleteSecurityGroup"] = delete_security_group_by_api
+
+
+def _users_of_group(group_id: str) -> list[str]:
+    return [
+        record["DBInstanceIdentifier"]
+        for record in rds._instances.values()
+        if any(group["VpcSecurityGroupId"] == group_id for group in record.get("VpcSecurityGroups", []))
+    ]
+
+
+def _message(body: bytes) -> str:
+    return body.decode().partition("<Message>")[2].partition("</Message>")[0]

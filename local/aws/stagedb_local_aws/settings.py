@@ -1,0 +1,116 @@
+"""Configuration: read once from the environment, and refused with the variable's name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+PREFIX = "STAGEDB_LOCAL_"
+
+
+@dataclass
+class Timings:
+    """How long things take, in seconds. Real AWS takes minutes; tests want less.
+
+    A test may change them while the server runs (`PUT /_local/timings`), so they are read
+    at the moment they are needed and never copied.
+    """
+
+    rds_create_seconds: float = 0.0
+    """Added to what starting the database takes anyway."""
+    rds_modify_seconds: float = 1.0
+    rds_delete_seconds: float = 1.0
+    rds_optimization_seconds: float = 1.0
+    """`storage-optimization` after a growth of the storage."""
+    rds_snapshot_seconds: float = 0.5
+    rds_storage_cooldown_seconds: float = 0.0
+    """After a storage change, another one is refused for so long. AWS: six hours. 0 is off."""
+    ecs_steady_seconds: float = 2.0
+
+    def update(self, changes: Mapping[str, object]) -> None:
+        """Changes some timings; none of them if any name or value is wrong (ValueError)."""
+        known = {field.name for field in fields(self)}
+        parsed: dict[str, float] = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(f"{name} is no timing; there are {', '.join(sorted(known))}")
+            parsed[name] = _seconds(name, value)
+        for name, seconds in parsed.items():
+            setattr(self, name, seconds)
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings:
+    port: int
+    directory: Path
+    postgres_bin: Path
+    timings: Timings
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str]) -> Settings:
+        """Raises ValueError, whose text names the variable."""
+        given = {
+            field.name: _seconds(variable, environment[variable])
+            for field in fields(Timings)
+            if environment.get(variable := PREFIX + field.name.upper())
+        }
+        return Settings(
+            port=_port(_required(environment, "GATEWAY_PORT")),
+            directory=Path(_required(environment, PREFIX + "DIR")).absolute(),
+            postgres_bin=_postgres_bin(_required(environment, PREFIX + "POSTGRES_BIN")),
+            timings=Timings(**given),
+        )
+
+
+def prepare_ministack(settings: Settings, environment: dict[str, str]) -> None:
+    """Sets what MiniStack reads from its environment; call before importing it.
+
+    Nothing may listen beyond this machine, and nothing may be left outside our directory, in
+    which nothing is left over from an earlier run.
+    """
+    environment["GATEWAY_PORT"] = str(settings.port)
+    environment.setdefault("BIND_HOST", "127.0.0.1")
+    environment.setdefault("IOT_MTLS_ENABLED", "0")
+    environment.setdefault("SFTP_ENABLED", "0")
+    for variable, name in (("STATE_DIR", "state"), ("S3_DATA_DIR", "s3"), ("TMPDIR", "tmp")):
+        folder = settings.directory / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        environment[variable] = str(folder)
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise ValueError(f"{name} is not set")
+    return value
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise ValueError(f"GATEWAY_PORT is {text!r}, and must be a port from 1 to 65535")
+    return int(text)
+
+
+def _postgres_bin(text: str) -> Path:
+    folder = Path(text)
+    for program in ("postgres", "initdb"):
+        if not os.access(folder / program, os.X_OK):
+            raise ValueError(f"{PREFIX}POSTGRES_BIN is {text!r}, where no {program} can be run")
+    return folder
+
+
+def _seconds(name: str, value: object) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 86_400:
+        raise ValueError(f"{name} is {value!r}, and must be a number of seconds")
+    return seconds

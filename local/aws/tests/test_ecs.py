@@ -1,0 +1,130 @@
+"""ECS: a deployment takes a while; a task definition comes back as it was given."""
+
+import json
+
+import pytest
+from local_aws import wait_for
+
+
+@pytest.fixture(scope="module")
+def ecs(aws):
+    client = aws.client("ecs")
+    client.create_cluster(clusterName="shop")
+    return client
+
+
+def register(ecs, family: str, **members: object) -> str:
+    container = {"name": "web", "image": "nginx", **members}
+    registered = ecs.register_task_definition(family=family, containerDefinitions=[container])
+    return registered["taskDefinition"]["taskDefinitionArn"]
+
+
+def service_of(ecs, name: str) -> dict:
+    return ecs.describe_services(cluster="shop", services=[name])["services"][0]
+
+
+def states(service: dict) -> list[tuple]:
+    return [(d["status"], d["rolloutState"], d["runningCount"], d["desiredCount"]) for d in service["deployments"]]
+
+
+def test_a_deployment_is_in_progress_until_the_service_is_steady(ecs):
+    first, second = register(ecs, "web"), register(ecs, "web", cpu=1)
+    created = ecs.create_service(cluster="shop", serviceName="web", taskDefinition=first, desiredCount=2)["service"]
+    assert states(created) == [("PRIMARY", "IN_PROGRESS", 0, 2)] and created["runningCount"] == 0
+    wait_for(lambda: states(service_of(ecs, "web")) == [("PRIMARY", "COMPLETED", 2, 2)])
+    updated = ecs.update_service(cluster="shop", service="web", taskDefinition=second)["service"]
+    assert states(updated) == [("PRIMARY", "IN_PROGRESS", 0, 2), ("ACTIVE", "COMPLETED", 2, 2)]
+    assert [d["taskDefinition"] for d in updated["deployments"]] == [second, first]
+    assert updated["runningCount"] == 2 and updated["pendingCount"] == 2
+    wait_for(lambda: states(service_of(ecs, "web")) == [("PRIMARY", "COMPLETED", 2, 2)])
+    steady = service_of(ecs, "web")
+    assert steady["taskDefinition"] == second
+    assert steady["events"][0]["message"] == "(service web) has reached a steady state."
+
+
+def test_a_forced_deployment_runs_the_same_definition_again(ecs):
+    definition = register(ecs, "forced")
+    ecs.create_service(cluster="shop", serviceName="forced", taskDefinition=definition, desiredCount=1)
+    wait_for(lambda: states(service_of(ecs, "forced")) == [("PRIMARY", "COMPLETED", 1, 1)])
+    before = service_of(ecs, "forced")["deployments"][0]["id"]
+    ecs.update_service(cluster="shop", service="forced", forceNewDeployment=True)
+    wait_for(lambda: states(service_of(ecs, "forced")) == [("PRIMARY", "COMPLETED", 1, 1)])
+    assert service_of(ecs, "forced")["deployments"][0]["id"] != before
+
+
+def test_a_newer_deployment_overtakes_the_one_in_progress(ecs):
+    first, second = register(ecs, "overtaken"), register(ecs, "overtaken")
+    ecs.create_service(cluster="shop", serviceName="overtaken", taskDefinition=first, desiredCount=1)
+    ecs.update_service(cluster="shop", service="overtaken", taskDefinition=second)
+    wait_for(lambda: states(service_of(ecs, "overtaken")) == [("PRIMARY", "COMPLETED", 1, 1)])
+    assert service_of(ecs, "overtaken")["deployments"][0]["taskDefinition"] == second
+
+
+def test_a_service_with_no_tasks_becomes_steady_too(ecs):
+    ecs.create_service(cluster="shop", serviceName="empty", taskDefinition=register(ecs, "empty"), desiredCount=0)
+    wait_for(lambda: states(service_of(ecs, "empty")) == [("PRIMARY", "COMPLETED", 0, 0)])
+
+
+def test_an_unknown_task_definition_is_refused(ecs, expect_error):
+    ecs.create_service(cluster="shop", serviceName="strict", taskDefinition=register(ecs, "strict"), desiredCount=1)
+    for unknown in ("strict:99", "nothing", "arn:aws:ecs:eu-west-1:000000000000:task-definition/strict:99"):
+        update = {"cluster": "shop", "service": "strict", "taskDefinition": unknown}
+        assert expect_error(ecs.update_service, **update)[0] == "ClientException"
+    assert service_of(ecs, "strict")["taskDefinition"].endswith("strict:1")
+    create = {"cluster": "shop", "serviceName": "new", "taskDefinition": "nothing", "desiredCount": 1}
+    assert expect_error(ecs.create_service, **create)[0] == "ClientException"
+
+
+def sample(shape, path: tuple = ()) -> object:
+    """A value for every member of a shape of the API model."""
+    if shape.name in path:
+        return None
+    if shape.type_name == "structure":
+        members = {name: sample(member, (*path, shape.name)) for name, member in shape.members.items()}
+        return {name: value for name, value in members.items() if value is not None}
+    if shape.type_name == "list":
+        return [sample(shape.member, (*path, shape.name))]
+    if shape.type_name == "map":
+        return {"key": sample(shape.value, (*path, shape.name))}
+    if shape.type_name in ("integer", "long", "float", "double"):
+        return 1
+    if shape.type_name == "boolean":
+        return True
+    return getattr(shape, "enum", None) and shape.enum[0] or "text"
+
+
+def test_every_member_of_a_task_definition_comes_back(ecs):
+    given = sample(ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape)
+    role = "arn:aws:iam::000000000000:role/task"
+    given |= {"family": "everything", "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+    given |= {"taskRoleArn": role, "executionRoleArn": role}
+    arn = ecs.register_task_definition(**given)["taskDefinition"]["taskDefinitionArn"]
+    described = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    assert described["tags"] == given.pop("tags")
+    returned = described["taskDefinition"]
+    assert {name: returned.get(name) for name in given} == given
+    assert "tags" not in ecs.describe_task_definition(taskDefinition=arn)
+
+
+def test_a_small_task_definition_gets_no_invented_members(ecs):
+    described = ecs.describe_task_definition(taskDefinition=register(ecs, "small"))["taskDefinition"]
+    assert not {"executionRoleArn", "taskRoleArn", "pidMode", "ipcMode", "proxyConfiguration"} & described.keys()
+
+
+def test_a_deployment_is_announced_on_the_default_bus(aws, ecs):
+    sqs, events = aws.client("sqs"), aws.client("events")
+    url = sqs.create_queue(QueueName="deployments")["QueueUrl"]
+    events.put_rule(Name="deployments", EventPattern=json.dumps({"source": ["aws.ecs"]}))
+    target = {"Id": "1", "Arn": "arn:aws:sqs:eu-west-1:000000000000:deployments"}
+    events.put_targets(Rule="deployments", Targets=[target])
+    ecs.create_service(cluster="shop", serviceName="told", taskDefinition=register(ecs, "told"), desiredCount=1)
+    names: list[str] = []
+
+    def told() -> bool:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            event = json.loads(message["Body"])
+            if event["resources"][0].endswith("service/shop/told"):
+                names.append(event["detail"]["eventName"])
+        return names == ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"]
+
+    wait_for(told)

@@ -1,0 +1,336 @@
+"""An instance: a real server behind AWS's statuses, attributes and refusals."""
+
+import json
+import time
+
+import psycopg2
+import pytest
+from local_aws import PASSWORD, postgres_has_ssl, wait_for
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def test_a_new_instance_has_no_endpoint_until_it_is_available(aws):
+    aws.http("PUT", "/_local/timings", {"rds_create_seconds": 0.5})
+    try:
+        aws.client("rds").create_db_instance(
+            DBInstanceIdentifier="fresh",
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            AllocatedStorage=20,
+            MasterUsername="app",
+            MasterUserPassword=PASSWORD,
+        )
+        creating = aws.describe("fresh")
+        assert creating["DBInstanceStatus"] == "creating"
+        assert "Endpoint" not in creating and "InstanceCreateTime" not in creating
+        assert aws.statuses_until("fresh", "available") == ["creating", "available"]
+        assert aws.describe("fresh")["Endpoint"]["Port"] > 1024
+    finally:
+        aws.http("PUT", "/_local/timings", {"rds_create_seconds": 0})
+
+
+def test_an_instance_can_be_connected_to_within_seconds(aws):
+    started = time.monotonic()
+    aws.create_database("quick")
+    assert aws.query("quick", "SELECT 1") == [(1,)]
+    assert time.monotonic() - started < 5
+
+
+def test_a_wrong_password_is_refused(aws):
+    aws.create_database("guarded")
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        aws.connect("guarded", password="not-the-password")
+
+
+@pytest.mark.skipif(not postgres_has_ssl(), reason="this Postgres was built without TLS")
+def test_connections_are_encrypted_with_a_certificate_of_the_served_authority(aws):
+    aws.create_database("encrypted")
+    authority = aws.directory / "ca.pem"
+    authority.write_bytes(aws.http("GET", "/_ministack/rds/ca.pem")[2])
+    connection = aws.connect("encrypted", sslmode="verify-full", sslrootcert=str(authority))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert cursor.fetchone() == (True,)
+    connection.close()
+
+
+def test_the_master_user_is_strong_but_no_superuser(aws):
+    aws.create_database("strong")
+    assert aws.query("strong", "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = 'app'") == [
+        (False, True, True)
+    ]
+    aws.query("strong", "CREATE ROLE other LOGIN")
+    aws.query("strong", "CREATE TABLE mine (id int)")
+
+
+def test_all_attributes_of_a_creation_are_described_back(aws):
+    ec2 = aws.client("ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="db", Description="db", VpcId=vpc)["GroupId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"172.31.{200 + i}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for i, zone in enumerate("ab")
+    ]
+    aws.client("rds").create_db_subnet_group(
+        DBSubnetGroupName="two-zones", DBSubnetGroupDescription="x", SubnetIds=subnets
+    )
+    given = {
+        "StorageEncrypted": True,
+        "PubliclyAccessible": False,
+        "DeletionProtection": True,
+        "BackupRetentionPeriod": 7,
+        "StorageType": "gp3",
+        "MultiAZ": False,
+        "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
+        "AutoMinorVersionUpgrade": True,
+        "CopyTagsToSnapshot": True,
+        "MaxAllocatedStorage": 100,
+        "DBInstanceClass": "db.t4g.small",
+        "AllocatedStorage": 25,
+    }
+    instance = aws.create_database(
+        "described",
+        **given,
+        EngineVersion="17",
+        DBSubnetGroupName="two-zones",
+        VpcSecurityGroupIds=[group],
+        Tags=[{"Key": "stagedb:stack", "Value": "a<&>b"}],
+    )
+    assert {name: instance[name] for name in given} == given
+    assert instance["EngineVersion"] == "17.5"
+    assert instance["DBSubnetGroup"]["DBSubnetGroupName"] == "two-zones"
+    assert {subnet["SubnetIdentifier"] for subnet in instance["DBSubnetGroup"]["Subnets"]} == set(subnets)
+    assert instance["VpcSecurityGroups"] == [{"VpcSecurityGroupId": group, "Status": "active"}]
+    assert instance["TagList"] == [{"Key": "stagedb:stack", "Value": "a<&>b"}]
+    assert instance["MasterUsername"] == instance["DBName"] == "app"
+    assert "LatestRestorableTime" in instance and "InstanceCreateTime" in instance
+    assert instance["PendingModifiedValues"] == {}
+    # What is in use cannot be deleted.
+    rds = aws.client("rds")
+    with pytest.raises(rds.exceptions.InvalidDBSubnetGroupStateFault):
+        rds.delete_db_subnet_group(DBSubnetGroupName="two-zones")
+    with pytest.raises(ec2.exceptions.ClientError, match="DependencyViolation"):
+        ec2.delete_security_group(GroupId=group)
+
+
+def test_a_subnet_group_needs_two_zones(aws, expect_error):
+    subnet = aws.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    code, _ = expect_error(
+        aws.client("rds").create_db_subnet_group,
+        DBSubnetGroupName="one-zone",
+        DBSubnetGroupDescription="x",
+        SubnetIds=[subnet],
+    )
+    assert code == "DBSubnetGroupDoesNotCoverEnoughAZs"
+
+
+def test_identifiers_have_no_case_and_can_be_arns(aws):
+    created = aws.create_database("Mixed-Case")
+    assert created["DBInstanceIdentifier"] == "mixed-case"
+    assert aws.describe("MIXED-case")["DbiResourceId"] == created["DbiResourceId"]
+    assert aws.describe(created["DBInstanceArn"])["DbiResourceId"] == created["DbiResourceId"]
+
+
+REFUSED_CREATIONS = [
+    ({"DBInstanceIdentifier": "no--good"}, "InvalidParameterValue"),
+    ({"DBInstanceClass": "db.z9.huge"}, "InvalidParameterValue"),
+    ({"AllocatedStorage": 19}, "InvalidParameterCombination"),
+    ({"AllocatedStorage": 70000}, "InvalidParameterCombination"),
+    ({"AllocatedStorage": None}, "InvalidParameterValue"),
+    ({"MaxAllocatedStorage": 21}, "InvalidParameterCombination"),
+    ({"MasterUserPassword": "short"}, "InvalidParameterValue"),
+    ({"MasterUserPassword": "with space1"}, "InvalidParameterValue"),
+    ({"MasterUsername": "admin"}, "InvalidParameterValue"),
+    ({"DBName": "no-hyphens"}, "InvalidParameterValue"),
+    ({"EngineVersion": "99"}, "InvalidParameterCombination"),
+    ({"DBSubnetGroupName": "nowhere"}, "DBSubnetGroupNotFoundFault"),
+    ({"VpcSecurityGroupIds": ["sg-12345678"]}, "InvalidParameterValue"),
+    ({"BackupRetentionPeriod": 36}, "InvalidParameterValue"),
+    ({"Port": 80}, "InvalidParameterValue"),
+]
+
+
+@pytest.mark.parametrize(("change", "code"), REFUSED_CREATIONS)
+def test_a_creation_is_refused(aws, expect_error, change, code):
+    identifier = change.get("DBInstanceIdentifier", "refused")
+    others = {name: value for name, value in change.items() if name != "DBInstanceIdentifier"}
+    assert expect_error(aws.create_database, identifier=identifier, **others)[0] == code
+
+
+def test_an_identifier_in_use_is_refused(aws, expect_error):
+    aws.create_database("taken")
+    assert expect_error(aws.create_database, identifier="TAKEN")[0] == "DBInstanceAlreadyExists"
+
+
+def test_a_change_is_pending_while_modifying_and_then_applied(aws):
+    aws.create_database("changed")
+    aws.query("changed", "CREATE TABLE kept AS SELECT 42 AS answer")
+    aws.client("rds").modify_db_instance(
+        DBInstanceIdentifier="changed", DBInstanceClass="db.t4g.medium", ApplyImmediately=True
+    )
+    meanwhile = aws.describe("changed")
+    assert meanwhile["DBInstanceStatus"] == "modifying"
+    assert meanwhile["PendingModifiedValues"] == {"DBInstanceClass": "db.t4g.medium"}
+    assert meanwhile["DBInstanceClass"] == "db.t4g.micro"
+    after = aws.wait_for_status("changed", "available")
+    assert after["DBInstanceClass"] == "db.t4g.medium" and after["PendingModifiedValues"] == {}
+    assert aws.query("changed", "SELECT answer FROM kept") == [(42,)]
+
+
+def test_a_growth_of_the_storage_is_optimised_afterwards(aws, expect_error):
+    aws.create_database("grown")
+    rds = aws.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="grown", AllocatedStorage=40, ApplyImmediately=True)
+    assert aws.describe("grown")["AllocatedStorage"] == 20
+    optimising = aws.wait_for_status("grown", "storage-optimization")
+    assert optimising["AllocatedStorage"] == 40 and optimising["PendingModifiedValues"] == {}
+    code, message = expect_error(
+        rds.modify_db_instance, DBInstanceIdentifier="grown", AllocatedStorage=80, ApplyImmediately=True
+    )
+    assert code == "InvalidParameterCombination" and "previous storage change is being optimized" in message
+    assert aws.statuses_until("grown", "available")[-1] == "available"
+
+
+def test_storage_neither_shrinks_nor_grows_by_less_than_a_tenth(aws, expect_error):
+    aws.create_database("sized", AllocatedStorage=100)
+    for wanted in (50, 105):
+        modify = aws.client("rds").modify_db_instance
+        code, _ = expect_error(modify, DBInstanceIdentifier="sized", AllocatedStorage=wanted, ApplyImmediately=True)
+        assert code == "InvalidParameterCombination"
+    assert aws.describe("sized")["DBInstanceStatus"] == "available"
+
+
+def test_storage_rests_between_two_changes(aws, expect_error):
+    aws.create_database("rested")
+    modify = aws.client("rds").modify_db_instance
+    aws.http("PUT", "/_local/timings", {"rds_storage_cooldown_seconds": 60})
+    try:
+        modify(DBInstanceIdentifier="rested", AllocatedStorage=30, ApplyImmediately=True)
+        aws.wait_for_status("rested", "available")
+        code, _ = expect_error(modify, DBInstanceIdentifier="rested", AllocatedStorage=60, ApplyImmediately=True)
+        assert code == "InvalidParameterCombination"
+        modify(DBInstanceIdentifier="rested", DBInstanceClass="db.t4g.small", ApplyImmediately=True)
+        aws.wait_for_status("rested", "available")
+    finally:
+        aws.http("PUT", "/_local/timings", {"rds_storage_cooldown_seconds": 0})
+
+
+def test_a_change_that_is_not_to_be_applied_immediately_stays_pending(aws):
+    aws.create_database("patient")
+    rds = aws.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="patient", DBInstanceClass="db.t4g.small")
+    waiting = aws.describe("patient")
+    assert waiting["DBInstanceStatus"] == "available"
+    assert waiting["PendingModifiedValues"] == {"DBInstanceClass": "db.t4g.small"}
+    # The next change with ApplyImmediately takes the waiting one along.
+    rds.modify_db_instance(DBInstanceIdentifier="patient", BackupRetentionPeriod=3, ApplyImmediately=True)
+    after = aws.wait_for_status("patient", "available")
+    assert (after["DBInstanceClass"], after["BackupRetentionPeriod"]) == ("db.t4g.small", 3)
+
+
+def test_settings_that_need_no_waiting_change_at_once(aws):
+    aws.create_database("settled")
+    aws.client("rds").modify_db_instance(
+        DBInstanceIdentifier="settled", DeletionProtection=True, CopyTagsToSnapshot=True, MaxAllocatedStorage=50
+    )
+    after = aws.describe("settled")
+    assert after["DBInstanceStatus"] == "available" and after["PendingModifiedValues"] == {}
+    assert after["DeletionProtection"] and after["CopyTagsToSnapshot"] and after["MaxAllocatedStorage"] == 50
+
+
+def test_a_new_password_replaces_the_old_one(aws):
+    aws.create_database("rotated")
+    aws.client("rds").modify_db_instance(
+        DBInstanceIdentifier="rotated", MasterUserPassword="second-password-2", ApplyImmediately=True
+    )
+    pending = aws.describe("rotated")
+    assert pending["DBInstanceStatus"] == "resetting-master-credentials"
+    assert pending["PendingModifiedValues"] == {"MasterUserPassword": "****"}
+    aws.wait_for_status("rotated", "available")
+    assert aws.query("rotated", "SELECT 1", "second-password-2") == [(1,)]
+    with pytest.raises(psycopg2.OperationalError):
+        aws.connect("rotated")
+
+
+def test_a_reboot_keeps_the_data_and_the_endpoint(aws):
+    before = aws.create_database("rebooted")
+    aws.query("rebooted", "CREATE TABLE kept (id int)")
+    aws.client("rds").reboot_db_instance(DBInstanceIdentifier="rebooted")
+    assert aws.statuses_until("rebooted", "available")[-1] == "available"
+    assert aws.describe("rebooted")["Endpoint"] == before["Endpoint"]
+    assert aws.query("rebooted", "SELECT count(*) FROM kept") == [(0,)]
+
+
+def test_a_stopped_instance_refuses_connections_until_it_is_started(aws):
+    aws.create_database("paused")
+    rds = aws.client("rds")
+    rds.stop_db_instance(DBInstanceIdentifier="paused")
+    aws.wait_for_status("paused", "stopped")
+    with pytest.raises(psycopg2.OperationalError):
+        aws.connect("paused")
+    rds.start_db_instance(DBInstanceIdentifier="paused")
+    aws.wait_for_status("paused", "available")
+    assert aws.query("paused", "SELECT 1") == [(1,)]
+
+
+def test_what_is_being_modified_cannot_be_modified_again(aws, expect_error):
+    aws.create_database("busy")
+    modify = aws.client("rds").modify_db_instance
+    modify(DBInstanceIdentifier="busy", DBInstanceClass="db.t4g.small", ApplyImmediately=True)
+    code, _ = expect_error(modify, DBInstanceIdentifier="busy", DBInstanceClass="db.t4g.large", ApplyImmediately=True)
+    assert code == "InvalidDBInstanceState"
+
+
+def test_tags_can_be_changed(aws):
+    rds = aws.client("rds")
+    arn = aws.create_database("tagged", Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])["DBInstanceArn"]
+    rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "c", "Value": "3"}])
+    rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["a"])
+    tags = [{"Key": "b", "Value": "2"}, {"Key": "c", "Value": "3"}]
+    assert rds.list_tags_for_resource(ResourceName=arn)["TagList"] == tags
+    assert aws.describe("tagged")["TagList"] == tags
+
+
+def test_the_orderable_classes_are_paged(aws):
+    pages = (
+        aws.client("rds")
+        .get_paginator("describe_orderable_db_instance_options")
+        .paginate(Engine="postgres", EngineVersion="17", PaginationConfig={"PageSize": 20})
+    )
+    options = [option for page in pages for option in page["OrderableDBInstanceOptions"]]
+    assert len(options) > 60
+    gp3 = {option["DBInstanceClass"]: option for option in options if option["StorageType"] == "gp3"}
+    assert {"db.t4g.micro", "db.t3.2xlarge", "db.m7g.8xlarge"} <= gp3.keys()
+    micro = gp3["db.t4g.micro"]
+    assert (micro["MinStorageSize"], micro["MaxStorageSize"]) == (20, 65536)
+    assert micro["SupportsStorageAutoscaling"] and micro["MultiAZCapable"] and len(micro["AvailabilityZones"]) > 1
+
+
+def test_a_class_that_cannot_be_ordered_has_no_options(aws):
+    options = aws.client("rds").describe_orderable_db_instance_options(Engine="postgres", DBInstanceClass="db.z9.huge")
+    assert options["OrderableDBInstanceOptions"] == []
+
+
+def test_engine_versions_can_be_listed_by_major_version(aws):
+    (version,) = aws.client("rds").describe_db_engine_versions(Engine="postgres", EngineVersion="17")[
+        "DBEngineVersions"
+    ]
+    assert (version["EngineVersion"], version["DBParameterGroupFamily"]) == ("17.5", "postgres17")
+
+
+def test_an_aurora_cluster_stays_what_ministack_makes_of_it(aws):
+    rds = aws.client("rds")
+    rds.create_db_cluster(
+        DBClusterIdentifier="aurora", Engine="aurora-postgresql", MasterUsername="app", MasterUserPassword=PASSWORD
+    )
+    rds.create_db_instance(
+        DBInstanceIdentifier="aurora-1",
+        DBClusterIdentifier="aurora",
+        Engine="aurora-postgresql",
+        DBInstanceClass="db.r6g.large",
+    )
+    wait_for(lambda: aws.describe("aurora-1")["DBInstanceStatus"] == "available")
+    assert json.dumps(aws.describe("aurora-1"), default=str)

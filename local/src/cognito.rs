@@ -1,0 +1,68 @@
+//! A user of the application, and access tokens for that user.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::http::Http;
+
+/// The user `cargo local` makes.
+pub(crate) const USERNAME: &str = "demo@example.com";
+
+/// Makes the user and returns the password.
+pub(crate) fn make_user(http: &Http, pool: &str) -> anyhow::Result<String> {
+    let password = random_password()?;
+    call(
+        http,
+        "AdminCreateUser",
+        &json!({
+            "UserPoolId": pool,
+            "Username": USERNAME,
+            "MessageAction": "SUPPRESS",
+            "UserAttributes": [{"Name": "email", "Value": USERNAME}, {"Name": "email_verified", "Value": "true"}],
+        }),
+    )?;
+    call(
+        http,
+        "AdminSetUserPassword",
+        &json!({"UserPoolId": pool, "Username": USERNAME, "Password": password, "Permanent": true}),
+    )?;
+    Ok(password)
+}
+
+/// A fresh access token. Only access tokens carry the scope the API asks for.
+pub(crate) fn token(
+    http: &Http,
+    pool: &str,
+    client: &str,
+    username: &str,
+    password: &str,
+) -> anyhow::Result<String> {
+    let answer = call(
+        http,
+        "AdminInitiateAuth",
+        &json!({
+            "UserPoolId": pool,
+            "ClientId": client,
+            "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": username, "PASSWORD": password},
+        }),
+    )?;
+    let token = answer.pointer("/AuthenticationResult/AccessToken").and_then(Value::as_str);
+    Ok(token.context("Cognito gave no access token")?.to_owned())
+}
+
+fn call(http: &Http, operation: &str, body: &Value) -> anyhow::Result<Value> {
+    http.json(&format!("AWSCognitoIdentityProviderService.{operation}"), body)
+}
+
+/// 128 bits from the operating system, spelled so that any password policy accepts them.
+fn random_password() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .context("no random numbers from the operating system")?;
+    Ok(format!("Aa1-{:032x}", u128::from_ne_bytes(bytes)))
+}

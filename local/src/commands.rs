@@ -1,0 +1,10 @@
+//! The commands of `cargo local`, a file each.
+
+pub(crate) mod aws;
+pub(crate) mod bench;
+pub(crate) mod clean;
+pub(crate) mod env;
+mod job;
+pub(crate) mod run;
+pub(crate) mod up;
+mod walk;

@@ -1,0 +1,13 @@
+//! `cargo local aws`: the AWS CLI, pointed at the local AWS.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::Context as _;
+use local::LocalAws;
+
+/// Becomes the AWS CLI, so that its exit code is its own.
+pub(crate) fn aws(port: Option<u16>, arguments: &[OsString]) -> anyhow::Result<()> {
+    let local = LocalAws::attach(port)?;
+    Err(local.aws_command().args(arguments).exec()).context("cannot run the AWS CLI")
+}

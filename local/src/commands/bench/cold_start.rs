@@ -1,0 +1,114 @@
+//! How long a function's process takes until it asks for work, measured against a Runtime API served right here.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context as _, bail};
+use local::{Function, LocalAws};
+use serde_json::Value;
+
+use super::median;
+
+/// What was measured of one function.
+pub(crate) struct Figures {
+    /// Median time from the process' start to its first request for work.
+    pub(crate) init: Duration,
+    /// Resident memory after that.
+    pub(crate) resident_bytes: u64,
+}
+
+/// Starts the function several times with the environment it is deployed with.
+pub(crate) fn measure(local: &LocalAws, function: &Function, repeats: usize) -> anyhow::Result<Figures> {
+    let name = format!("stagedb-{}", function.name);
+    let deployed = local.get_json(&format!("/2015-03-31/functions/{name}/configuration"))?;
+    let mut resident_bytes = 0;
+    let init = median((0..repeats).map(|_| {
+        let (took, resident) = start_once(local, function, &name, &deployed)?;
+        resident_bytes = resident_bytes.max(resident);
+        Ok(took)
+    }))?;
+    Ok(Figures { init, resident_bytes })
+}
+
+fn start_once(
+    local: &LocalAws,
+    function: &Function,
+    name: &str,
+    deployed: &Value,
+) -> anyhow::Result<(Duration, u64)> {
+    let runtime_api = TcpListener::bind(("127.0.0.1", 0)).context("there is no free port")?;
+    let mut command = Command::new(&function.executable);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.envs(local.aws_environment());
+    if let Some(variables) = deployed.pointer("/Environment/Variables").and_then(Value::as_object) {
+        command.envs(variables.iter().filter_map(|(name, value)| Some((name, value.as_str()?))));
+    }
+    let memory = deployed.get("MemorySize").and_then(Value::as_u64).unwrap_or(128);
+    command
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr()?.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory.to_string())
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench");
+    let started = Instant::now();
+    let mut child =
+        Ended(command.spawn().with_context(|| format!("cannot run {}", function.executable.display()))?);
+    let (took, _connection) = first_request(&runtime_api, started, &mut child)?;
+    // Let it settle: what it still does after asking is part of its init.
+    thread::sleep(Duration::from_millis(20));
+    Ok((took, resident_bytes(child.0.id())?))
+}
+
+/// Waits for `GET …/invocation/next`. The connection stays open: there is no work.
+fn first_request(
+    runtime_api: &TcpListener,
+    started: Instant,
+    child: &mut Ended,
+) -> anyhow::Result<(Duration, TcpStream)> {
+    runtime_api.set_nonblocking(true)?;
+    loop {
+        match runtime_api.accept() {
+            Ok((connection, _)) => {
+                connection.set_nonblocking(false)?;
+                connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+                let mut line = String::new();
+                BufReader::new(connection.try_clone()?).read_line(&mut line)?;
+                let took = started.elapsed();
+                if !line.contains("/runtime/invocation/next") {
+                    bail!("expected a request for work, got: {line}");
+                }
+                return Ok((took, connection));
+            }
+            Err(_) if started.elapsed() < Duration::from_secs(10) => {
+                if let Some(status) = child.0.try_wait()? {
+                    bail!("it ended before it asked for work: {status}");
+                }
+                thread::sleep(Duration::from_micros(50));
+            }
+            Err(error) => return Err(error).context("it did not ask for work within 10 s"),
+        }
+    }
+}
+
+/// A child that ends when it is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Resident memory of a process (Linux).
+pub(crate) fn resident_bytes(id: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))
+        .context("no /proc: memory is measured on Linux only")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1024)
+}

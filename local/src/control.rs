@@ -1,0 +1,39 @@
+//! The local AWS' own endpoint for tests: faults, tokens, timings.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::http::Http;
+use crate::options::Timings;
+
+pub(crate) fn set_faults(http: &Http, faults: &Value) -> anyhow::Result<Value> {
+    call(http, "PUT", "/_local/faults", Some(faults))
+}
+
+pub(crate) fn faults(http: &Http) -> anyhow::Result<Value> {
+    call(http, "GET", "/_local/faults", None)
+}
+
+pub(crate) fn clear_faults(http: &Http) -> anyhow::Result<()> {
+    call(http, "DELETE", "/_local/faults", None).map(drop)
+}
+
+pub(crate) fn token_expiring_at(http: &Http, token: &str, unix_seconds: u64) -> anyhow::Result<String> {
+    let answer =
+        call(http, "POST", "/_local/tokens", Some(&json!({"access_token": token, "exp": unix_seconds})))?;
+    let token = answer.get("access_token").and_then(Value::as_str);
+    Ok(token.context("/_local/tokens gave no access_token")?.to_owned())
+}
+
+pub(crate) fn set_timings(http: &Http, timings: &Timings) -> anyhow::Result<()> {
+    call(http, "PUT", "/_local/timings", Some(&serde_json::to_value(timings)?)).map(drop)
+}
+
+fn call(http: &Http, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+    let answer = http.call(method, path, body)?;
+    if answer.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&answer).with_context(|| format!("{method} {path}: not JSON"))
+}

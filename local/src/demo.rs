@@ -1,0 +1,44 @@
+//! The demo: a stack with two stages, each an ECS service, registered with the application.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use crate::cloudformation;
+use crate::local_aws::LocalAws;
+
+/// The demo's stack.
+pub const DEMO_STACK: &str = "test-django2";
+/// The stages of the demo's stack.
+pub const DEMO_STAGES: [&str; 2] = ["dev", "prod"];
+/// What the demo saves as a stage's database settings.
+pub const DEMO_DATABASE: &str =
+    r#"{"source":"created","instanceClass":"db.t4g.micro","storageGiB":20,"databaseName":"app"}"#;
+
+/// Deploys `local/demo.yaml`: a network, a cluster and the stages' services.
+pub(crate) fn deploy(local: &LocalAws) -> anyhow::Result<()> {
+    let path = local.workspace().path("local/demo.yaml");
+    let template = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    cloudformation::create(local.http(), "demo", &template, Duration::from_mins(1)).map(drop)
+}
+
+/// Registers both stages with the application and waits until they are there.
+pub(crate) fn register(local: &LocalAws) -> anyhow::Result<()> {
+    let demo = cloudformation::describe(local.http(), "demo")?;
+    let vpc = demo.output("VpcId")?;
+    for stage in DEMO_STAGES {
+        let path = format!("/api/stacks/{DEMO_STACK}/stages/{stage}");
+        let name = format!("{DEMO_STACK}-{stage}");
+        let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": name, "container": "web"}});
+        let answer = local.api("PUT", &path, Some(&body))?;
+        if ![200, 201, 202].contains(&answer.status) {
+            bail!("PUT {path}: {}", answer.in_words());
+        }
+    }
+    for stage in DEMO_STAGES {
+        local.wait_for_rebuild(DEMO_STACK, stage, |_| ())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! Where things are: the workspace, the state folder `.local/`, and one directory per run.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+/// The checkout this program was built from.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// Finds it: the folder above this crate's own.
+    ///
+    /// # Errors
+    /// When the checkout was moved or deleted after the build.
+    pub fn find() -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .filter(|root| root.join("Cargo.toml").is_file())
+            .context("the checkout is gone; build again where it is now")?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// A path inside the workspace.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.root.join(inside)
+    }
+
+    /// `.local/`: all state of the local AWS, git-ignored.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".local")
+    }
+
+    /// A program of the Python environment.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.state().join("venv/bin").join(name)
+    }
+
+    /// The directories of the runs that are alive, whether or not they are ready.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn running(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let Ok(entries) = fs::read_dir(self.state()) else {
+            return Ok(Vec::new());
+        };
+        let mut running = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let Ok(lock) = File::open(path.join("lock")) else {
+                continue;
+            };
+            if matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+                running.push(path);
+            }
+        }
+        running.sort();
+        Ok(running)
+    }
+
+    /// Waits until no other `cargo local` makes the Python environment or builds, and keeps others waiting until the
+    /// returned file is dropped.
+    pub(crate) fn exclusively(&self) -> anyhow::Result<File> {
+        fs::create_dir_all(self.state()).context("cannot make .local")?;
+        let path = self.state().join("lock");
+        let file = open_lock(&path)?;
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(file)
+    }
+}
+
+fn open_lock(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// What other commands need to know of a running local AWS. Kept in a file only its owner may read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// The process that holds it.
+    pub process: u32,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// Base URL of the application's API.
+    pub api_url: String,
+    /// Whether the databases speak TLS, as RDS does.
+    pub tls: bool,
+    /// The application's Cognito user pool.
+    pub user_pool_id: String,
+    /// The application's Cognito client.
+    pub user_pool_client_id: String,
+    /// The user this program made.
+    pub username: String,
+    /// That user's password: random, and worth nothing outside this local AWS.
+    pub password: String,
+}
+
+/// `.local/run-<port>/`: logs, data and bundles of one run.
+///
+/// A run holds the lock on its directory's `lock` file as long as it lives; the kernel lets go of it however the
+/// process ends. So a file left by a dead process is told from a living one without looking at process ids.
+#[derive(Debug)]
+pub(crate) struct RunDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDirectory {
+    /// Takes the directory of that port, emptied.
+    pub(crate) fn take(workspace: &Workspace, port: u16) -> anyhow::Result<Self> {
+        let path = workspace.state().join(format!("run-{port}"));
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let lock = open_lock(&path.join("lock"))?;
+        // Others look at the lock for a moment only, in `Workspace::running`; a run keeps it.
+        if !(0..10).any(|_| lock.try_lock().is_ok() || pause()) {
+            bail!("a local AWS already runs on port {port}; choose another with --port");
+        }
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            if entry.file_name() == "lock" {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())
+            } else {
+                fs::remove_file(entry.path())
+            }
+            .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Marks it as one whose port nobody chose: its data is worth nothing once it has ended, its logs are for an hour.
+    pub(crate) fn for_a_free_port(self) -> anyhow::Result<Self> {
+        fs::write(self.path.join(FREE_PORT), "").context("cannot write to .local")?;
+        Ok(self)
+    }
+
+    /// Removes the data of such a one at its end.
+    pub(crate) fn tidy(&self) {
+        if self.path.join(FREE_PORT).exists() {
+            remove_data(&self.path);
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets other commands find this run.
+    pub(crate) fn announce(&self, running: &Running) -> anyhow::Result<()> {
+        let path = self.path.join("running.json");
+        let unfinished = self.path.join("running.json.new");
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(running)?)?;
+        fs::rename(&unfinished, &path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Makes a directory inside it that only its owner may enter.
+    pub(crate) fn private(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(name);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Takes back what [`Self::announce`] said.
+    pub(crate) fn withdraw(&self) {
+        let _ = fs::remove_file(self.path.join("running.json"));
+    }
+}
+
+/// In the directory of a run whose port nobody chose.
+const FREE_PORT: &str = "free-port";
+
+/// Removes what runs on free ports left behind when they were killed; tests that share one never drop it.
+pub(crate) fn sweep(workspace: &Workspace) {
+    let Ok(entries) = fs::read_dir(workspace.state()) else { return };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.join(FREE_PORT).exists()) {
+        let Ok(lock) = open_lock(&path.join("lock")) else { continue };
+        if lock.try_lock().is_err() {
+            continue;
+        }
+        remove_data(&path);
+        let age = fs::metadata(path.join(FREE_PORT)).and_then(|about| about.modified());
+        if age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > KEPT)) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// How long the logs of a run on a free port are kept.
+const KEPT: Duration = Duration::from_hours(1);
+
+/// All but the files right in it, which are the logs. What cannot be removed now is removed another time.
+fn remove_data(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn pause() -> bool {
+    thread::sleep(Duration::from_millis(30));
+    false
+}
+
+/// The run a command means: of that port, or the only one.
+pub(crate) fn find_running(workspace: &Workspace, port: Option<u16>) -> anyhow::Result<(PathBuf, Running)> {
+    let mut alive = workspace.running()?;
+    if let Some(port) = port {
+        alive.retain(|path| path.ends_with(format!("run-{port}")));
+    }
+    let found: Vec<(PathBuf, Running)> =
+        alive.iter().filter_map(|path| Some((path.clone(), read(path)?))).collect();
+    match (found.len(), alive.len(), port) {
+        (1, _, _) => found.into_iter().next().context("no local AWS"),
+        (0, 0, Some(port)) => {
+            bail!("no local AWS runs on port {port}; start one with `cargo local --port {port}`")
+        }
+        (0, 0, None) => bail!("no local AWS runs; start one with `cargo local` in another terminal"),
+        (0, _, _) => bail!("the local AWS is still starting; try again when it says so"),
+        _ => {
+            let ports: Vec<String> = found.iter().map(|(_, running)| running.port.to_string()).collect();
+            bail!("more than one local AWS runs (ports {}); choose one with --port", ports.join(", "))
+        }
+    }
+}
+
+fn read(directory: &Path) -> Option<Running> {
+    serde_json::from_slice(&fs::read(directory.join("running.json")).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(name: &str) -> Workspace {
+        let root = std::env::temp_dir().join(format!("stagedb-local-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(&root).unwrap();
+        Workspace { root }
+    }
+
+    fn running(port: u16) -> Running {
+        Running {
+            process: 1,
+            port,
+            tls: true,
+            api_url: String::new(),
+            user_pool_id: String::new(),
+            user_pool_client_id: String::new(),
+            username: String::new(),
+            password: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_only_running_one_is_found_and_two_need_a_choice() {
+        let workspace = workspace("find");
+        let first = RunDirectory::take(&workspace, 4701).unwrap();
+        let starting = find_running(&workspace, None).unwrap_err().to_string();
+        assert!(starting.contains("still starting"), "{starting}");
+        first.announce(&running(4701)).unwrap();
+        assert_eq!(find_running(&workspace, None).unwrap().1.port, 4701);
+
+        let second = RunDirectory::take(&workspace, 4702).unwrap();
+        second.announce(&running(4702)).unwrap();
+        let both = find_running(&workspace, None).unwrap_err().to_string();
+        assert!(both.contains("ports 4701, 4702"), "{both}");
+        assert_eq!(find_running(&workspace, Some(4702)).unwrap().1.port, 4702);
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_dead_process_is_ignored() {
+        let workspace = workspace("stale");
+        let dead = RunDirectory::take(&workspace, 4701).unwrap();
+        dead.announce(&running(4701)).unwrap();
+        drop(dead);
+        let error = find_running(&workspace, None).unwrap_err().to_string();
+        assert!(error.contains("no local AWS runs"), "{error}");
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
+
+    #[test]
+    fn of_a_dead_run_on_a_free_port_only_the_logs_are_left() {
+        let workspace = workspace("sweep");
+        let dead = RunDirectory::take(&workspace, 4701).unwrap().for_a_free_port().unwrap();
+        let alive = RunDirectory::take(&workspace, 4702).unwrap().for_a_free_port().unwrap();
+        for run in [&dead, &alive] {
+            run.private("data").unwrap();
+            fs::write(run.path().join("aws.log"), "").unwrap();
+        }
+        let dead_path = dead.path().to_owned();
+        drop(dead);
+        sweep(&workspace);
+        assert!(!dead_path.join("data").exists() && dead_path.join("aws.log").exists());
+        assert!(alive.path().join("data").exists());
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
+
+    #[test]
+    fn a_second_one_on_the_same_port_is_refused() {
+        let workspace = workspace("second");
+        let _first = RunDirectory::take(&workspace, 4701).unwrap();
+        let error = RunDirectory::take(&workspace, 4701).unwrap_err().to_string();
+        assert_eq!(error, "a local AWS already runs on port 4701; choose another with --port");
+        fs::remove_dir_all(&workspace.root).unwrap();
+    }
+}

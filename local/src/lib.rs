@@ -1,0 +1,36 @@
+//! The local AWS: everything `cargo local` does, as a library for the end-to-end tests.
+//!
+//! A [`LocalAws`] is one running local AWS with the application deployed into it. It is started with
+//! [`LocalAws::start`] and stops when it is dropped. What runs is found by its files in `.local/`, so that other commands
+//! can attach to it with [`LocalAws::attach`].
+
+mod api;
+mod artifacts;
+mod calls;
+mod cloudformation;
+mod cognito;
+mod container;
+mod control;
+mod demo;
+mod files;
+mod functions;
+mod http;
+pub mod interrupt;
+mod local_aws;
+mod options;
+mod postgres;
+mod process;
+mod python;
+mod rebuild;
+mod start;
+mod template;
+mod wait;
+
+pub use api::ApiAnswer;
+pub use container::{ContainerEnvironment, run_as_container};
+pub use demo::{DEMO_DATABASE, DEMO_STACK, DEMO_STAGES};
+pub use files::{Running, Workspace};
+pub use functions::{Function, Profile};
+pub use local_aws::LocalAws;
+pub use options::{Lap, Options, Timings};
+pub use rebuild::{Rebuild, RebuildStep};

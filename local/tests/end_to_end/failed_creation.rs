@@ -1,0 +1,108 @@
+//! A creation that fails ends in a rolled-back stage, with a reason, without leftovers, and can be tried again.
+
+use local::LocalAws;
+use serde_json::{Value, json};
+
+use crate::world::{
+    STACK, container, follow, instance, micro, query, save, save_and_follow, secret, settings, world,
+};
+
+#[test]
+fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() {
+    let local = world();
+    let before = container(&local, "dev");
+    let refused = "Cannot create a db.t4g.medium instance because there is insufficient capacity";
+    local
+        .set_faults(&json!([{
+            "service": "rds", "operation": "CreateDBInstance", "code": "InsufficientDBInstanceCapacity",
+            "message": refused, "times": 1,
+        }]))
+        .unwrap();
+    save(&local, "dev", &settings("db.t4g.medium", 20), 202);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back");
+    assert_eq!(rebuild.reason, Some(format!("RDS refused: {refused}")));
+    assert_eq!(stack_status(&local), "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(instance(&local, "dev"), None, "no half-made database");
+    assert_eq!(container(&local, "dev"), before, "the containers are as they were");
+
+    save_and_follow(&local, "dev", &micro());
+    assert_eq!(query(&secret(&local, "dev"), "select 1"), "1");
+}
+
+#[test]
+fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_and_left_alone() {
+    let local = world();
+    let identifier = format!("{STACK}-dev-postgres");
+    local
+        .aws(&[
+            "rds",
+            "create-db-instance",
+            "--db-instance-identifier",
+            &identifier,
+            "--engine",
+            "postgres",
+            "--db-instance-class",
+            "db.t4g.micro",
+            "--allocated-storage",
+            "20",
+            "--master-username",
+            "theirs",
+            "--master-user-password",
+            "their-password",
+            "--tags",
+            "Key=team,Value=other",
+        ])
+        .unwrap();
+    local.aws(&["rds", "wait", "db-instance-available", "--db-instance-identifier", &identifier]).unwrap();
+    let theirs = instance(&local, "dev").unwrap();
+
+    let problem = save(&local, "dev", &micro(), 409);
+    assert!(problem["detail"].as_str().unwrap().contains("was not made by this stage"), "{problem}");
+
+    // As if it were made between the check and the creation.
+    local
+        .set_faults(&json!([{
+            "service": "rds", "operation": "DescribeDBInstances", "code": "DBInstanceNotFound",
+            "message": "not found", "times": 1,
+        }]))
+        .unwrap();
+    save(&local, "dev", &micro(), 202);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back");
+    let reason = rebuild.reason.unwrap();
+    assert!(reason.contains("already exists and was not made by this stage"), "{reason}");
+    assert_eq!(instance(&local, "dev").unwrap(), theirs, "it saw no write");
+
+    local
+        .aws(&["rds", "delete-db-instance", "--db-instance-identifier", &identifier, "--skip-final-snapshot"])
+        .unwrap();
+    crate::world::eventually("their instance is gone", || instance(&local, "dev").is_none());
+    save_and_follow(&local, "dev", &micro());
+}
+
+#[test]
+fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and_no_instance() {
+    let local = world();
+    // The connection cannot be written, so everything before it is taken back.
+    local
+        .set_faults(&json!([
+            {
+                "service": "secretsmanager", "operation": "PutSecretValue", "code": "AccessDeniedException",
+                "message": "no", "times": null,
+            },
+        ]))
+        .unwrap();
+    save(&local, "dev", &micro(), 202);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back", "the credentials come first: {rebuild:?}");
+    assert_eq!(instance(&local, "dev"), None);
+    local.clear_faults().unwrap();
+    save_and_follow(&local, "dev", &micro());
+}
+
+fn stack_status(local: &LocalAws) -> Value {
+    let stacks =
+        local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
+    stacks["Stacks"][0]["StackStatus"].clone()
+}

@@ -1,0 +1,12 @@
+//! The whole way on a local AWS: the unchanged templates, the real functions, a real Postgres, real containers'
+//! environments. What AWS itself would do beyond the local AWS is in `local/aws/README.md`.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod created;
+mod failed_creation;
+mod removal;
+mod sign_in;
+mod variables;
+mod world;

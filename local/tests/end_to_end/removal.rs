@@ -1,0 +1,80 @@
+//! A database that is no longer desired goes with a final snapshot, and a rollback brings it back.
+
+use local::LocalAws;
+use serde_json::{Value, json};
+
+use crate::world::{PASSWORD, STACK, eventually, instance, micro, query, save_and_follow, secret, world};
+
+#[test]
+fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variables() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    let before = secret(&local, "dev");
+    query(&before, "create table kept (row text); insert into kept values ('written before')");
+
+    update_stage_stack(&local, &[("Source", "none")]);
+    eventually("the variables are gone", || {
+        !local.container_environment(STACK, "dev").unwrap().keys().any(|name| name.starts_with("PG_"))
+    });
+    eventually("the instance is gone", || instance(&local, "dev").is_none());
+    let snapshots = snapshots(&local);
+    let [snapshot] = snapshots.as_slice() else { panic!("not one snapshot: {snapshots:?}") };
+    assert_eq!(snapshot["Status"], "available");
+    assert!(snapshot["DBSnapshotIdentifier"].as_str().unwrap().starts_with("test-django2-dev-postgres-"));
+    assert_eq!(secret(&local, "dev"), before, "the secret keeps its last value");
+
+    // The same generation is desired again, as in a rollback after a removal: its data comes back.
+    update_stage_stack(&local, &[("Source", "created")]);
+    let after = secret(&local, "dev");
+    assert_eq!(after[PASSWORD], before[PASSWORD]);
+    assert_eq!(query(&after, "select row from kept"), "written before");
+    assert_eq!(instance(&local, "dev").unwrap()["DeletionProtection"], true);
+}
+
+#[test]
+fn deleting_the_whole_stage_stack_waits_for_the_final_snapshot_and_removes_the_variables() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    let stack = ["--stack-name", "test-django2-dev"];
+    let refused = local.aws(&[&["cloudformation", "delete-stack"][..], &stack].concat());
+    assert!(refused.is_err(), "it is protected from deletion");
+
+    let unprotect = ["cloudformation", "update-termination-protection", "--no-enable-termination-protection"];
+    local.aws(&[&unprotect[..], &stack].concat()).unwrap();
+    local.aws(&[&["cloudformation", "delete-stack"][..], &stack].concat()).unwrap();
+    local.aws(&[&["cloudformation", "wait", "stack-delete-complete"][..], &stack].concat()).unwrap();
+    assert_eq!(instance(&local, "dev"), None);
+    assert_eq!(snapshots(&local).len(), 1);
+    eventually("the variables are gone", || {
+        let secrets = crate::world::container(&local, "dev")["secrets"].clone();
+        secrets.as_array().is_none_or(Vec::is_empty)
+    });
+}
+
+fn snapshots(local: &LocalAws) -> Vec<Value> {
+    let found = local.aws(&["rds", "describe-db-snapshots"]).unwrap();
+    found["DBSnapshots"].as_array().unwrap().clone()
+}
+
+/// Updates the stage stack as CloudFormation itself would in a rollback, past the API.
+fn update_stage_stack(local: &LocalAws, changes: &[(&str, &str)]) {
+    let name = "test-django2-dev";
+    let described = local.aws(&["cloudformation", "describe-stacks", "--stack-name", name]).unwrap();
+    let parameters: Vec<Value> = described["Stacks"][0]["Parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|parameter| {
+            let key = parameter["ParameterKey"].as_str().unwrap();
+            match changes.iter().find(|(changed, _)| *changed == key) {
+                Some((_, value)) => json!({"ParameterKey": key, "ParameterValue": value}),
+                None => json!({"ParameterKey": key, "UsePreviousValue": true}),
+            }
+        })
+        .collect();
+    let parameters = json!(parameters).to_string();
+    let update =
+        ["cloudformation", "update-stack", "--stack-name", name, "--use-previous-template", "--parameters"];
+    local.aws(&[&update[..], &[&parameters]].concat()).unwrap();
+    local.aws(&["cloudformation", "wait", "stack-update-complete", "--stack-name", name]).unwrap();
+}

@@ -1,0 +1,148 @@
+//! What the tests do and look at, in the words of the contract.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+
+use local::{LocalAws, Options, Rebuild, Timings};
+use serde_json::{Value, json};
+
+pub(crate) const STACK: &str = "test-django2";
+pub(crate) const PASSWORD: &str = "password";
+
+/// A local AWS with the stages `dev` and `prod` of the stack `test-django2`, without databases.
+pub(crate) fn world() -> LocalAws {
+    let timings =
+        Timings { rds_create_seconds: Some(0.5), ecs_steady_seconds: Some(1.5), ..Timings::default() };
+    let options = Options { demo_stages: true, timings, ..Options::default() };
+    LocalAws::start(&options).unwrap()
+}
+
+pub(crate) fn stage_path(stage: &str, of: &str) -> String {
+    format!("/api/stacks/{STACK}/stages/{stage}{of}")
+}
+
+pub(crate) fn settings(class: &str, storage: u32) -> Value {
+    json!({"source": "created", "instanceClass": class, "storageGiB": storage, "databaseName": "app"})
+}
+
+pub(crate) fn micro() -> Value {
+    settings("db.t4g.micro", 20)
+}
+
+/// Saves, and expects this status.
+pub(crate) fn save(local: &LocalAws, stage: &str, settings: &Value, status: u16) -> Value {
+    let answer = local.api("PUT", &stage_path(stage, "/database"), Some(settings)).unwrap();
+    assert_eq!(answer.status, status, "{}", answer.text);
+    if status == 202 {
+        assert_eq!(answer.header("location"), Some(stage_path(stage, "/rebuild").as_str()));
+    }
+    answer.body
+}
+
+/// Follows a rebuild to its end, and returns it with the phases it went through.
+pub(crate) fn follow(local: &LocalAws, stage: &str) -> (Rebuild, Vec<String>) {
+    let phases = Mutex::new(Vec::<String>::new());
+    let ended = local.wait_for_rebuild(STACK, stage, |rebuild| {
+        let mut phases = phases.lock().unwrap();
+        if phases.last() != Some(&rebuild.phase) {
+            phases.push(rebuild.phase.clone());
+        }
+    });
+    let phases = phases.into_inner().unwrap();
+    // A failure is an error there; what it says is asked for here.
+    let rebuild = ended.unwrap_or_else(|_| {
+        let answer = local.api("GET", &stage_path(stage, "/rebuild"), None).unwrap();
+        serde_json::from_value(answer.body).unwrap()
+    });
+    (rebuild, phases)
+}
+
+/// Saves and follows to the end, which must be a success.
+pub(crate) fn save_and_follow(local: &LocalAws, stage: &str, settings: &Value) -> Vec<String> {
+    save(local, stage, settings, 202);
+    let (rebuild, phases) = follow(local, stage);
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+    phases
+}
+
+/// The DB instance of a stage as RDS describes it, if it is there.
+pub(crate) fn instance(local: &LocalAws, stage: &str) -> Option<Value> {
+    let identifier = format!("{STACK}-{stage}-postgres");
+    let all = local.aws(&["rds", "describe-db-instances"]).unwrap();
+    all["DBInstances"].as_array().unwrap().iter().find(|i| i["DBInstanceIdentifier"] == *identifier).cloned()
+}
+
+/// The secret's current value.
+pub(crate) fn secret(local: &LocalAws, stage: &str) -> Value {
+    let body = json!({"SecretId": format!("{stage}-{STACK}-postgres")});
+    let answer = local.post_json("secretsmanager.GetSecretValue", &body).unwrap();
+    serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap()
+}
+
+/// Runs SQL as `psql` over TLS with these credentials.
+pub(crate) fn psql(secret: &Value, password: &str, sql: &str) -> Output {
+    let text = |key: &str| secret[key].as_str().map_or_else(|| secret[key].to_string(), str::to_owned);
+    let connection = format!(
+        "host={} port={} dbname={} user={} sslmode=require connect_timeout=5",
+        text("host"),
+        text("port"),
+        text("dbname"),
+        text("username")
+    );
+    let mut command = Command::new("psql");
+    command.args([&connection, "--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]);
+    command.env("PGPASSWORD", password).output().unwrap()
+}
+
+/// What a query prints, with the secret's own password.
+pub(crate) fn query(secret: &Value, sql: &str) -> String {
+    let output = psql(secret, secret[PASSWORD].as_str().unwrap(), sql);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// What jq prints for this input, one compact JSON value a line.
+pub(crate) fn jq(filter: &str, input: &Value) -> Vec<Value> {
+    let mut command = Command::new("jq");
+    command.args(["--compact-output", filter]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The stage's ECS service.
+pub(crate) fn service(local: &LocalAws, stage: &str) -> Value {
+    let body = json!({"cluster": "demo", "services": [format!("{STACK}-{stage}")], "include": ["TAGS"]});
+    let answer = local.post_json("AmazonEC2ContainerServiceV20141113.DescribeServices", &body).unwrap();
+    answer["services"][0].clone()
+}
+
+/// The id of the service's newest deployment.
+pub(crate) fn deployment(local: &LocalAws, stage: &str) -> String {
+    service(local, stage)["deployments"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// The container definition that the service's tasks start from.
+pub(crate) fn container(local: &LocalAws, stage: &str) -> Value {
+    let body = json!({"taskDefinition": service(local, stage)["taskDefinition"]});
+    let answer = local.post_json("AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", &body).unwrap();
+    answer["taskDefinition"]["containerDefinitions"][0].clone()
+}
+
+/// Waits until something holds; it must within a minute.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{what} did not come true within a minute");
+}
