@@ -126,8 +126,10 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
         return Ok(Desired::Credentials { secret_arn, generation });
     }
     let port = properties.number("Port")?;
-    let port = u16::try_from(port)
-        .map_err(|_| InvalidRequest::Invalid { name: "Port", reason: "is a port, 1 to 65535".to_owned() })?;
+    let port = u16::try_from(port).map_err(|_| InvalidRequest::Invalid {
+        name: "Port",
+        reason: "must be a port, 1 to 65535".to_owned(),
+    })?;
     let connection = Connection {
         identifier: properties.text("Identifier")?.to_owned(),
         host: properties.text("Host")?.to_owned(),
@@ -141,7 +143,7 @@ fn is_created(properties: &Properties) -> Result<bool, InvalidRequest> {
     match properties.text("Source")? {
         "none" => Ok(false),
         "created" => Ok(true),
-        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "is none or created".to_owned() }),
+        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "must be none or created".to_owned() }),
     }
 }
 

@@ -47,14 +47,14 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source is none or created"),
+        ("Source", json!("elsewhere"), "the property Source must be none or created"),
         ("SecretArn", json!(null), "the property SecretArn is missing"),
-        ("Generation", json!("A B"), "the property Generation is 1 to 32 lower-case letters"),
-        ("Port", json!("none"), "the property Port is a whole number"),
-        ("Port", json!("65536"), "the property Port is a port, 1 to 65535"),
-        ("Port", json!(5432), "the property Port is not a string"),
-        ("Host", json!(""), "the property Host is empty"),
-        ("DatabaseName", json!("A"), "the property DatabaseName is 1 to 63 characters"),
+        ("Generation", json!("A B"), "the property Generation must be 1 to 32 lower-case letters"),
+        ("Port", json!("none"), "the property Port must be a whole number"),
+        ("Port", json!("65536"), "the property Port must be a port, 1 to 65535"),
+        ("Port", json!(5432), "the property Port must be a string"),
+        ("Host", json!(""), "the property Host must not be empty"),
+        ("DatabaseName", json!("A"), "the property DatabaseName must be 1 to 63 characters"),
     ] {
         let mut event = sample("connection-update.json");
         event["ResourceProperties"][property] = value;
@@ -64,7 +64,10 @@ fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     let mut event = sample("connection-update.json");
     event["ResourceType"] = json!("Custom::PostgresDatabase");
     assert!(
-        asked(&event).unwrap_err().to_string().starts_with("ResourceType is Custom::PostgresCredentials or")
+        asked(&event)
+            .unwrap_err()
+            .to_string()
+            .starts_with("ResourceType must be Custom::PostgresCredentials or")
     );
 }
 

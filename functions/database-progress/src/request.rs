@@ -63,7 +63,7 @@ fn desired(properties: &Properties) -> Result<Desired, InvalidRequest> {
             subnet_group: properties.text("SubnetGroupName")?.to_owned(),
             security_group: properties.text("SecurityGroupId")?.to_owned(),
         })),
-        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "is none or created".to_owned() }),
+        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "must be none or created".to_owned() }),
     }
 }
 

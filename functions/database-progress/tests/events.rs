@@ -67,19 +67,19 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source is none or created"),
+        ("Source", json!("elsewhere"), "the property Source must be none or created"),
         ("Stack", json!(null), "the property Stack is missing"),
         ("Generation", json!(null), "the property Generation is missing"),
         (
             "InstanceClass",
             json!("none"),
-            "the property InstanceClass is a DB instance class such as db.t4g.micro",
+            "the property InstanceClass must be a DB instance class such as db.t4g.micro",
         ),
-        ("StorageGiB", json!("a lot"), "the property StorageGiB is a whole number"),
-        ("StorageGiB", json!("19"), "the property StorageGiB is 20 to 65536 GiB, not 19"),
-        ("StorageGiB", json!(20), "the property StorageGiB is not a string"),
-        ("SubnetGroupName", json!(""), "the property SubnetGroupName is empty"),
-        ("SecretArn", json!({}), "the property SecretArn is not a string"),
+        ("StorageGiB", json!("a lot"), "the property StorageGiB must be a whole number"),
+        ("StorageGiB", json!("19"), "the property StorageGiB must be 20 to 65536 GiB, not 19"),
+        ("StorageGiB", json!(20), "the property StorageGiB must be a string"),
+        ("SubnetGroupName", json!(""), "the property SubnetGroupName must not be empty"),
+        ("SecretArn", json!({}), "the property SecretArn must be a string"),
     ] {
         let mut event = sample("update-add.json");
         event["ResourceProperties"][property] = value;

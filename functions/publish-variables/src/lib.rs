@@ -82,7 +82,9 @@ impl PublishVariables {
             info!(cluster, service = name, "there is no such service, so there are no containers");
             return Ok(());
         };
-        if service.rebuild.as_ref() == Some(&stack.operation) {
+        // A deletion is no operation of its own: the time of the last update stays.
+        let is_deleted = stack.status == StackStatus::Deleted;
+        if !is_deleted && service.rebuild.as_ref() == Some(&stack.operation) {
             info!(operation = stack.operation, "published before");
             return Ok(());
         }
@@ -108,7 +110,7 @@ impl PublishVariables {
                 warn!(?names, "the container has variables of these names already, so nothing is published");
             }
         }
-        if stack.status != StackStatus::Deleted {
+        if !is_deleted {
             self.services.mark_rebuilt(&service.arn, &stack.operation).await?;
         }
         Ok(())
@@ -120,8 +122,8 @@ impl PublishVariables {
         match stack.status {
             StackStatus::InProgress | StackStatus::RollingBack | StackStatus::Failed => Ok(None),
             StackStatus::Deleted => match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
-                Lookup::Found(_) => Ok(None),
-                Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),
+                Lookup::Found(live) if live.status != StackStatus::Deleted => Ok(None),
+                Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),
             },
             StackStatus::Complete | StackStatus::RolledBack => {
                 if stack.parameters.get("Source").is_none_or(|source| source == "none") {

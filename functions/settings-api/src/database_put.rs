@@ -117,13 +117,13 @@ impl SettingsApi {
         let version = version.unwrap_or(&self.configuration.engine_version);
         let Some(orderable) = self.databases.orderable(&desired.instance_class, version).await? else {
             let detail = format!(
-                "is a DB instance class that can be ordered here for PostgreSQL {version} with gp3 storage"
+                "must be a DB instance class that can be ordered here for PostgreSQL {version} with gp3 storage"
             );
             return Err(Problem::field("/instanceClass", detail));
         };
         let (min, max) = (orderable.min_storage_gib, orderable.max_storage_gib);
         if !(min..=max).contains(&desired.storage.get()) {
-            let detail = format!("is {min} to {max} GiB for the class {}", desired.instance_class);
+            let detail = format!("must be {min} to {max} GiB for the class {}", desired.instance_class);
             return Err(Problem::field("/storageGiB", detail));
         }
         Ok(())
@@ -167,7 +167,7 @@ fn check_change(
         }
         let least = minimum_growth(live);
         if wanted < least {
-            let detail = format!("grows by at least 10 %, to {least} GiB or more; it is {live} GiB now");
+            let detail = format!("must grow by at least 10 %, to {least} GiB or more; it is {live} GiB now");
             return Err(Problem::field("/storageGiB", detail));
         }
     }
@@ -183,7 +183,7 @@ fn desired(body: &Body) -> Result<CreatedSettings, Problem> {
     if let Some(source) = fields.text("source")
         && source != "created"
     {
-        fields.error("source", "is created");
+        fields.error("source", "must be created");
     }
     let instance_class = fields.parse::<InstanceClass>("instanceClass");
     let storage = fields.number::<StorageGiB>("storageGiB");

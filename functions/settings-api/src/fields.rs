@@ -75,7 +75,7 @@ impl Fields {
     {
         let text = self.get(name)?;
         let Some(text) = text.as_str() else {
-            self.error(name, "is a string");
+            self.error(name, "must be a string");
             return None;
         };
         match T::try_from(text.to_owned()) {
@@ -91,7 +91,7 @@ impl Fields {
     pub(crate) fn text(&self, name: &'static str) -> Option<String> {
         let text = self.parse::<String>(name)?;
         if text.is_empty() || text.chars().count() > 255 || text.chars().any(char::is_control) {
-            self.error(name, "is 1 to 255 characters, none of them a control character");
+            self.error(name, "must be 1 to 255 characters, none of them a control character");
             return None;
         }
         Some(text)
@@ -103,7 +103,7 @@ impl Fields {
         T: TryFrom<i64, Error: fmt::Display>,
     {
         let Some(number) = self.get(name)?.as_i64() else {
-            self.error(name, "is a whole number");
+            self.error(name, "must be a whole number");
             return None;
         };
         T::try_from(number).map_err(|error| self.error(name, error.to_string())).ok()
@@ -112,7 +112,7 @@ impl Fields {
     /// The object inside.
     pub(crate) fn object(&self, name: &'static str) -> Option<Fields> {
         let Some(fields) = self.get(name)?.as_object() else {
-            self.error(name, "is an object");
+            self.error(name, "must be an object");
             return None;
         };
         Some(Self::new(fields.clone(), format!("{}/{name}", self.pointer)))

@@ -97,27 +97,28 @@ impl SettingsApi {
     async fn network(&self, registration: &Registration) -> Result<BTreeMap<String, String>, Problem> {
         let Registration { vpc_id, cluster, service: name, container } = registration;
         let Some(service) = self.services.service(cluster, name).await? else {
-            let detail = "is the name of an active ECS service in the cluster; there is none of that name";
+            let detail =
+                "must be the name of an active ECS service in the cluster; there is none of that name";
             return Err(Problem::field("/service/name", detail));
         };
         let refuse = |detail: &str| Err(Problem::field("/service/name", detail));
         if !service.is_deployed_by_ecs {
             return refuse(
-                "is a service with the deployment controller ECS, as another one would undo a redeployment",
+                "must be a service with the deployment controller ECS, as another one would undo a redeployment",
             );
         }
         if !service.has_long_arn() {
-            return refuse("is a service whose ARN has the long format, as others cannot be tagged");
+            return refuse("must be a service whose ARN has the long format, as others cannot be tagged");
         }
         if service.subnets.len() < 2 {
             return refuse(
-                "is a service with awsvpc networking in at least two subnets, as RDS places a database in two availability \
+                "must be a service with awsvpc networking in at least two subnets, as RDS places a database in two availability \
                  zones",
             );
         }
         let Some(security_group) = service.security_groups.first() else {
             return refuse(
-                "is a service with a security group, as only its members may connect to the database",
+                "must be a service with a security group, as only its members may connect to the database",
             );
         };
         let definition = self.services.task_definition(&service.task_definition_arn).await?;
@@ -125,11 +126,11 @@ impl SettingsApi {
             let known = definition.containers().join(", ");
             return Err(Problem::field(
                 "/service/container",
-                format!("is a container of the service's task definition, one of {known}"),
+                format!("must be a container of the service's task definition, one of {known}"),
             ));
         }
         let Some(execution_role) = definition.execution_role_arn() else {
-            return refuse("has a task definition with an execution role, which reads the credentials");
+            return refuse("must have a task definition with an execution role, which reads the credentials");
         };
         Ok([
             ("VpcId", vpc_id.clone()),
@@ -173,7 +174,7 @@ fn registration(body: &Body) -> Result<Registration, Problem> {
     let fields = body.object()?;
     let vpc_id = fields.text("vpcId");
     if vpc_id.as_ref().is_some_and(|id| !id.starts_with("vpc-")) {
-        fields.error("vpcId", "is the id of a VPC, such as vpc-0123456789abcdef0");
+        fields.error("vpcId", "must be the id of a VPC, such as vpc-0123456789abcdef0");
     }
     let service = fields.object("service");
     let of_service = |name| service.as_ref().and_then(|service| service.text(name));

@@ -88,7 +88,7 @@ async fn what_goes_wrong_inside_is_told_in_fixed_words_with_the_requests_id() {
 
 #[tokio::test]
 async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
-    let name = "begins with a lower-case letter and goes on with lower-case letters, digits and single hyphens between \
+    let name = "must begin with a lower-case letter and go on with lower-case letters, digits and single hyphens between \
                 them, such as test-django2.";
     let cases = [
         (
@@ -115,13 +115,13 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
             "GET",
             "/api/stacks//stages/b/database",
             400,
-            "The name of a stack is 1 to 32 characters long, not 0.".to_owned(),
+            "The name of a stack must be 1 to 32 characters long, not 0.".to_owned(),
         ),
         (
             "GET",
             "/api/stacks/a/stages/aaaaaaaaaaaaaaaaa/database",
             400,
-            "The name of a stage is 1 to 16 characters long, not 17.".to_owned(),
+            "The name of a stage must be 1 to 16 characters long, not 17.".to_owned(),
         ),
     ];
     for (method, path, status, detail) in cases {
@@ -171,22 +171,22 @@ async fn a_body_that_cannot_be_read_is_refused() {
 #[tokio::test]
 async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allowed() {
     let valid = json!({"source": "created", "instanceClass": "db.t4g.micro", "storageGiB": 20, "databaseName": "app"});
-    let class = "/instanceClass is a DB instance class such as db.t4g.micro";
-    let database_name = "/databaseName is 1 to 63 characters: a lower-case letter, then lower-case letters, digits and \
+    let class = "/instanceClass must be a DB instance class such as db.t4g.micro";
+    let database_name = "/databaseName must be 1 to 63 characters: a lower-case letter, then lower-case letters, digits and \
                          underscores, such as app";
     let cases = [
-        ("source", json!("elsewhere"), "/source is created"),
-        ("source", json!(7), "/source is a string"),
+        ("source", json!("elsewhere"), "/source must be created"),
+        ("source", json!(7), "/source must be a string"),
         ("source", json!(null), "/source is required"),
         ("instanceClass", json!("micro"), class),
         ("instanceClass", json!("db.t4g.micro; rm -rf /"), class),
-        ("instanceClass", json!(["db.t4g.micro"]), "/instanceClass is a string"),
-        ("storageGiB", json!(19), "/storageGiB is 20 to 65536 GiB, not 19"),
-        ("storageGiB", json!(65_537), "/storageGiB is 20 to 65536 GiB, not 65537"),
-        ("storageGiB", json!(-1), "/storageGiB is 20 to 65536 GiB, not -1"),
-        ("storageGiB", json!(20.5), "/storageGiB is a whole number"),
-        ("storageGiB", json!("20"), "/storageGiB is a whole number"),
-        ("storageGiB", json!(1e300), "/storageGiB is a whole number"),
+        ("instanceClass", json!(["db.t4g.micro"]), "/instanceClass must be a string"),
+        ("storageGiB", json!(19), "/storageGiB must be 20 to 65536 GiB, not 19"),
+        ("storageGiB", json!(65_537), "/storageGiB must be 20 to 65536 GiB, not 65537"),
+        ("storageGiB", json!(-1), "/storageGiB must be 20 to 65536 GiB, not -1"),
+        ("storageGiB", json!(20.5), "/storageGiB must be a whole number"),
+        ("storageGiB", json!("20"), "/storageGiB must be a whole number"),
+        ("storageGiB", json!(1e300), "/storageGiB must be a whole number"),
         ("databaseName", json!("App"), database_name),
         ("databaseName", json!("a'; drop table users"), database_name),
         ("databaseName", json!("数据"), database_name),
@@ -220,13 +220,13 @@ async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allo
 #[tokio::test]
 async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_allowed() {
     let service = json!({"cluster": "demo", "name": "web", "container": "web"});
-    let text = "is 1 to 255 characters, none of them a control character";
+    let text = "must be 1 to 255 characters, none of them a control character";
     let cases: [(Value, Vec<String>); 5] = [
         (
             json!({"vpcId": "subnet-1", "service": service}),
-            vec!["/vpcId is the id of a VPC, such as vpc-0123456789abcdef0".to_owned()],
+            vec!["/vpcId must be the id of a VPC, such as vpc-0123456789abcdef0".to_owned()],
         ),
-        (json!({"vpcId": "vpc-1", "service": "web"}), vec!["/service is an object".to_owned()]),
+        (json!({"vpcId": "vpc-1", "service": "web"}), vec!["/service must be an object".to_owned()]),
         (
             json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "a\u{7}"}}),
             vec![format!("/service/container {text}")],

@@ -18,13 +18,15 @@ def orderable_options(request: Request) -> Answer:
     size = request.number("MaxRecords", 100)
     if not 20 <= size <= 1000:
         raise Refusal("InvalidParameterValue", f"Invalid value {size} for MaxRecords. Must be between 20 and 1000.")
-    version = rules.full_version(request.text("EngineVersion"))
+    # AWS lists every version unless one is named.
+    versions = [request.text("EngineVersion")] if request.text("EngineVersion") else rules.ENGINE_VERSIONS.values()
     options = []
     if request.flag("Vpc", True):
         options = [
-            _option(name, version, storage_type)
+            _option(name, rules.full_version(version), storage_type)
             for name in rules.ORDERABLE_CLASSES
             if wanted_class in ("", name)
+            for version in versions
             for storage_type in rules.STORAGE_TYPES
         ]
     start = request.number("Marker", 0)
@@ -102,8 +104,12 @@ def install() -> None:
         request = Request(params)
         if request.text("Engine") != "postgres":
             return _versions_elsewhere(params)
-        full = rules.ENGINE_VERSIONS.get(request.text("EngineVersion"), request.text("EngineVersion"))
-        status, headers, body = _versions_elsewhere({**params, "EngineVersion": [full]})
+        wanted = {**params}
+        if request.text("EngineVersion") in rules.ENGINE_VERSIONS:
+            # A major version alone: here each has one minor version, which is then also its default.
+            wanted["EngineVersion"] = [rules.ENGINE_VERSIONS[request.text("EngineVersion")]]
+            wanted.pop("DefaultOnly", None)
+        status, headers, body = _versions_elsewhere(wanted)
         family = rb"<DBParameterGroupFamily>postgres\1"
         return status, headers, re.sub(rb"<DBParameterGroupFamily>(\d)", family, body)
 

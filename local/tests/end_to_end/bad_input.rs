@@ -13,11 +13,11 @@ fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
     let before = (stack(), container(&local, "dev"));
 
     let class = detail(save(&local, "dev", &settings("db.t4g.gigantic", 20), 422));
-    let expected = "is a DB instance class that can be ordered here for PostgreSQL 17 with gp3 storage.";
+    let expected = "must be a DB instance class that can be ordered here for PostgreSQL 17 with gp3 storage.";
     assert_eq!(class, format!("/instanceClass {expected}"));
     assert_eq!(
         detail(save(&local, "dev", &settings("db.t4g.micro", 5), 422)),
-        "/storageGiB is 20 to 65536 GiB, not 5."
+        "/storageGiB must be 20 to 65536 GiB, not 5."
     );
     let unknown = local.api("PUT", "/api/stacks/nobody/stages/dev/database", Some(&micro())).unwrap();
     assert_eq!(unknown.status, 404);
@@ -33,7 +33,7 @@ fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
     let shrunk = detail(save(&local, "dev", &settings("db.t4g.micro", 50), 422));
     assert_eq!(shrunk, "/storageGiB cannot shrink; it is 100 GiB now.");
     let little = detail(save(&local, "dev", &settings("db.t4g.micro", 105), 422));
-    assert_eq!(little, "/storageGiB grows by at least 10 %, to 110 GiB or more; it is 100 GiB now.");
+    assert_eq!(little, "/storageGiB must grow by at least 10 %, to 110 GiB or more; it is 100 GiB now.");
     let mut renamed = settings("db.t4g.micro", 100);
     renamed["databaseName"] = json!("other");
     assert_eq!(
@@ -71,13 +71,16 @@ fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database()
         register("/api/stacks/shop/stages/dev", "nobody", "web"),
         (
             422,
-            "/service/name is the name of an active ECS service in the cluster; there is none of that name."
+            "/service/name must be the name of an active ECS service in the cluster; there is none of that name."
                 .to_owned()
         )
     );
     assert_eq!(
         register("/api/stacks/shop/stages/dev", "test-django2-dev", "nobody"),
-        (422, "/service/container is a container of the service's task definition, one of web.".to_owned())
+        (
+            422,
+            "/service/container must be a container of the service's task definition, one of web.".to_owned()
+        )
     );
     let (status, detail) = register("/api/stacks/test/stages/django2-dev", "test-django2-dev", "web");
     assert_eq!(status, 409);

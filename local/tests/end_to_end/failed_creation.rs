@@ -1,10 +1,10 @@
 //! A creation that fails ends in a rolled-back stage, with a reason, without leftovers, and can be tried again.
 
-use local::LocalAws;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{
-    STACK, container, follow, instance, micro, query, save, save_and_follow, secret, settings, world,
+    STACK, container, eventually, follow, instance, micro, query, save, save_and_follow, secret, settings,
+    stack_status, world,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() 
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back");
     assert_eq!(rebuild.reason, Some(format!("RDS refused: {refused}")));
-    assert_eq!(stack_status(&local), "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(stack_status(&local).as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
     assert_eq!(instance(&local, "dev"), None, "no half-made database");
     assert_eq!(container(&local, "dev"), before, "the containers are as they were");
 
@@ -54,7 +54,9 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
             "Key=team,Value=other",
         ])
         .unwrap();
-    local.aws(&["rds", "wait", "db-instance-available", "--db-instance-identifier", &identifier]).unwrap();
+    eventually("their instance is available", || {
+        instance(&local, "dev").is_some_and(|instance| instance["DBInstanceStatus"] == "available")
+    });
     let theirs = instance(&local, "dev").unwrap();
 
     let problem = save(&local, "dev", &micro(), 409);
@@ -77,7 +79,7 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
     local
         .aws(&["rds", "delete-db-instance", "--db-instance-identifier", &identifier, "--skip-final-snapshot"])
         .unwrap();
-    crate::world::eventually("their instance is gone", || instance(&local, "dev").is_none());
+    eventually("their instance is gone", || instance(&local, "dev").is_none());
     save_and_follow(&local, "dev", &micro());
 }
 
@@ -99,10 +101,4 @@ fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and
     assert_eq!(instance(&local, "dev"), None);
     local.clear_faults().unwrap();
     save_and_follow(&local, "dev", &micro());
-}
-
-fn stack_status(local: &LocalAws) -> Value {
-    let stacks =
-        local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
-    stacks["Stacks"][0]["StackStatus"].clone()
 }

@@ -3,7 +3,9 @@
 use local::LocalAws;
 use serde_json::{Value, json};
 
-use crate::world::{PASSWORD, STACK, eventually, instance, micro, query, save_and_follow, secret, world};
+use crate::world::{
+    PASSWORD, STACK, eventually, instance, micro, query, save_and_follow, secret, stack_status, world,
+};
 
 #[test]
 fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variables() {
@@ -42,7 +44,7 @@ fn deleting_the_whole_stage_stack_waits_for_the_final_snapshot_and_removes_the_v
     let unprotect = ["cloudformation", "update-termination-protection", "--no-enable-termination-protection"];
     local.aws(&[&unprotect[..], &stack].concat()).unwrap();
     local.aws(&[&["cloudformation", "delete-stack"][..], &stack].concat()).unwrap();
-    local.aws(&[&["cloudformation", "wait", "stack-delete-complete"][..], &stack].concat()).unwrap();
+    eventually("the stage stack is deleted", || stack_status(&local).is_none());
     assert_eq!(instance(&local, "dev"), None);
     assert_eq!(snapshots(&local).len(), 1);
     eventually("the variables are gone", || {
@@ -76,5 +78,5 @@ fn update_stage_stack(local: &LocalAws, changes: &[(&str, &str)]) {
     let update =
         ["cloudformation", "update-stack", "--stack-name", name, "--use-previous-template", "--parameters"];
     local.aws(&[&update[..], &[&parameters]].concat()).unwrap();
-    local.aws(&["cloudformation", "wait", "stack-update-complete", "--stack-name", name]).unwrap();
+    eventually("the update is complete", || stack_status(local).as_deref() == Some("UPDATE_COMPLETE"));
 }

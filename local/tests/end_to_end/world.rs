@@ -146,3 +146,12 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
     panic!("{what} did not come true within a minute");
 }
+
+/// The status of the stack of the stage `dev`; none once it is deleted.
+pub(crate) fn stack_status(local: &LocalAws) -> Option<String> {
+    let stacks = local.aws(&["cloudformation", "describe-stacks"]).unwrap();
+    let stacks = stacks["Stacks"].as_array().unwrap();
+    let stack = stacks.iter().find(|stack| stack["StackName"] == "test-django2-dev")?;
+    let status = stack["StackStatus"].as_str().unwrap();
+    (status != "DELETE_COMPLETE").then(|| status.to_owned())
+}

@@ -103,30 +103,37 @@ impl Databases {
         class: &InstanceClass,
         engine_version: &str,
     ) -> Result<Option<Orderable>, AwsError> {
-        let call = self.client.describe_orderable_db_instance_options().engine(ENGINE).vpc(true);
-        let call = call.db_instance_class(class.as_ref());
-        // RDS knows options by full version; a major version alone means its default minor version.
-        let call = if engine_version.contains('.') { call.engine_version(engine_version) } else { call };
-        let reply = call.send().await;
-        let reply = match reply {
+        let Some(version) = self.full_version(engine_version).await? else {
+            return Ok(None);
+        };
+        let call =
+            self.client.describe_orderable_db_instance_options().engine(ENGINE).engine_version(version);
+        let call = call.db_instance_class(class.as_ref()).vpc(true);
+        let reply = match call.send().await {
             Ok(reply) => reply,
             Err(error) if error.code().is_some_and(|code| code.starts_with("InvalidParameter")) => {
                 return Ok(None);
             }
             Err(error) => return Err(failed("DescribeOrderableDBInstanceOptions")(error)),
         };
-        let major = engine_version.split('.').next().unwrap_or_default();
-        let same_major = |version: &str| version.split('.').next() == Some(major);
         let gib =
             |size: Option<i32>, otherwise| size.and_then(|gib| u32::try_from(gib).ok()).unwrap_or(otherwise);
-        Ok(reply
-            .orderable_db_instance_options()
-            .iter()
-            .find(|o| o.storage_type() == Some("gp3") && o.engine_version().is_some_and(same_major))
-            .map(|o| Orderable {
+        Ok(reply.orderable_db_instance_options().iter().find(|o| o.storage_type() == Some("gp3")).map(|o| {
+            Orderable {
                 min_storage_gib: gib(o.min_storage_size(), 20),
                 max_storage_gib: gib(o.max_storage_size(), 65_536),
-            }))
+            }
+        }))
+    }
+
+    /// The version that RDS would create: of a major version alone, its default minor version.
+    async fn full_version(&self, engine_version: &str) -> Result<Option<String>, AwsError> {
+        if engine_version.contains('.') {
+            return Ok(Some(engine_version.to_owned()));
+        }
+        let call = self.client.describe_db_engine_versions().engine(ENGINE).engine_version(engine_version);
+        let reply = call.default_only(true).send().await.map_err(failed("DescribeDBEngineVersions"))?;
+        Ok(reply.db_engine_versions().first().and_then(|v| v.engine_version()).map(str::to_owned))
     }
 
     /// Begins to create an empty instance. Safe to repeat: the identifier exists once.

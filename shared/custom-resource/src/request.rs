@@ -92,10 +92,10 @@ pub enum RequestType {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum InvalidRequest {
     /// Not Create, Update or Delete.
-    #[error("RequestType is Create, Update or Delete")]
+    #[error("RequestType must be Create, Update or Delete")]
     RequestType,
     /// A resource type this function does not know.
-    #[error("ResourceType is {0}")]
+    #[error("ResourceType must be {0}")]
     ResourceType(&'static str),
     /// A property is not there.
     #[error("the property {0} is missing")]
@@ -152,8 +152,10 @@ impl Properties {
         match self.0.get(name) {
             None | Some(Value::Null) => Err(InvalidRequest::Missing(name)),
             Some(Value::String(text)) if !text.is_empty() => Ok(text),
-            Some(Value::String(_)) => Err(InvalidRequest::Invalid { name, reason: "is empty".to_owned() }),
-            Some(_) => Err(InvalidRequest::Invalid { name, reason: "is not a string".to_owned() }),
+            Some(Value::String(_)) => {
+                Err(InvalidRequest::Invalid { name, reason: "must not be empty".to_owned() })
+            }
+            Some(_) => Err(InvalidRequest::Invalid { name, reason: "must be a string".to_owned() }),
         }
     }
 
@@ -182,7 +184,7 @@ impl Properties {
     /// # Errors
     /// It is missing or not a whole number.
     pub fn number(&self, name: &'static str) -> Result<i64, InvalidRequest> {
-        let reason = || InvalidRequest::Invalid { name, reason: "is a whole number".to_owned() };
+        let reason = || InvalidRequest::Invalid { name, reason: "must be a whole number".to_owned() };
         self.text(name)?.parse().map_err(|_| reason())
     }
 }

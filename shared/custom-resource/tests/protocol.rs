@@ -176,14 +176,14 @@ async fn work_that_would_outlive_the_function_is_answered_with_a_failure() {
 async fn an_invalid_request_is_answered_with_the_property_that_is_wrong() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 6] = [
-        (|e| e["RequestType"] = json!("Replace"), "RequestType is Create, Update or Delete"),
-        (|e| e["RequestType"] = json!(null), "RequestType is Create, Update or Delete"),
+        (|e| e["RequestType"] = json!("Replace"), "RequestType must be Create, Update or Delete"),
+        (|e| e["RequestType"] = json!(null), "RequestType must be Create, Update or Delete"),
         (|e| e["ResourceProperties"] = json!([]), "the property Stack is missing"),
-        (|e| e["ResourceProperties"]["Stage"] = json!(1), "the property Stage is not a string"),
-        (|e| e["ResourceProperties"]["Stage"] = json!(""), "the property Stage is empty"),
+        (|e| e["ResourceProperties"]["Stage"] = json!(1), "the property Stage must be a string"),
+        (|e| e["ResourceProperties"]["Stage"] = json!(""), "the property Stage must not be empty"),
         (
             |e| e["ResourceProperties"]["Stage"] = json!("DEV"),
-            "the property Stage begins with a lower-case letter",
+            "the property Stage must begin with a lower-case letter",
         ),
     ];
     for (change, expected) in cases {

@@ -17,7 +17,7 @@ pub struct Generation(String);
 
 /// A text that is no generation.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("is 1 to 32 lower-case letters, digits and single hyphens, such as 20261122-135501")]
+#[error("must be 1 to 32 lower-case letters, digits and single hyphens, such as 20261122-135501")]
 pub struct GenerationError;
 
 impl Generation {

@@ -25,7 +25,7 @@ pub struct StageName(String);
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum NameError {
     /// Too long or empty.
-    #[error("is 1 to {max} characters long, not {length}")]
+    #[error("must be 1 to {max} characters long, not {length}")]
     Length {
         /// How many characters are allowed.
         max: usize,
@@ -34,7 +34,7 @@ pub enum NameError {
     },
     /// A character that is not allowed, or not there.
     #[error(
-        "begins with a lower-case letter and goes on with lower-case letters, digits and single hyphens between them, \
+        "must begin with a lower-case letter and go on with lower-case letters, digits and single hyphens between them, \
          such as test-django2"
     )]
     Pattern,

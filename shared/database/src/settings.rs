@@ -25,14 +25,14 @@ pub struct CreatedSettings {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SettingError {
     /// Not the form of a DB instance class.
-    #[error("is a DB instance class such as db.t4g.micro")]
+    #[error("must be a DB instance class such as db.t4g.micro")]
     InstanceClass,
     /// Outside RDS's limits.
-    #[error("is {STORAGE_MIN} to {STORAGE_MAX} GiB, not {0}")]
+    #[error("must be {STORAGE_MIN} to {STORAGE_MAX} GiB, not {0}")]
     Storage(i64),
     /// Not a name that a database can have.
     #[error(
-        "is 1 to 63 characters: a lower-case letter, then lower-case letters, digits and underscores, such as app"
+        "must be 1 to 63 characters: a lower-case letter, then lower-case letters, digits and underscores, such as app"
     )]
     DatabaseName,
     /// A word that the database engine keeps for itself.
@@ -278,7 +278,7 @@ mod tests {
         }
         for bad in [i64::MIN, -1, 0, 19, 65_537, i64::MAX] {
             let error = StorageGiB::try_from(bad).unwrap_err().to_string();
-            assert_eq!(error, format!("is 20 to 65536 GiB, not {bad}"));
+            assert_eq!(error, format!("must be 20 to 65536 GiB, not {bad}"));
         }
     }
 
