@@ -6,5 +6,6 @@ pub(crate) mod clean;
 pub(crate) mod env;
 mod job;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod up;
 mod walk;

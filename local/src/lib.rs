@@ -24,6 +24,7 @@ mod python;
 mod rebuild;
 mod start;
 mod template;
+mod tests_setup;
 mod wait;
 
 pub use api::ApiAnswer;
@@ -34,3 +35,4 @@ pub use functions::{Function, Profile};
 pub use local_aws::LocalAws;
 pub use options::{Lap, Options, Timings};
 pub use rebuild::{Rebuild, RebuildStep};
+pub use tests_setup::set_up_tests;

@@ -64,6 +64,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Run every test, with all set-up.
+    Test,
     /// Measure; prints figures.
     Bench,
     /// Remove .local/, with the Python environment, logs and data.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Env { which }) => commands::env::env(which.port),
         Some(Command::Aws { which, arguments }) => commands::aws::aws(which.port, &arguments),
+        Some(Command::Test) => commands::test::test(),
         Some(Command::Bench) => commands::bench::bench(),
         Some(Command::Clean) => commands::clean::clean(),
     };

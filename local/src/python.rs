@@ -12,6 +12,9 @@ use crate::process;
 /// The files that say which packages, inside the workspace.
 const REQUIREMENTS: [&str; 2] = ["local/aws/requirements.txt", "examples/python/requirements.txt"];
 
+/// What only the tests need.
+const TEST_REQUIREMENTS: &str = "local/aws/requirements-test.txt";
+
 /// Makes the environment if it is not there as wanted. `announce` is called before anything slow.
 ///
 /// The stamp in it is written last and holds what it was made from: so a half-made or an older one is made again.
@@ -38,6 +41,24 @@ pub(crate) fn make(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Re
         install.arg("-r").arg(workspace.path(requirements));
     }
     run(install, &output, &log).context("cannot install the Python packages")?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Adds what the tests need to the environment, unless it is there as wanted.
+pub(crate) fn make_for_tests(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
+    let requirements = workspace.path(TEST_REQUIREMENTS);
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let stamp = workspace.state().join("venv").join("stagedb-stamp-tests");
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    announce();
+    let log = workspace.state().join("venv.log");
+    let output = File::options().create(true).append(true).open(&log)?;
+    let mut install = pip(workspace);
+    install.arg("-r").arg(requirements);
+    run(install, &output, &log).context("cannot install the Python packages of the tests")?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 

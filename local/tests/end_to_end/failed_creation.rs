@@ -86,19 +86,31 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
 #[test]
 fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and_no_instance() {
     let local = world();
-    // The connection cannot be written, so everything before it is taken back.
-    local
-        .set_faults(&json!([
-            {
-                "service": "secretsmanager", "operation": "PutSecretValue", "code": "AccessDeniedException",
-                "message": "no", "times": null,
-            },
-        ]))
-        .unwrap();
     save(&local, "dev", &micro(), 202);
+    // The credentials are written before the database is made; what comes after it cannot be.
+    eventually("the database is being made", || instance(&local, "dev").is_some());
+    local
+        .set_faults(&json!([{
+            "service": "secretsmanager", "operation": "PutSecretValue", "code": "AccessDeniedException",
+            "message": "User is not authorized to perform this", "times": null,
+        }]))
+        .unwrap();
     let (rebuild, _) = follow(&local, "dev");
-    assert_eq!(rebuild.phase, "rolled-back", "the credentials come first: {rebuild:?}");
-    assert_eq!(instance(&local, "dev"), None);
+    assert_eq!(rebuild.phase, "rolled-back");
+    let reason = "Secrets Manager refused: User is not authorized to perform this";
+    assert_eq!(rebuild.reason.as_deref(), Some(reason));
+    let failed: Vec<_> =
+        rebuild.steps.iter().filter(|s| s.status == "failed").map(|s| s.name.as_str()).collect();
+    assert_eq!(failed, ["connection"]);
+    eventually("the instance is gone", || instance(&local, "dev").is_none());
+    let snapshots = local.aws(&["rds", "describe-db-snapshots"]).unwrap();
+    assert_eq!(
+        snapshots["DBSnapshots"].as_array().unwrap().len(),
+        1,
+        "it was available, so it may hold data"
+    );
+
     local.clear_faults().unwrap();
     save_and_follow(&local, "dev", &micro());
+    assert_eq!(query(&secret(&local, "dev"), "select 1"), "1");
 }
