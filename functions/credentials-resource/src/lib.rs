@@ -162,6 +162,7 @@ async fn write_credentials(
 ) -> Result<(), SecretError> {
     let label = generation.staging_label();
     let Some(version) = secrets.labelled(arn, &label).await? else {
+        secrets.forget_old_generations(arn).await?;
         let password = secrets.random_password().await?;
         let credentials = Credentials { username: USERNAME.to_owned(), password };
         return match secrets.put(arn, token, &SecretValue::without_database(credentials), &label).await {

@@ -131,7 +131,7 @@ async fn progress(
     match begun {
         Ok(()) => Ok(again_in(AFTER_A_CHANGE)),
         Err(WriteError::ObserveAgain(error)) => {
-            info!(identifier, code = error.code, "observed again");
+            info!(identifier, code = error.code, reason = error.message, "observed again");
             Ok(again_in(AFTER_A_SURPRISE))
         }
         Err(WriteError::Refused(words)) => {

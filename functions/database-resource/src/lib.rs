@@ -10,7 +10,8 @@ use aws::{Executions, SdkConfig};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
 use lambda::Invocation;
 use serde_json::{Value, json};
-use tracing::{Instrument, error, info};
+use sha2::{Digest, Sha256};
+use tracing::{Instrument, error, info, warn};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -39,7 +40,12 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The state machine failed and had the request answered before it ended.
+    Answered,
 }
+
+/// The error with which the state machine ends once its failure has been answered (template.yaml).
+const ANSWERED: &str = "DatabaseProgressFailed";
 
 impl From<Value> for Event {
     fn from(mut event: Value) -> Self {
@@ -54,6 +60,8 @@ impl From<Value> for Event {
         if event.get("source").and_then(Value::as_str) == Some("aws.states") {
             let detail = |name| event.pointer(&format!("/detail/{name}")).and_then(Value::as_str);
             let ended = match detail("status") {
+                Some("FAILED") if detail("error") == Some(ANSWERED) => return Self::Answered,
+                Some("FAILED") => "failed",
                 Some("TIMED_OUT") => "ran out of time",
                 _ => "was stopped",
             };
@@ -72,6 +80,7 @@ impl From<Value> for Event {
 /// There is nobody to answer, or the answer could not be delivered.
 pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), AnswerError> {
     match Event::from(invocation.event) {
+        Event::Answered => Ok(()),
         Event::Request(event) => {
             let work = |addressee: Addressee, request: Request| {
                 if let Ok(stage) = request.properties.stage() {
@@ -101,8 +110,26 @@ fn physical_id(request: &Request) -> Result<String, custom_resource::InvalidRequ
 }
 
 /// Starts the execution of a request. It is named after the request, so that a repeated delivery starts nothing.
+///
+/// An earlier request for the same resource may still be worked on: a person cancelled the update, and this is its
+/// rollback. Two executions would work against each other, so the earlier one is stopped first; nobody waits for it.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
-    match executions.start(&addressee.request_id, input).await {
+    let resource =
+        Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.logical_id).finalize();
+    let prefix =
+        resource.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}")) + "-";
+    let name = format!("{prefix}{}", addressee.request_id);
+    let started = async {
+        let stopped = executions.stop_others(&prefix, &name).await?;
+        if stopped > 0 {
+            warn!(
+                cloudformation_request_id = addressee.request_id,
+                stopped, "an earlier request was overtaken"
+            );
+        }
+        executions.start(&name, input).await
+    };
+    match started.await {
         Ok(started) => {
             info!(cloudformation_request_id = addressee.request_id, ?started, "handed to the state machine");
             None

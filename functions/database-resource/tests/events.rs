@@ -1,6 +1,6 @@
 //! What an event means to the function, for every sample event.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
@@ -28,6 +28,7 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() 
                 failures.push((name.clone(), reason));
                 request
             }
+            Event::Answered => panic!("{name} asks for nothing"),
         };
         assert!(Addressee::from_event(&request).is_ok(), "{name}");
         let stage = Request::from_event(&request).unwrap().properties.stage().unwrap();
@@ -45,6 +46,23 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() 
         ),
     ];
     assert_eq!(failures, expected.map(|(name, reason)| (name.to_owned(), reason.to_owned())));
+}
+
+#[test]
+fn a_failure_that_the_state_machine_had_answered_is_not_answered_again() {
+    let (_, mut event) =
+        samples().into_iter().find(|(name, _)| name == "state-machine-timed-out.json").unwrap();
+    let detail = event.get_mut("detail").unwrap().as_object_mut().unwrap();
+    detail.insert("status".to_owned(), json!("FAILED"));
+    detail.insert("error".to_owned(), json!("States.Runtime"));
+    assert!(matches!(Event::from(event.clone()), Event::Failed { .. }), "it could not answer");
+    event
+        .get_mut("detail")
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .insert("error".to_owned(), json!("DatabaseProgressFailed"));
+    assert_eq!(Event::from(event), Event::Answered);
 }
 
 #[test]

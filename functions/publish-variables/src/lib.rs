@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use aws::{AwsError, Lookup, SdkConfig, Services, Stacks, StageStack};
+use aws::{AwsError, Lookup, Rebuilt, SdkConfig, Services, Stacks, StageStack};
 use database::{Publication, StackStatus, Target, VariableConflict, publication};
 use lambda::Invocation;
 use serde_json::Value;
@@ -82,9 +82,10 @@ impl PublishVariables {
             info!(cluster, service = name, "there is no such service, so there are no containers");
             return Ok(());
         };
+        let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
         // A deletion is no operation of its own: the time of the last update stays.
         let is_deleted = stack.status == StackStatus::Deleted;
-        if !is_deleted && service.rebuild.as_ref() == Some(&stack.operation) {
+        if !is_deleted && service.rebuilt.as_ref() == Some(&rebuilt) {
             info!(operation = stack.operation, "published before");
             return Ok(());
         }
@@ -111,7 +112,7 @@ impl PublishVariables {
             }
         }
         if !is_deleted {
-            self.services.mark_rebuilt(&service.arn, &stack.operation).await?;
+            self.services.mark_rebuilt(&service.arn, &rebuilt).await?;
         }
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! Which stack an event is about, for every sample event.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use publish_variables::stack_id;

@@ -1,6 +1,6 @@
 //! The containers of a stage: what they have, and what they shall have.
 
-use aws::{Rollout, Service, StageStack};
+use aws::{Rebuilt, Rollout, Service, StageStack};
 use database::{ContainerVariables, Containers, Publication, Target, VariableConflict, publication};
 
 use crate::{SettingsApi, problem::Problem, stage::settings};
@@ -45,8 +45,13 @@ impl SettingsApi {
         if !conflicts.is_empty() && settings(stack).is_some() {
             return Ok(Containers::Failed(conflict_in_words(&conflicts)));
         }
-        if observed.service.rebuild.as_ref() != Some(&stack.operation) {
+        let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
+        if observed.service.rebuilt != Some(rebuilt) {
             return Ok(Containers::Waiting);
+        }
+        // The note is written after the variables, so without them somebody has taken them out since.
+        if !is_published(stack, &observed.variables) {
+            return Ok(Containers::Failed(NOT_PUBLISHED.to_owned()));
         }
         Ok(match observed.service.rollout {
             Some(Rollout::InProgress { since }) => Containers::Redeploying { since },
@@ -57,6 +62,20 @@ impl SettingsApi {
             None => Containers::Complete { since: None },
         })
     }
+}
+
+/// What is said when the containers had their variables and lost them.
+const NOT_PUBLISHED: &str = "The service runs a task definition without the runtime variables: either ECS went back to an \
+                             earlier one, because the new containers did not start, or somebody deployed another one. \
+                             Save again to give the containers their variables.";
+
+/// Whether a container has what the stage stack says.
+fn is_published(stack: &StageStack, variables: &ContainerVariables) -> bool {
+    let target = match (settings(stack), stack.outputs.get("SecretArn")) {
+        (Some(_), Some(secret_arn)) => Target::Published { secret_arn: secret_arn.clone() },
+        _ => Target::Removed,
+    };
+    publication(variables, &stack.stage.secret_name(), &target) == Publication::UpToDate
 }
 
 /// The runtime variables of a container that somebody else put there.

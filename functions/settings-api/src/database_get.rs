@@ -3,7 +3,12 @@
 use database::{CreatedSettings, Instance, Stage, Status, minimum_growth};
 use serde::Serialize;
 
-use crate::{SettingsApi, problem::Problem, reply::Reply, stage::settings};
+use crate::{
+    SettingsApi,
+    problem::Problem,
+    reply::Reply,
+    stage::{is_at_rest, settings},
+};
 
 /// The settings as a person chose them.
 #[derive(Debug, Serialize)]
@@ -63,7 +68,7 @@ struct EndpointWire {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangeableWire {
-    /// Nothing may be changed while a rebuild runs.
+    /// Nothing may be changed while a rebuild runs, or the instance is not available.
     instance_class: bool,
     /// Whether storage may grow.
     storage: bool,
@@ -83,7 +88,9 @@ impl SettingsApi {
         let instance = self.databases.instance(&identifier).await?;
         // An instance of that name which another stack made is none of this stage's.
         let instance = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
-        let at_rest = !stack.status.is_busy();
+        let at_rest = is_at_rest(&stack);
+        let is_usable = instance.as_ref().is_none_or(|i| matches!(i.status, Status::Usable { .. }));
+        let at_rest = at_rest && is_usable;
         let optimizing =
             instance.as_ref().is_some_and(|i| matches!(i.status, Status::Usable { optimizing: true }));
         let changeable = ChangeableWire {

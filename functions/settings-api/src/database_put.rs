@@ -1,9 +1,9 @@
 //! `PUT …/database`: saves the settings, which rebuilds the stage.
 
-use aws::{ChangeError, StageStack};
+use aws::StageStack;
 use database::{
-    CreatedSettings, DatabaseName, Generation, Instance, InstanceClass, Stage, Status, StorageGiB,
-    minimum_growth,
+    Containers, CreatedSettings, DatabaseName, Generation, Instance, InstanceClass, Stage, Status,
+    StorageGiB, minimum_growth,
 };
 use serde::Serialize;
 
@@ -13,9 +13,9 @@ use crate::{
     database_get::SettingsWire,
     fields::Body,
     problem::Problem,
+    rebuild_post::{Update, again},
     reply::Reply,
     stage::{generation, rebuild_path, refuse_unless_at_rest, settings},
-    stage_put::STAGE_TEMPLATE,
 };
 
 /// What is said of a Save.
@@ -33,12 +33,20 @@ impl SettingsApi {
         refuse_unless_at_rest(&stack)?;
         let current = settings(&stack);
         if current.as_ref() == Some(&desired) {
-            return Ok(unchanged(desired));
+            // The settings are as they should be; the containers need not be, after a failure.
+            return match self.containers(&stack).await? {
+                Containers::Failed(_) => {
+                    let update = self.update(&stack, again(&stack, call), call).await?;
+                    Ok(saved(stage, desired, update))
+                }
+                Containers::Waiting | Containers::Redeploying { .. } | Containers::Complete { .. } => {
+                    Ok(saved(stage, desired, Update::NotNeeded))
+                }
+            };
         }
         self.check(&stack, current.as_ref(), &desired).await?;
 
         let mut parameters = stack.parameters.clone();
-        parameters.extend(self.functions());
         let known = generation(&stack).filter(|_| current.is_some());
         let generation = if let Some(generation) = known {
             generation
@@ -58,21 +66,8 @@ impl SettingsApi {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        let role = &self.configuration.stage_stack_role_arn;
-        let token = format!("save-{}", call.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
-        match self.stacks.update(&stack.id, STAGE_TEMPLATE, &parameters, role, &token).await {
-            Ok(()) => {
-                let rebuild = rebuild_path(stage);
-                let wire = Wire { settings: Some(desired).into(), rebuild: Some(rebuild.clone()) };
-                Ok(Reply::json(202, &wire).with_location(rebuild))
-            }
-            Err(ChangeError::NoChange) => Ok(unchanged(desired)),
-            // Somebody else saved a moment ago.
-            Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
-                Err(Problem::busy(rebuild_path(stage)))
-            }
-            Err(ChangeError::Aws(error)) => Err(error.into()),
-        }
+        let update = self.update(&stack, parameters, call).await?;
+        Ok(saved(stage, desired, update))
     }
 
     /// Refuses what would fail, before anything is begun.
@@ -174,8 +169,15 @@ fn check_change(
     Ok(())
 }
 
-fn unchanged(settings: CreatedSettings) -> Reply {
-    Reply::json(200, &Wire { settings: Some(settings).into(), rebuild: None })
+fn saved(stage: &Stage, settings: CreatedSettings, update: Update) -> Reply {
+    let settings = Some(settings).into();
+    match update {
+        Update::NotNeeded => Reply::json(200, &Wire { settings, rebuild: None }),
+        Update::Begun => {
+            let rebuild = rebuild_path(stage);
+            Reply::json(202, &Wire { settings, rebuild: Some(rebuild.clone()) }).with_location(rebuild)
+        }
+    }
 }
 
 fn desired(body: &Body) -> Result<CreatedSettings, Problem> {

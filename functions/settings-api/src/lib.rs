@@ -10,6 +10,7 @@ mod database_put;
 mod fields;
 mod problem;
 mod rebuild_get;
+mod rebuild_post;
 mod reply;
 mod routes;
 mod stacks_get;
@@ -17,7 +18,7 @@ mod stage;
 mod stage_put;
 mod variables_get;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws::{Databases, SdkConfig, Services, Stacks};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -30,6 +31,9 @@ pub use configuration::Configuration;
 use problem::Problem;
 use reply::Reply;
 use routes::{Endpoint, Route};
+
+/// What is kept of a function's time to answer that AWS took all the rest.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
 /// What the API needs.
 #[derive(Debug)]
@@ -48,6 +52,13 @@ struct Call {
     now: OffsetDateTime,
     next_token: Option<String>,
     body: fields::Body,
+}
+
+impl Call {
+    /// CloudFormation's token of what this request begins: its retries begin nothing more.
+    fn token(&self) -> String {
+        format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+    }
 }
 
 /// An event that is no HTTP request of API Gateway's, payload 2.0.
@@ -75,6 +86,7 @@ impl SettingsApi {
                 Endpoint::GetDatabase => self.get_database(&stage).await,
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
                 Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
+                Endpoint::PostRebuild => self.post_rebuild(&stage, call).await,
                 Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage).await,
             },
         }
@@ -105,7 +117,10 @@ pub async fn handle(
             if let Route::Stage(stage, _) = &route {
                 lambda::log_stage(&stage.stack, &stage.stage);
             }
-            api.reply(route, &call).await
+            // API Gateway's own answer to a function that ran out of time would say nothing.
+            let time_left = invocation.time_left.saturating_sub(TIME_TO_ANSWER);
+            let reply = tokio::time::timeout(time_left, api.reply(route, &call)).await;
+            reply.unwrap_or_else(|_| Err(Problem::unavailable()))
         }
     };
     let reply = answer.unwrap_or_else(|problem| {

@@ -135,8 +135,21 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// AWS is too slow for an answer in time.
+    pub(crate) fn unavailable() -> Self {
+        let detail = "AWS did not reply in time. What was asked for may or may not have begun; the rebuild shows it. Try again.";
+        Self::new(503, "aws-unavailable", "AWS did not reply", detail)
+    }
+}
+
 impl From<AwsError> for Problem {
     fn from(error: AwsError) -> Self {
+        if !error.refused {
+            let mut problem = Self::unavailable();
+            problem.0.internal = Some(lambda::chain(&error));
+            return problem;
+        }
         let detail = "Something went wrong on our side. The log of settings-api has the request's id.";
         let internal = format!("{}: {}", lambda::chain(&error), error.message);
         let mut problem = Self::new(500, "internal", "Internal error", detail);

@@ -21,6 +21,7 @@ pub(crate) enum Endpoint {
     GetDatabase,
     PutDatabase,
     GetRebuild,
+    PostRebuild,
     GetRuntimeVariables,
 }
 
@@ -40,10 +41,12 @@ impl Route {
                     (["database"], &Method::GET) => Endpoint::GetDatabase,
                     (["database"], &Method::PUT) => Endpoint::PutDatabase,
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
+                    (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
                     ([], _) => return Err(Problem::method("PUT")),
                     (["database"], _) => return Err(Problem::method("GET and PUT")),
-                    (["rebuild" | "runtime-variables"], _) => return Err(Problem::method("GET")),
+                    (["rebuild"], _) => return Err(Problem::method("GET and POST")),
+                    (["runtime-variables"], _) => return Err(Problem::method("GET")),
                     _ => return Err(no_such_address()),
                 };
                 Ok(Self::Stage(stage, endpoint))

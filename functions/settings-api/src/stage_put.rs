@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use aws::{ChangeError, Lookup};
-use database::Stage;
+use database::{StackStatus, Stage};
 use serde::Serialize;
 
 use crate::{
     Call, SettingsApi,
     fields::Body,
     problem::Problem,
+    rebuild_post::Update,
     reply::Reply,
-    stage::{generation, rebuild_path, refuse_unless_at_rest, settings},
+    stage::{generation, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings},
 };
 
 /// The template of every stage's stack.
@@ -49,14 +50,21 @@ impl SettingsApi {
             Lookup::Found(stack) if stack.stage == *stage => Some(stack),
             Lookup::Found(stack) => {
                 return Err(Problem::conflict(format!(
-                    "The stage {} has the stack name {} already, and so every name that {stage} would have. Choose another \
-                 name for the stack or the stage.",
+                    "The stage {} has the stack name {} already, which {stage} would have too. Choose another name for the stack or \
+                 the stage.",
                     stack.stage,
                     stage.stage_stack_name()
                 )));
             }
         };
-        let network = self.network(&registration).await?;
+        if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
+            self.stacks.discard(&stack.id, &self.configuration.stage_stack_role_arn).await?;
+            return Err(Problem::conflict(
+                "The registration before this one failed, and what is left of it is being deleted. Register the stage again \
+                 in a minute.",
+            ));
+        }
+        let network = self.network(stage, &registration).await?;
         let mut parameters = match &found {
             None => self.parameters_without_database(stage),
             Some(stack) => stack.parameters.clone(),
@@ -67,25 +75,44 @@ impl SettingsApi {
             if has_database && stack.parameters.get("VpcId") != Some(&registration.vpc_id) {
                 return Err(Problem::field("/vpcId", "cannot be changed once the stage has had a database"));
             }
+            let has = |name, value: &String| stack.parameters.get(name) == Some(value);
+            let same_container = has("Cluster", &registration.cluster)
+                && has("Service", &registration.service)
+                && has("Container", &registration.container);
+            if settings(stack).is_some() && !same_container {
+                let detail = "cannot be changed while the stage has a database, as the service would keep its variables";
+                return Err(Problem::field("/service", detail));
+            }
         }
         parameters.extend(network);
         parameters.extend(self.functions());
 
-        let role = &self.configuration.stage_stack_role_arn;
-        let token =
-            format!("register-{}", call.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
         let changed = match &found {
-            None => self.stacks.create(stage, STAGE_TEMPLATE, &parameters, role, &token).await,
-            Some(stack) => self.stacks.update(&stack.id, STAGE_TEMPLATE, &parameters, role, &token).await,
+            None => self.create(stage, &parameters, call).await?,
+            Some(stack) => self.update(stack, parameters, call).await?,
         };
         let wire = Wire {
             stack: stage.stack.to_string(),
             stage: stage.stage.to_string(),
             rebuild: rebuild_path(stage),
         };
-        match changed {
-            Ok(()) => Ok(Reply::json(202, &wire).with_location(rebuild_path(stage))),
-            Err(ChangeError::NoChange) => Ok(Reply::json(200, &wire)),
+        Ok(match changed {
+            Update::Begun => Reply::json(202, &wire).with_location(rebuild_path(stage)),
+            Update::NotNeeded => Reply::json(200, &wire),
+        })
+    }
+
+    async fn create(
+        &self,
+        stage: &Stage,
+        parameters: &BTreeMap<String, String>,
+        call: &Call,
+    ) -> Result<Update, Problem> {
+        let role = &self.configuration.stage_stack_role_arn;
+        match self.stacks.create(stage, STAGE_TEMPLATE, parameters, role, &call.token()).await {
+            Ok(()) => Ok(Update::Begun),
+            Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
+            // Somebody else registered it a moment ago.
             Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
                 Err(Problem::busy(rebuild_path(stage)))
             }
@@ -94,7 +121,11 @@ impl SettingsApi {
     }
 
     /// The parameters that follow from the service: where its tasks run, and who starts them.
-    async fn network(&self, registration: &Registration) -> Result<BTreeMap<String, String>, Problem> {
+    async fn network(
+        &self,
+        stage: &Stage,
+        registration: &Registration,
+    ) -> Result<BTreeMap<String, String>, Problem> {
         let Registration { vpc_id, cluster, service: name, container } = registration;
         let Some(service) = self.services.service(cluster, name).await? else {
             let detail =
@@ -132,6 +163,15 @@ impl SettingsApi {
         let Some(execution_role) = definition.execution_role_arn() else {
             return refuse("must have a task definition with an execution role, which reads the credentials");
         };
+        if let Some(rebuilt) = &service.rebuilt
+            && rebuilt.stage != stage.to_string()
+            && self.is_registered(&rebuilt.stage).await?
+        {
+            return Err(Problem::field(
+                "/service/name",
+                format!("must be a service of no other stage; this one is of {}", rebuilt.stage),
+            ));
+        }
         Ok([
             ("VpcId", vpc_id.clone()),
             ("SubnetIds", service.subnets.join(",")),
@@ -145,10 +185,22 @@ impl SettingsApi {
         .into())
     }
 
+    /// Whether there is such a stage, given as `{stack}/{stage}`.
+    async fn is_registered(&self, stage: &str) -> Result<bool, Problem> {
+        let Some((stack, stage)) = stage.split_once('/') else { return Ok(false) };
+        let (Ok(stack), Ok(stage)) = (stack.try_into(), stage.try_into()) else { return Ok(false) };
+        let stage = Stage { stack, stage };
+        let found = self.stacks.stack(&stage.stage_stack_name()).await?;
+        Ok(
+            matches!(found, Lookup::Found(stack) if stack.stage == stage && stack.status != StackStatus::Deleted),
+        )
+    }
+
     fn parameters_without_database(&self, stage: &Stage) -> BTreeMap<String, String> {
         [
             ("Stack", stage.stack.to_string()),
             ("Stage", stage.stage.to_string()),
+            ("Rebuild", "none".to_owned()),
             ("Source", "none".to_owned()),
             ("Generation", "none".to_owned()),
             ("InstanceClass", "none".to_owned()),

@@ -65,22 +65,22 @@ async fn every_sample_event_finds_its_route() {
     for entry in std::fs::read_dir(samples).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let (status, _) = problem(sample(&name)).await;
-        assert_eq!(status, 500, "{name} gets as far as AWS, which cannot be reached here");
+        assert_eq!(status, 503, "{name} gets as far as AWS, which cannot be reached here");
         count += 1;
     }
     assert_eq!(count, 6);
 }
 
 #[tokio::test]
-async fn what_goes_wrong_inside_is_told_in_fixed_words_with_the_requests_id() {
+async fn an_aws_that_cannot_be_reached_is_told_in_fixed_words_with_the_requests_id() {
     let (_, problem) = problem(sample("get-database.json")).await;
     assert_eq!(
         problem,
         json!({
-            "type": "urn:stagedb:problem:internal",
-            "title": "Internal error",
-            "status": 500,
-            "detail": "Something went wrong on our side. The log of settings-api has the request's id.",
+            "type": "urn:stagedb:problem:aws-unavailable",
+            "title": "AWS did not reply",
+            "status": 503,
+            "detail": "AWS did not reply in time. What was asked for may or may not have begun; the rebuild shows it. Try again.",
             "requestId": "JKJaXmPLvHcESHA=",
         })
     );
@@ -107,7 +107,7 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
         ("POST", "/api/stacks", 405, "This address knows GET.".to_owned()),
         ("GET", "/api/stacks/a/stages/b", 405, "This address knows PUT.".to_owned()),
         ("PATCH", "/api/stacks/a/stages/b/database", 405, "This address knows GET and PUT.".to_owned()),
-        ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "This address knows GET.".to_owned()),
+        ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "This address knows GET and POST.".to_owned()),
         ("GET", "/api/stacks/A/stages/b/database", 400, format!("The name of a stack {name}")),
         ("GET", "/api/stacks/a/stages/%2e%2e/database", 400, format!("The name of a stage {name}")),
         ("GET", "/api/stacks/a/stages/ü/database", 400, format!("The name of a stage {name}")),

@@ -88,8 +88,24 @@ fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database()
         detail.starts_with("The stage test-django2/dev has the stack name test-django2-dev already"),
         "{detail}"
     );
-    let (status, detail) = register("/api/stacks/demo/stages/dev", "test-django2-dev", "web");
-    assert_eq!((status, detail), (202, String::new()));
-    let (status, detail) = register("/api/stacks/stagedb/stages/x", "test-django2-dev", "web");
+    let of_another =
+        "/service/name must be a service of no other stage; this one is of test-django2/dev.".to_owned();
+    assert_eq!(register("/api/stacks/demo/stages/dev", "test-django2-dev", "web"), (422, of_another));
+    let free = json!({"cluster": "demo", "service": "test-django2-prod"});
+    let tag = "AmazonEC2ContainerServiceV20141113";
+    let arn = local
+        .post_json(
+            &format!("{tag}.DescribeServices"),
+            &json!({"cluster": "demo", "services": [free["service"]]}),
+        )
+        .unwrap()["services"][0]["serviceArn"]
+        .clone();
+    local
+        .post_json(
+            &format!("{tag}.UntagResource"),
+            &json!({"resourceArn": arn, "tagKeys": ["stagedb:rebuild"]}),
+        )
+        .unwrap();
+    let (status, detail) = register("/api/stacks/stagedb/stages/x", "test-django2-prod", "web");
     assert_eq!((status, detail), (202, String::new()), "only the very name collides");
 }

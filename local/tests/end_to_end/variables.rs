@@ -16,6 +16,7 @@ fn a_variable_that_stagedb_did_not_put_there_is_reported_and_never_overwritten()
     let fields = ["family", "containerDefinitions", "executionRoleArn", "networkMode", "cpu", "memory"];
     definition.as_object_mut().unwrap().retain(|name, _| fields.contains(&name.as_str()));
     let own = definition.clone();
+    let (own_again, without) = (own.clone(), own.clone());
     definition["containerDefinitions"][0]["environment"] =
         json!([{"name": "PG_HOST", "value": "their-host"}]);
     let deploy = |definition| {
@@ -43,5 +44,22 @@ fn a_variable_that_stagedb_did_not_put_there_is_reported_and_never_overwritten()
     assert_eq!(rebuild.phase, "failed");
     assert!(rebuild.reason.unwrap().contains("already has PG_PORT"));
     assert_eq!(container(&local, "dev")["environment"], json!([{"name": "PG_PORT", "value": "1"}]));
-    save_and_follow(&local, "prod", &micro());
+
+    // Taken out again: the same Save gives the containers their variables, and nothing else is touched.
+    deploy(own_again);
+    save_and_follow(&local, "dev", &micro());
+    assert_eq!(
+        local.api("GET", &stage_path("dev", "/runtime-variables"), None).unwrap().body["conflicts"],
+        json!([])
+    );
+
+    // Deployed without them, as by a pipeline that knows nothing of stagedb, or by ECS going back.
+    deploy(without);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "failed");
+    assert!(rebuild.reason.unwrap().contains("a task definition without the runtime variables"));
+    let again = local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap();
+    assert_eq!(again.status, 202, "{}", again.text);
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+    assert!(local.container_environment(crate::world::STACK, "dev").unwrap().contains_key("PG_HOST"));
 }

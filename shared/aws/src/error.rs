@@ -25,6 +25,14 @@ pub struct AwsError {
     source: Box<dyn Error + Send + Sync>,
 }
 
+impl AwsError {
+    /// AWS replied with something that another try would not change, said in these words.
+    pub(crate) fn unexpected(operation: &'static str, words: &str) -> Self {
+        let code = "an unexpected value".to_owned();
+        Self { operation, code, message: words.to_owned(), refused: true, source: words.into() }
+    }
+}
+
 /// Makes the error of one operation.
 pub(crate) fn failed<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> AwsError
 where

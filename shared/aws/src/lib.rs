@@ -16,7 +16,7 @@ pub use databases::{Databases, Orderable, WriteError};
 pub use error::AwsError;
 pub use executions::{Executions, Started};
 pub use secrets::{Credentials, Password, PutError, SecretValue, SecretVersion, Secrets};
-pub use services::{Rollout, Service, Services, TaskDefinition};
+pub use services::{Rebuilt, Rollout, Service, Services, TaskDefinition};
 pub use stacks::{ChangeError, Lookup, StackPage, Stacks, StageStack};
 
 /// Configuration shared by all clients.
@@ -32,5 +32,5 @@ pub const TAG_STAGE_STACK_ID: &str = "stagedb:stage-stack-id";
 pub const TAG_LOGICAL_ID: &str = "stagedb:logical-id";
 /// The tag that names the generation of the data.
 pub const TAG_GENERATION: &str = "stagedb:generation";
-/// The tag on the ECS service that names the operation of the stage stack whose result its containers run with.
+/// The tag on the ECS service that names the stage, and the operation of its stack, that its containers were redeployed for.
 pub const TAG_REBUILD: &str = "stagedb:rebuild";

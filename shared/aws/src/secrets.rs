@@ -11,6 +11,8 @@ use crate::{AwsError, error::failed};
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
+/// For how many generations the credentials can be found, besides a new one.
+const GENERATIONS_KEPT: usize = 10;
 /// How many characters a generated password has; RDS takes up to 128.
 const PASSWORD_LENGTH: i64 = 32;
 /// What RDS refuses in a password (`/`, `"`, `@`, space), and what needs escapes in URLs and shells.
@@ -88,8 +90,6 @@ pub struct SecretVersion {
     pub id: String,
     /// Its value.
     pub value: SecretValue,
-    /// Whether clients read it.
-    pub is_current: bool,
 }
 
 /// Why a value was not put.
@@ -121,36 +121,40 @@ impl Secrets {
     /// # Errors
     /// AWS failed, or the value is not ours: it lacks username or password.
     pub async fn labelled(&self, arn: &str, label: &str) -> Result<Option<SecretVersion>, AwsError> {
-        self.read(self.client.get_secret_value().secret_id(arn).version_stage(label)).await
-    }
-
-    /// The version of a secret with this id, if there is one.
-    ///
-    /// # Errors
-    /// As [`Secrets::labelled`].
-    pub async fn version(&self, arn: &str, id: &str) -> Result<Option<SecretVersion>, AwsError> {
-        self.read(self.client.get_secret_value().secret_id(arn).version_id(id)).await
-    }
-
-    async fn read(
-        &self,
-        call: aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder,
-    ) -> Result<Option<SecretVersion>, AwsError> {
-        let reply = match call.send().await {
+        let reply = match self.client.get_secret_value().secret_id(arn).version_stage(label).send().await {
             Ok(reply) => reply,
             Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
             Err(error) => return Err(failed("GetSecretValue")(error)),
         };
-        let is_current = reply.version_stages().iter().any(|label| label == CURRENT);
-        let text = reply.secret_string().unwrap_or_default();
-        // Somebody may have put something else there; what it is must not be repeated.
-        let value = serde_json::from_str(text);
-        let version = |value| SecretVersion {
-            id: reply.version_id().unwrap_or_default().to_owned(),
-            value,
-            is_current,
+        // Somebody may have put something else there; what it is must not be repeated, nor be overwritten.
+        let Ok(value) = serde_json::from_str(reply.secret_string().unwrap_or_default()) else {
+            let words = "the secret's value is not the JSON that stagedb wrote; put the right one back";
+            return Err(AwsError::unexpected("GetSecretValue", words));
         };
-        Ok(value.ok().map(version))
+        Ok(Some(SecretVersion { id: reply.version_id().unwrap_or_default().to_owned(), value }))
+    }
+
+    /// Takes the labels of old generations off, so that a new one can be labelled: Secrets Manager allows 20 labels over
+    /// all versions of a secret. The newest [`GENERATIONS_KEPT`] stay. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn forget_old_generations(&self, arn: &str) -> Result<(), AwsError> {
+        let reply =
+            self.client.describe_secret().secret_id(arn).send().await.map_err(failed("DescribeSecret"))?;
+        let versions = reply.version_ids_to_stages().into_iter().flatten();
+        let mut labels: Vec<(&String, &String)> = versions
+            .flat_map(|(version, labels)| labels.iter().map(move |label| (label, version)))
+            .filter(|(label, _)| label.starts_with("generation-"))
+            .collect();
+        // A generation is a time, so its label sorts by age.
+        labels.sort_unstable();
+        let old = labels.len().saturating_sub(GENERATIONS_KEPT);
+        for (label, version) in labels.into_iter().take(old) {
+            let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(label);
+            call.remove_from_version_id(version).send().await.map_err(failed("UpdateSecretVersionStage"))?;
+        }
+        Ok(())
     }
 
     /// Puts a value, and makes it the one that clients read and that this label names. Safe to repeat with the same

@@ -32,10 +32,20 @@ pub struct Service {
     pub security_groups: Vec<String>,
     /// Whether ECS itself replaces the tasks (`ECS`), and not `CODE_DEPLOY` or somebody else.
     pub is_deployed_by_ecs: bool,
-    /// The operation of the stage stack that its containers were last redeployed for.
-    pub rebuild: Option<String>,
+    /// What its containers were last redeployed for.
+    pub rebuilt: Option<Rebuilt>,
     /// How far the newest deployment is.
     pub rollout: Option<Rollout>,
+}
+
+/// The stage and the operation of its stack that a service's containers were redeployed for. It is noted in a tag of the
+/// service's, so it is text of at most 256 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// `{stack}/{stage}`.
+    pub stage: String,
+    /// The time at which the operation began.
+    pub operation: String,
 }
 
 /// How far a deployment is.
@@ -86,7 +96,12 @@ impl Services {
             self.client.describe_services().cluster(cluster).services(name).include(ServiceField::Tags);
         let reply = match call.send().await {
             Ok(reply) => reply,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_cluster_not_found_exception()) => {
+            // No such cluster, or no name that a cluster could have.
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_cluster_not_found_exception() || e.is_invalid_parameter_exception()
+                }) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(failed("DescribeServices")(error)),
@@ -179,8 +194,9 @@ impl Services {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn mark_rebuilt(&self, service_arn: &str, operation: &str) -> Result<(), AwsError> {
-        let tag = Tag::builder().key(TAG_REBUILD).value(operation).build();
+    pub async fn mark_rebuilt(&self, service_arn: &str, rebuilt: &Rebuilt) -> Result<(), AwsError> {
+        let value = format!("{} {}", rebuilt.stage, rebuilt.operation);
+        let tag = Tag::builder().key(TAG_REBUILD).value(value).build();
         let call = self.client.tag_resource().resource_arn(service_arn).tags(tag);
         call.send().await.map(|_| ()).map_err(failed("TagResource"))
     }
@@ -230,14 +246,17 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
         Some(DeploymentRolloutState::InProgress) => Rollout::InProgress { since: instant(d.created_at()) },
         _ => Rollout::Complete { since: instant(d.updated_at()) },
     });
-    let rebuild = found.tags().iter().find(|t| t.key() == Some(TAG_REBUILD)).and_then(|t| t.value());
+    let rebuilt = found.tags().iter().find(|t| t.key() == Some(TAG_REBUILD)).and_then(|t| {
+        let (stage, operation) = t.value()?.split_once(' ')?;
+        Some(Rebuilt { stage: stage.to_owned(), operation: operation.to_owned() })
+    });
     Service {
         arn: found.service_arn().unwrap_or_default().to_owned(),
         task_definition_arn: found.task_definition().unwrap_or_default().to_owned(),
         subnets: network.map(|n| n.subnets().to_vec()).unwrap_or_default(),
         security_groups: network.map(|n| n.security_groups().to_vec()).unwrap_or_default(),
         is_deployed_by_ecs: controller.is_none_or(|c| c == "ECS"),
-        rebuild: rebuild.map(str::to_owned),
+        rebuilt,
         rollout,
     }
 }

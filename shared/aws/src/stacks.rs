@@ -162,6 +162,18 @@ impl Stacks {
         }
     }
 
+    /// Begins to delete a stack whose creation failed, and so has nothing in it. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn discard(&self, id: &str, role_arn: &str) -> Result<(), AwsError> {
+        let call =
+            self.client.update_termination_protection().stack_name(id).enable_termination_protection(false);
+        call.send().await.map_err(failed("UpdateTerminationProtection"))?;
+        let call = self.client.delete_stack().stack_name(id).role_arn(role_arn);
+        call.send().await.map(|_| ()).map_err(failed("DeleteStack"))
+    }
+
     /// Updates the stack of a stage to this template and these parameters; its tags stay. `token` makes a repeat
     /// harmless.
     ///

@@ -82,7 +82,7 @@ fn derived(request: &Request) -> Result<String, InvalidRequest> {
     Ok(request.properties.stage()?.resource_id(&request.resource_type))
 }
 
-const PLENTY: Duration = Duration::from_secs(60);
+const PLENTY: Duration = Duration::from_mins(1);
 
 async fn answered(event: &Value, outcome: Option<Outcome>) {
     let work = |_: Addressee, _: Request| async { outcome };

@@ -192,8 +192,8 @@ pub enum Refusal {
     },
     /// RDS was too slow.
     #[error(
-        "The DB instance {0} did not get done within {minutes} minutes, and CloudFormation waits no longer. Its work goes on \
-         in RDS; save again when it is available.",
+        "The DB instance {0} did not get done within {minutes} minutes, and CloudFormation waits no longer, so the \
+         change is taken back. The instance's events in RDS may say why it took so long.",
         minutes = GIVE_UP_AFTER.as_secs() / 60
     )]
     GaveUp(String),
@@ -284,9 +284,13 @@ fn towards_created(request: &Request, created: &Created, observed: &Observed, cl
             Differences::ToCome => wait(clock),
             Differences::None => finish(identifier, instance, created, clock),
         },
+        Status::Creating | Status::InProgress(_) | Status::Deleting => wait(clock),
+        // Nothing is to be changed, as in a rollback: its bad state is then not this request's failure.
+        Status::Stopped | Status::Failed(_) if is_as_desired(instance, created, clock) => {
+            finish(identifier, instance, created, clock)
+        }
         Status::Stopped => Step::Refuse(Refusal::Stopped(identifier)),
         Status::Failed(status) => Step::Refuse(Refusal::Failed { identifier, status: status.clone() }),
-        Status::Creating | Status::InProgress(_) | Status::Deleting => wait(clock),
     }
 }
 
@@ -362,6 +366,13 @@ fn differences(instance: &Instance, created: &Created, clock: Clock) -> Differen
     } else {
         Differences::None
     }
+}
+
+/// Whether the instance was handed out before, and nothing is to be changed.
+fn is_as_desired(instance: &Instance, created: &Created, clock: Clock) -> bool {
+    instance.was_available
+        && instance.endpoint.is_some()
+        && matches!(differences(instance, created, clock), Differences::None)
 }
 
 fn finish(identifier: String, instance: &Instance, created: &Created, clock: Clock) -> Step {

@@ -1,4 +1,5 @@
-//! Generated histories over a small model of RDS: whatever happens, every request ends and no data is lost.
+//! Generated histories over a small model of RDS, in which every call takes effect and takes time: additions, changes,
+//! removals and rollbacks in any order all end, and no data is lost.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -71,6 +71,10 @@ fn with_status(status: &str) -> Instance {
     Instance { status: Status::from(status), ..instance() }
 }
 
+fn small(status: &str) -> Instance {
+    Instance { instance_class: "db.t4g.nano".to_owned(), ..with_status(status) }
+}
+
 fn snapshot(number: u32, status: SnapshotStatus) -> Snapshot {
     let id = SnapshotId::final_of(IDENTIFIER, &generation("g1"), number);
     Snapshot { id, status, owner: Some(owner()), generation: Some(generation("g1")) }
@@ -213,15 +217,22 @@ fn the_database_name_cannot_be_changed() {
 }
 
 #[test]
-fn a_status_that_does_not_get_better_ends_in_words() {
+fn a_status_that_does_not_get_better_ends_in_words_if_something_is_to_be_changed() {
     for status in ["failed", "incompatible-network", "restore-error", "inaccessible-encryption-credentials"] {
-        let Step::Refuse(refusal) = step(&wanted(), with_status(status)) else {
-            panic!("{status} is not refused")
-        };
+        let Step::Refuse(refusal) = step(&wanted(), small(status)) else { panic!("{status} is not refused") };
         assert!(refusal.to_string().contains(status), "{refusal}");
     }
-    let stopped = step(&wanted(), with_status("stopped"));
+    let stopped = step(&wanted(), small("stopped"));
     assert_eq!(stopped, Step::Refuse(Refusal::Stopped(IDENTIFIER.to_owned())));
+}
+
+#[test]
+fn a_rollback_with_nothing_to_change_succeeds_in_every_lasting_status() {
+    for status in ["stopped", "failed", "incompatible-network", "storage-full"] {
+        assert_eq!(step(&wanted(), with_status(status)), finished(), "{status}");
+    }
+    let never_handed_out = Instance { was_available: false, endpoint: None, ..with_status("failed") };
+    assert!(matches!(step(&wanted(), never_handed_out), Step::Refuse(_)));
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! `POST …/rebuild`: rebuilds the stage with the settings as they are.
+
+use std::collections::BTreeMap;
+
+use aws::{ChangeError, StageStack};
+use database::Stage;
+use serde::Serialize;
+
+use crate::{
+    Call, SettingsApi,
+    problem::Problem,
+    reply::Reply,
+    stage::{rebuild_path, refuse_unless_at_rest},
+    stage_put::STAGE_TEMPLATE,
+};
+
+#[derive(Serialize)]
+struct Wire {
+    rebuild: String,
+}
+
+/// Whether an update was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Update {
+    Begun,
+    NotNeeded,
+}
+
+impl SettingsApi {
+    pub(crate) async fn post_rebuild(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
+        let stack = self.stage_stack(stage).await?;
+        refuse_unless_at_rest(&stack)?;
+        self.update(&stack, again(&stack, call), call).await?;
+        let rebuild = rebuild_path(stage);
+        Ok(Reply::json(202, &Wire { rebuild: rebuild.clone() }).with_location(rebuild))
+    }
+
+    /// Updates the stage stack to today's template and functions, and these parameters.
+    pub(crate) async fn update(
+        &self,
+        stack: &StageStack,
+        mut parameters: BTreeMap<String, String>,
+        call: &Call,
+    ) -> Result<Update, Problem> {
+        parameters.extend(self.functions());
+        // A stack that an earlier version made does not have every parameter.
+        parameters.entry("Rebuild".to_owned()).or_insert_with(|| "none".to_owned());
+        let role = &self.configuration.stage_stack_role_arn;
+        match self.stacks.update(&stack.id, STAGE_TEMPLATE, &parameters, role, &call.token()).await {
+            Ok(()) => Ok(Update::Begun),
+            Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
+            // Somebody else began a moment ago.
+            Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
+                Err(Problem::busy(rebuild_path(&stack.stage)))
+            }
+            Err(ChangeError::Aws(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// The parameters of a rebuild with the settings as they are: only what has no meaning differs.
+pub(crate) fn again(stack: &StageStack, call: &Call) -> BTreeMap<String, String> {
+    let mut parameters = stack.parameters.clone();
+    parameters.insert("Rebuild".to_owned(), call.token());
+    parameters
+}
