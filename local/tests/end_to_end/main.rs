@@ -6,6 +6,7 @@
 mod bad_input;
 mod created;
 mod failed_creation;
+mod recovery;
 mod removal;
 mod sign_in;
 mod variables;
