@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from ministack.services import ec2, rds
 from ministack.services import secretsmanager as secrets
@@ -25,6 +26,7 @@ def install() -> None:
         "delete": delete_ingress,
     }
     _make_ref_of_secret_its_arn(handlers["AWS::SecretsManager::Secret"])
+    _check_descriptions(handlers["AWS::EC2::SecurityGroup"])
     _refuse_to_delete_what_is_used(handlers)
 
 
@@ -124,6 +126,36 @@ def _make_ref_of_secret_its_arn(handler: dict) -> None:
     handler["create"] = create_secret
     handler["update"] = update_secret
     handler["delete"] = lambda physical_id, props: delete(name_of(physical_id), props)
+
+
+# ---- AWS::EC2::SecurityGroup
+
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+"""What EC2 takes as a description of a group or a rule (EC2 API reference, UserIdGroupPair): no apostrophe."""
+
+
+def _check_descriptions(handler: dict) -> None:
+    create, update = handler["create"], handler["update"]
+
+    def create_group(logical_id: str, props: dict, stack_name: str) -> Created:
+        check_descriptions(props)
+        return create(logical_id, props, stack_name)
+
+    def update_group(physical_id: str, old: dict, new: dict, *rest, **more) -> Created:
+        check_descriptions(new)
+        return update(physical_id, old, new, *rest, **more)
+
+    handler["create"], handler["update"] = create_group, update_group
+
+
+def check_descriptions(props: dict) -> None:
+    rules = [*props.get("SecurityGroupIngress", []), *props.get("SecurityGroupEgress", [])]
+    for text in [props.get("GroupDescription", ""), *(rule.get("Description", "") for rule in rules)]:
+        if not DESCRIPTION.fullmatch(text):
+            raise ValueError(
+                "Invalid rule description. Valid descriptions are strings less than 256 characters from the following "
+                "set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$* (Service: Ec2, Status Code: 400, Error Code: InvalidParameterValue)"
+            )
 
 
 # ---- What a database still uses cannot be deleted

@@ -193,6 +193,15 @@ def test_an_ingress_rule_of_its_own_is_added_and_removed(aws):
     assert ports() == []
 
 
+@pytest.mark.parametrize(("description", "status"), [("it's", "ROLLBACK_COMPLETE"), ("a rule: x", "CREATE_COMPLETE")])
+def test_a_description_of_a_rule_has_only_the_characters_that_ec2_takes(aws, description, status):
+    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "10.0.0.0/8", "Description": description}
+    properties = {"GroupDescription": "x", "SecurityGroupIngress": [rule]}
+    group = {"Type": "AWS::EC2::SecurityGroup", "Properties": properties}
+    stack = aws.create_stack(f"described-{status[:6].lower()}", template(Group=group))
+    assert stack["StackStatus"] == status
+
+
 def test_a_subnet_group_that_a_database_uses_stays(aws):
     subnets = [s["SubnetId"] for s in aws.client("ec2").describe_subnets()["Subnets"] if s["DefaultForAz"]]
     properties = {"DBSubnetGroupDescription": "x", "SubnetIds": subnets, "DBSubnetGroupName": "used-group"}

@@ -321,6 +321,17 @@ def test_engine_versions_can_be_listed_by_major_version(aws):
     assert (version["EngineVersion"], version["DBParameterGroupFamily"]) == ("17.5", "postgres17")
 
 
+def test_the_default_minor_version_of_a_major_version_can_be_asked_for(aws):
+    versions = aws.client("rds").describe_db_engine_versions(Engine="postgres", EngineVersion="16", DefaultOnly=True)
+    assert [version["EngineVersion"] for version in versions["DBEngineVersions"]] == ["16.4"]
+
+
+def test_without_a_version_the_classes_of_every_version_are_listed(aws):
+    options = aws.client("rds").describe_orderable_db_instance_options(Engine="postgres", DBInstanceClass="db.t4g.micro")
+    versions = {option["EngineVersion"] for option in options["OrderableDBInstanceOptions"]}
+    assert {"17.5", "16.4", "15.3"} <= versions
+
+
 def test_an_aurora_cluster_stays_what_ministack_makes_of_it(aws):
     rds = aws.client("rds")
     rds.create_db_cluster(
