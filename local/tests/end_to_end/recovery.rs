@@ -3,9 +3,7 @@
 use local::Timings;
 use serde_json::{Value, json};
 
-use crate::world::{
-    STACK, eventually, follow, instance, micro, save, save_and_follow, secret, stack_status, world,
-};
+use crate::world::{STACK, eventually, follow, instance, micro, save, save_and_follow, secret, world};
 
 #[test]
 fn a_request_that_overtakes_a_running_one_stops_it_and_leaves_no_database_behind() {
