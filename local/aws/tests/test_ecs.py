@@ -1,7 +1,9 @@
 """ECS: a deployment takes a while; a task definition comes back as it was given."""
 
 import json
+from pathlib import Path
 
+import botocore.session
 import pytest
 from local_aws import wait_for
 
@@ -128,3 +130,21 @@ def test_a_deployment_is_announced_on_the_default_bus(aws, ecs):
         return names == ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"]
 
     wait_for(told)
+
+
+def test_the_fixture_of_the_adapters_has_every_member_of_a_task_definition():
+    """`shared/aws` must keep every field in a new revision; a member that ECS adds has to show up there."""
+    fixture = Path(__file__).parents[3] / "shared/aws/tests/task-definition.json"
+    described = json.loads(fixture.read_text())["taskDefinition"]
+    shapes = botocore.session.get_session().get_service_model("ecs")
+    assert missing_members(shapes.shape_for("TaskDefinition"), described, "") == []
+
+
+def missing_members(shape, value, path: str) -> list[str]:
+    if shape.type_name == "structure":
+        absent = [f"{path}/{name}" for name in shape.members if name not in value]
+        present = [(shape.members[name], value[name], f"{path}/{name}") for name in shape.members if name in value]
+        return absent + [lost for member in present for lost in missing_members(*member)]
+    if shape.type_name == "list":
+        return missing_members(shape.member, value[0], path) if value else [f"{path}/0"]
+    return []

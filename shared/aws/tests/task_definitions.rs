@@ -1,7 +1,7 @@
 //! The next revision of a task definition, as ECS sees it: a real HTTP server in its place, and what arrives there.
 //!
-//! `task-definition.json` has a value for every member that ECS's API model (version 2014-11-13, as of November 2026) gives
-//! to a task definition.
+//! `task-definition.json` has a value for every member that the API model of ECS gives to a task definition; a test in
+//! `local/aws/tests/test_ecs.py` compares the two.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
