@@ -5,6 +5,7 @@
 
 mod configuration;
 mod containers;
+mod database_delete;
 mod database_get;
 mod database_put;
 mod fields;
@@ -15,6 +16,7 @@ mod reply;
 mod routes;
 mod stacks_get;
 mod stage;
+mod stage_delete;
 mod stage_put;
 mod variables_get;
 
@@ -83,8 +85,10 @@ impl SettingsApi {
             Route::Stacks => self.get_stacks(call).await,
             Route::Stage(stage, endpoint) => match endpoint {
                 Endpoint::PutStage => self.put_stage(&stage, call).await,
+                Endpoint::DeleteStage => self.delete_stage(&stage).await,
                 Endpoint::GetDatabase => self.get_database(&stage).await,
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
+                Endpoint::DeleteDatabase => self.delete_database(&stage, call).await,
                 Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
                 Endpoint::PostRebuild => self.post_rebuild(&stage, call).await,
                 Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage).await,

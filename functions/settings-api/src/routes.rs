@@ -18,8 +18,10 @@ pub(crate) enum Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     PutStage,
+    DeleteStage,
     GetDatabase,
     PutDatabase,
+    DeleteDatabase,
     GetRebuild,
     PostRebuild,
     GetRuntimeVariables,
@@ -38,13 +40,15 @@ impl Route {
                 let stage = Stage { stack: name("stack", stack)?, stage: name_of_stage(stage)? };
                 let endpoint = match (rest, method) {
                     ([], &Method::PUT) => Endpoint::PutStage,
+                    ([], &Method::DELETE) => Endpoint::DeleteStage,
                     (["database"], &Method::GET) => Endpoint::GetDatabase,
                     (["database"], &Method::PUT) => Endpoint::PutDatabase,
+                    (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
                     (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
-                    ([], _) => return Err(Problem::method("PUT")),
-                    (["database"], _) => return Err(Problem::method("GET and PUT")),
+                    ([], _) => return Err(Problem::method("PUT and DELETE")),
+                    (["database"], _) => return Err(Problem::method("GET, PUT and DELETE")),
                     (["rebuild"], _) => return Err(Problem::method("GET and POST")),
                     (["runtime-variables"], _) => return Err(Problem::method("GET")),
                     _ => return Err(no_such_address()),

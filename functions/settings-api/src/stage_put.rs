@@ -58,7 +58,7 @@ impl SettingsApi {
             }
         };
         if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
-            self.stacks.discard(&stack.id, &self.configuration.stage_stack_role_arn).await?;
+            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn).await?;
             return Err(Problem::conflict(
                 "The registration before this one failed, and what is left of it is being deleted. Register the stage again \
                  in a minute.",

@@ -68,7 +68,7 @@ async fn every_sample_event_finds_its_route() {
         assert_eq!(status, 503, "{name} gets as far as AWS, which cannot be reached here");
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 9);
 }
 
 #[tokio::test]
@@ -105,8 +105,13 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
             "There is no such address. Addresses begin with /api/stacks.".to_owned(),
         ),
         ("POST", "/api/stacks", 405, "This address knows GET.".to_owned()),
-        ("GET", "/api/stacks/a/stages/b", 405, "This address knows PUT.".to_owned()),
-        ("PATCH", "/api/stacks/a/stages/b/database", 405, "This address knows GET and PUT.".to_owned()),
+        ("GET", "/api/stacks/a/stages/b", 405, "This address knows PUT and DELETE.".to_owned()),
+        (
+            "PATCH",
+            "/api/stacks/a/stages/b/database",
+            405,
+            "This address knows GET, PUT and DELETE.".to_owned(),
+        ),
         ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "This address knows GET and POST.".to_owned()),
         ("GET", "/api/stacks/A/stages/b/database", 400, format!("The name of a stack {name}")),
         ("GET", "/api/stacks/a/stages/%2e%2e/database", 400, format!("The name of a stage {name}")),
@@ -247,6 +252,19 @@ async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_
     for (body, expected) in cases {
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();
         check_put("put-stage.json", &body, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_removal_without_its_confirmation_is_refused() {
+    let text = "is 1 to 255 characters, none of them a control character";
+    for (body, expected) in [
+        (json!({}), "/confirm is required".to_owned()),
+        (json!({"confirm": true}), "/confirm must be a string".to_owned()),
+        (json!({"confirm": ""}), format!("/confirm {}", text.replace("is 1", "must be 1"))),
+        (json!({"confirm": "x", "force": true}), "/force is not known; known are confirm".to_owned()),
+    ] {
+        check_put("delete-database.json", &body, &[&expected]).await;
     }
 }
 

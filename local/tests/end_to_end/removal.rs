@@ -4,7 +4,8 @@ use local::LocalAws;
 use serde_json::{Value, json};
 
 use crate::world::{
-    PASSWORD, STACK, eventually, instance, micro, query, save_and_follow, secret, stack_status, world,
+    PASSWORD, STACK, eventually, follow, instance, micro, query, save_and_follow, secret, stack_status,
+    stage_path, world,
 };
 
 #[test]
@@ -14,7 +15,19 @@ fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variab
     let before = secret(&local, "dev");
     query(&before, "create table kept (row text); insert into kept values ('written before')");
 
-    update_stage_stack(&local, &[("Source", "none")]);
+    let remove = |confirm: &str| {
+        local.api("DELETE", &stage_path("dev", "/database"), Some(&json!({"confirm": confirm}))).unwrap()
+    };
+    let refused = remove("test-django2-prod-postgres");
+    assert_eq!(refused.status, 422);
+    let words = "/confirm must be test-django2-dev-postgres, the identifier of what is removed.";
+    assert_eq!(refused.body["detail"], words);
+    let stage = local.api("DELETE", &stage_path("dev", ""), None).unwrap();
+    assert_eq!(stage.status, 409, "a stage with a database is not forgotten: {}", stage.text);
+
+    assert_eq!(remove("test-django2-dev-postgres").status, 202);
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+    assert_eq!(remove("test-django2-dev-postgres").body["detail"], "The stage has no database.");
     eventually("the variables are gone", || {
         !local.container_environment(STACK, "dev").unwrap().keys().any(|name| name.starts_with("PG_"))
     });
@@ -31,6 +44,43 @@ fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variab
     assert_eq!(after[PASSWORD], before[PASSWORD]);
     assert_eq!(query(&after, "select row from kept"), "written before");
     assert_eq!(instance(&local, "dev").unwrap()["DeletionProtection"], true);
+}
+
+#[test]
+fn a_new_database_after_a_removal_is_empty_and_has_a_new_password() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    let before = secret(&local, "dev");
+    query(&before, "create table old (row text)");
+    let confirm = json!({"confirm": "test-django2-dev-postgres"});
+    assert_eq!(local.api("DELETE", &stage_path("dev", "/database"), Some(&confirm)).unwrap().status, 202);
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+
+    // The old instance may still be being deleted; the new one waits for that.
+    save_and_follow(&local, "dev", &micro());
+    let after = secret(&local, "dev");
+    assert_ne!(after[PASSWORD], before[PASSWORD]);
+    assert_eq!(query(&after, "select count(*) from pg_tables where tablename = 'old'"), "0");
+    assert_eq!(snapshots(&local).len(), 1, "the old data is in its final snapshot");
+}
+
+#[test]
+fn a_stage_without_a_database_is_forgotten_and_can_be_registered_again() {
+    let local = world();
+    let gone = || local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap().status == 404;
+    assert_eq!(local.api("DELETE", &stage_path("prod", ""), None).unwrap().status, 202);
+    eventually("the stage is forgotten", gone);
+    let stacks = local.api("GET", "/api/stacks", None).unwrap();
+    let stages = stacks.body["stacks"][0]["stages"].as_array().unwrap();
+    assert_eq!(stages.iter().map(|stage| &stage["name"]).collect::<Vec<_>>(), ["dev"]);
+
+    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
+    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
+    let vpc = outputs.iter().find(|o| o["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone();
+    let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": "test-django2-prod", "container": "web"}});
+    assert_eq!(local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap().status, 202);
+    assert_eq!(follow(&local, "prod").0.phase, "complete");
+    save_and_follow(&local, "prod", &micro());
 }
 
 #[test]

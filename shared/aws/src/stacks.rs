@@ -162,11 +162,11 @@ impl Stacks {
         }
     }
 
-    /// Begins to delete a stack whose creation failed, and so has nothing in it. Safe to repeat.
+    /// Begins to delete a stack that has no database, after taking its protection off. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn discard(&self, id: &str, role_arn: &str) -> Result<(), AwsError> {
+    pub async fn delete(&self, id: &str, role_arn: &str) -> Result<(), AwsError> {
         let call =
             self.client.update_termination_protection().stack_name(id).enable_termination_protection(false);
         call.send().await.map_err(failed("UpdateTerminationProtection"))?;
