@@ -1,7 +1,7 @@
 //! The HTTP API of the Database settings. It keeps no store: CloudFormation, RDS, ECS and Secrets Manager are the state.
 //!
 //! `handle` finds the route; each verb has its file. A request is parsed at the edge into types that cannot be wrong; an
-//! error is a [`Problem`], whose words a person can act on.
+//! error is a problem (RFC 9457), whose words a person can act on.
 
 mod configuration;
 mod containers;

@@ -135,7 +135,7 @@ impl Secrets {
     }
 
     /// Takes the labels of old generations off, so that a new one can be labelled: Secrets Manager allows 20 labels over
-    /// all versions of a secret. The newest [`GENERATIONS_KEPT`] stay. Safe to repeat.
+    /// all versions of a secret. The newest ten stay. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
