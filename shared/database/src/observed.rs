@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{DatabaseName, Generation, InstanceClass, SnapshotId};
 
-/// Everything [`crate::next_step`] looks at.
+/// Everything [`next_step()`](crate::next_step()) looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// The DB instance of the stage's identifier, whoever it belongs to.
