@@ -40,8 +40,13 @@ impl Executions {
             let execution = execution.map_err(failed("ListExecutions"))?;
             if execution.name().starts_with(prefix) && execution.name() != name {
                 let call = self.client.stop_execution().execution_arn(execution.execution_arn());
-                call.cause(format!("overtaken by {name}")).send().await.map_err(failed("StopExecution"))?;
-                stopped += 1;
+                match call.cause(format!("overtaken by {name}")).send().await.map_err(failed("StopExecution"))
+                {
+                    Ok(_) => stopped += 1,
+                    // It has ended since it was listed.
+                    Err(error) if error.refused => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(stopped)
