@@ -41,7 +41,6 @@ impl CredentialsResource {
 /// # Errors
 /// There is nobody to answer, or the answer could not be delivered.
 pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) -> Result<(), AnswerError> {
-    let physical_id = |request: &Request| Ok(request.properties.stage()?.resource_id(&request.resource_type));
     let work = |addressee: Addressee, request: Request| {
         let secrets = resource.secrets.clone();
         if let Ok(stage) = request.properties.stage() {
@@ -49,8 +48,14 @@ pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) 
         }
         async move { Some(outcome(&secrets, &addressee, &request).await) }.in_current_span()
     };
-    custom_resource::answer(&invocation.event, invocation.time_left, &resource.responder, physical_id, work)
-        .await
+    custom_resource::answer(
+        &invocation.event,
+        invocation.time_left,
+        &resource.responder,
+        Request::physical_id,
+        work,
+    )
+    .await
 }
 
 /// Why the secret could not be brought up to date.

@@ -24,7 +24,7 @@ pub fn database_request(addressee: &Addressee, request: &Request) -> Result<Data
     }
     let properties = &request.properties;
     let stage = properties.stage()?;
-    let physical_id = stage.resource_id(&request.resource_type);
+    let physical_id = request.physical_id()?;
     let operation = match request.request_type {
         RequestType::Create => Operation::Create,
         RequestType::Update => Operation::Update,

@@ -90,12 +90,18 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
                 let input = json!({ "request": event });
                 async move { start(&executions, &addressee, &input).await }.in_current_span()
             };
-            custom_resource::answer(&event, invocation.time_left, &resource.responder, physical_id, work)
-                .await
+            custom_resource::answer(
+                &event,
+                invocation.time_left,
+                &resource.responder,
+                Request::physical_id,
+                work,
+            )
+            .await
         }
         Event::Failed { request, reason } => {
             let addressee = Addressee::from_event(&request)?;
-            let parsed = Request::from_event(&request).and_then(|parsed| physical_id(&parsed));
+            let parsed = Request::from_event(&request).and_then(|parsed| parsed.physical_id());
             let answer = match parsed {
                 Ok(derived_id) => Answer::new(&addressee, &derived_id, Outcome::Failed(reason)),
                 Err(invalid) => Answer::invalid(&addressee, &request, &invalid),
@@ -103,10 +109,6 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
             Ok(resource.responder.send(&addressee, &answer).await?)
         }
     }
-}
-
-fn physical_id(request: &Request) -> Result<String, custom_resource::InvalidRequest> {
-    Ok(request.properties.stage()?.resource_id(&request.resource_type))
 }
 
 /// Starts the execution of a request. It is named after the request, so that a repeated delivery starts nothing.

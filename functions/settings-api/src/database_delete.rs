@@ -1,20 +1,15 @@
 //! `DELETE …/database`: removes the database, with a final snapshot, once a person has typed its identifier.
 
 use database::Stage;
-use serde::Serialize;
 
 use crate::{
     Call, SettingsApi,
     fields::Body,
     problem::Problem,
+    rebuild_post::rebuilding,
     reply::Reply,
-    stage::{rebuild_path, refuse_unless_at_rest, settings},
+    stage::{refuse_unless_at_rest, settings},
 };
-
-#[derive(Serialize)]
-struct Wire {
-    rebuild: String,
-}
 
 impl SettingsApi {
     pub(crate) async fn delete_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
@@ -32,8 +27,7 @@ impl SettingsApi {
         let mut parameters = stack.parameters.clone();
         parameters.insert("Source".to_owned(), "none".to_owned());
         self.update(&stack, parameters, call).await?;
-        let rebuild = rebuild_path(stage);
-        Ok(Reply::json(202, &Wire { rebuild: rebuild.clone() }).with_location(rebuild))
+        Ok(rebuilding(stage))
     }
 }
 

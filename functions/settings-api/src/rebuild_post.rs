@@ -31,8 +31,7 @@ impl SettingsApi {
         let stack = self.stage_stack(stage).await?;
         refuse_unless_at_rest(&stack)?;
         self.update(&stack, again(&stack, call), call).await?;
-        let rebuild = rebuild_path(stage);
-        Ok(Reply::json(202, &Wire { rebuild: rebuild.clone() }).with_location(rebuild))
+        Ok(rebuilding(stage))
     }
 
     /// Updates the stage stack to today's template and functions, and these parameters.
@@ -56,6 +55,12 @@ impl SettingsApi {
             Err(ChangeError::Aws(error)) => Err(error.into()),
         }
     }
+}
+
+/// The answer to what began a rebuild.
+pub(crate) fn rebuilding(stage: &Stage) -> Reply {
+    let rebuild = rebuild_path(stage);
+    Reply::json(202, &Wire { rebuild: rebuild.clone() }).with_location(rebuild)
 }
 
 /// The parameters of a rebuild with the settings as they are: only what has no meaning differs.

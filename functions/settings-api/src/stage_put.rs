@@ -85,10 +85,9 @@ impl SettingsApi {
             }
         }
         parameters.extend(network);
-        parameters.extend(self.functions());
 
         let changed = match &found {
-            None => self.create(stage, &parameters, call).await?,
+            None => self.create(stage, parameters, call).await?,
             Some(stack) => self.update(stack, parameters, call).await?,
         };
         let wire = Wire {
@@ -105,11 +104,12 @@ impl SettingsApi {
     async fn create(
         &self,
         stage: &Stage,
-        parameters: &BTreeMap<String, String>,
+        mut parameters: BTreeMap<String, String>,
         call: &Call,
     ) -> Result<Update, Problem> {
+        parameters.extend(self.functions());
         let role = &self.configuration.stage_stack_role_arn;
-        match self.stacks.create(stage, STAGE_TEMPLATE, parameters, role, &call.token()).await {
+        match self.stacks.create(stage, STAGE_TEMPLATE, &parameters, role, &call.token()).await {
             Ok(()) => Ok(Update::Begun),
             Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
             // Somebody else registered it a moment ago.

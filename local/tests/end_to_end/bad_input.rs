@@ -57,9 +57,7 @@ fn while_a_rebuild_runs_another_save_is_refused_with_the_way_to_the_running_one(
 #[test]
 fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database() {
     let local = world();
-    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
-    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
-    let vpc = outputs.iter().find(|o| o["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone();
+    let vpc = crate::world::vpc(&local);
     let register = |path: &str, name: &str, container: &str| {
         let service = json!({"cluster": "demo", "name": name, "container": container});
         let answer = local.api("PUT", path, Some(&json!({"vpcId": vpc, "service": service}))).unwrap();

@@ -46,9 +46,7 @@ fn a_request_that_overtakes_a_running_one_stops_it_and_leaves_no_database_behind
 #[test]
 fn a_registration_that_failed_can_be_made_again() {
     let local = world();
-    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
-    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
-    let vpc = outputs.iter().find(|o| o["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone();
+    let vpc = crate::world::vpc(&local);
     let ecs = "AmazonEC2ContainerServiceV20141113";
     let mut service = json!({
         "cluster": "demo", "serviceName": "shop-dev", "desiredCount": 1,

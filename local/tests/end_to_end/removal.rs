@@ -74,9 +74,7 @@ fn a_stage_without_a_database_is_forgotten_and_can_be_registered_again() {
     let stages = stacks.body["stacks"][0]["stages"].as_array().unwrap();
     assert_eq!(stages.iter().map(|stage| &stage["name"]).collect::<Vec<_>>(), ["dev"]);
 
-    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
-    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
-    let vpc = outputs.iter().find(|o| o["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone();
+    let vpc = crate::world::vpc(&local);
     let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": "test-django2-prod", "container": "web"}});
     assert_eq!(local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap().status, 202);
     assert_eq!(follow(&local, "prod").0.phase, "complete");

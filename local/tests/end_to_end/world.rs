@@ -155,3 +155,10 @@ pub(crate) fn stack_status(local: &LocalAws) -> Option<String> {
     let status = stack["StackStatus"].as_str().unwrap();
     (status != "DELETE_COMPLETE").then(|| status.to_owned())
 }
+
+/// The id of the demo's VPC.
+pub(crate) fn vpc(local: &LocalAws) -> Value {
+    let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
+    let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
+    outputs.iter().find(|output| output["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone()
+}

@@ -133,6 +133,16 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The id of the resource, derived from its stage and its type alone.
+    ///
+    /// # Errors
+    /// `Stack` or `Stage` is missing or no name.
+    pub fn physical_id(&self) -> Result<String, InvalidRequest> {
+        Ok(self.properties.stage()?.resource_id(&self.resource_type))
+    }
+}
+
 /// A resource's properties. CloudFormation sends every scalar as a string.
 #[derive(Clone, Default, PartialEq)]
 pub struct Properties(Map<String, Value>);
