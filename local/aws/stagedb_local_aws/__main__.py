@@ -57,13 +57,15 @@ def build_app(settings: Settings, installation):
         step_functions,
     )
     from stagedb_local_aws.control import Control
+    from stagedb_local_aws.rds_modify import Modifications
     from stagedb_local_aws.rds_store import Store
 
     # The Runtime API otherwise delays every warm invocation by the 40 ms of a delayed ACK.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     store = Store(installation, settings.timings)
     rds_catalog.install()
-    rds_snapshots.install(store, rds.install(store))
+    modifications = Modifications(store)
+    rds_snapshots.install(store, rds.install(store, modifications))
     cloudformation.install()
     custom_resources.install()
     resource_types.install()

@@ -17,10 +17,9 @@ ORDERABLE_CLASSES = [f"db.{family}.{size}" for family in ("t3", "t4g") for size 
 ]
 STORAGE_TYPES = ("gp3", "gp2")
 MIN_STORAGE_GIB, MAX_STORAGE_GIB = 20, 65_536
-ENGINE_VERSIONS = {"18": "18.3", "17": "17.5", "16": "16.4", "15": "15.3", "14": "14.8", "13": "13.11", "12": "12.15"}
-"""A major version and the minor one that it stands for: the versions MiniStack lists."""
-DEFAULT_ENGINE_VERSION = ENGINE_VERSIONS["15"]
 USABLE = ("available", "storage-optimization")
+MODIFIABLE = (*USABLE, "storage-full")
+"""More storage is what an instance needs whose storage is full."""
 RESERVED_USERS = ("admin", "rdsadmin", "rdsrepladmin", "rds_superuser")
 
 
@@ -135,18 +134,6 @@ def check_port(value: int) -> None:
 def check_retention(days: int) -> None:
     if not 0 <= days <= 35:
         raise Refusal("InvalidParameterValue", f"Invalid backup retention period: {days}. Must be between 0 and 35.")
-
-
-def full_version(value: str) -> str:
-    """`17` stands for the newest 17 that we know; a minor version stays as it is."""
-    if not value:
-        return DEFAULT_ENGINE_VERSION
-    if value in ENGINE_VERSIONS:
-        return ENGINE_VERSIONS[value]
-    major, dot, minor = value.partition(".")
-    if major in ENGINE_VERSIONS and dot and minor.isdigit():
-        return value
-    raise Refusal("InvalidParameterCombination", f"Cannot find version {value} for postgres")
 
 
 def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot: str) -> None:

@@ -14,6 +14,9 @@ _ITEM_NAMES = {
     "TagList": "Tag",
     "AvailabilityZones": "AvailabilityZone",
     "OrderableDBInstanceOptions": "OrderableDBInstanceOption",
+    "DBEngineVersions": "DBEngineVersion",
+    "ValidUpgradeTarget": "UpgradeTarget",
+    "DBSnapshots": "DBSnapshot",
     "DBSecurityGroups": "DBSecurityGroup",
     "ReadReplicaDBInstanceIdentifiers": "ReadReplicaDBInstanceIdentifier",
 }
