@@ -57,6 +57,7 @@ def build_app(settings: Settings, installation):
         step_functions,
     )
     from stagedb_local_aws.control import Control
+    from stagedb_local_aws.rds_control import RdsControl
     from stagedb_local_aws.rds_modify import Modifications
     from stagedb_local_aws.rds_store import Store
 
@@ -73,7 +74,7 @@ def build_app(settings: Settings, installation):
     http_api.install()
     step_functions.install()
     ecs.install(settings.timings)
-    return Control(ministack.app, settings.timings)
+    return Control(ministack.app, settings.timings, RdsControl(store, modifications))
 
 
 async def serve(app, settings: Settings, installation, parent: int) -> None:

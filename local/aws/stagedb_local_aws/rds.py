@@ -131,39 +131,55 @@ class Instances:
         self.add(record)
         answer = instance_answer("CreateDBInstance", record)
 
-        def make() -> None:
+        def make() -> Cluster:
             server = self._store.installation.new_cluster(str(record["DbiResourceId"]))
             self.bring_up(server)
             server.create_master_user(user, password, database)
-            self.finish_creation(record, server, events.CREATED)
+            return server
 
-        in_background(f"create {record['DBInstanceIdentifier']}", make, record)
+        self.complete(record, make, events.CREATED)
         return answer
 
     def add(self, record: Record) -> None:
+        identifier = str(record["DBInstanceIdentifier"])
         with self._store.lock:
-            must_be_new(str(record["DBInstanceIdentifier"]))
+            must_be_new(identifier)
+            record["_ending"] = self._store.next_creations.pop(identifier, None)
             self._store.servers[str(record["DbiResourceId"])] = None
-            rds._instances[record["DBInstanceIdentifier"]] = record
+            rds._instances[identifier] = record
             rds._tags[record["DBInstanceArn"]] = list(record["TagList"])
 
     def bring_up(self, server: Cluster) -> None:
         server.use_certificate(*rds._pg_server_material(["localhost"], ["127.0.0.1"]))
         server.start()
 
-    def finish_creation(self, record: Record, server: Cluster, kind: events.Kind, message: str = "") -> None:
-        time.sleep(self._timings.rds_create_seconds)
-        with self._store.lock:
-            if not self._store.is_current(record) or record["DBInstanceStatus"] != "creating":
-                server.remove()  # It was deleted meanwhile.
-                return
-            self._store.servers[str(record["DbiResourceId"])] = server
-            record["Endpoint"] = {"Address": "localhost", "Port": server.port, "HostedZoneId": "Z2R2ITUGPM61AM"}
-            record["InstanceCreateTime"] = now()
-            if record["BackupRetentionPeriod"]:
-                record["LatestRestorableTime"] = now()
-            record["DBInstanceStatus"] = "available"
-            events.record(record, kind, message)
+    def complete(self, record: Record, make: Callable[[], Cluster], kind: events.Kind, message: str = "") -> None:
+        """Makes the server in the background, unless the creation is to end without one."""
+
+        def run() -> None:
+            server = None if record["_ending"] else make()
+            time.sleep(self._timings.rds_create_seconds)
+            with self._store.lock:
+                is_wanted = self._store.is_current(record) and record["DBInstanceStatus"] == "creating"
+                if server is not None and is_wanted and not record["_ending"]:
+                    self._open(record, server)
+                    events.record(record, kind, message)
+                    return
+                if is_wanted:
+                    record["DBInstanceStatus"] = record["_ending"].status
+                    events.record(record, events.CREATION_FAILED, record["_ending"].event)
+            if server is not None:
+                server.remove()
+
+        in_background(f"create {record['DBInstanceIdentifier']}", run, record)
+
+    def _open(self, record: Record, server: Cluster) -> None:
+        self._store.servers[str(record["DbiResourceId"])] = server
+        record["Endpoint"] = {"Address": "localhost", "Port": server.port, "HostedZoneId": "Z2R2ITUGPM61AM"}
+        record["InstanceCreateTime"] = now()
+        if record["BackupRetentionPeriod"]:
+            record["LatestRestorableTime"] = now()
+        record["DBInstanceStatus"] = "available"
 
     def reboot(self, record: Record, _request: Request) -> Answer:
         def restart(server: Cluster) -> None:
@@ -230,6 +246,13 @@ def install(store: Store, modifications: Modifications) -> Instances:
     }.items():
         take_over(store, action, method)
 
+    _events_elsewhere = rds._ACTION_MAP["DescribeEvents"]
+
+    def describe_events(params):
+        # Identifiers have no case.
+        return _events_elsewhere({**params, "SourceIdentifier": [Request(params).text("SourceIdentifier").lower()]})
+
+    rds._ACTION_MAP["DescribeEvents"] = describe_events
     rds._ACTION_MAP["DescribeDBInstances"] = answers_refusals(describe_instances(store))
     _xml_elsewhere, _reset_elsewhere = rds._instance_xml, rds.reset
     rds._instance_xml = lambda record: instance_xml(record) if store.owns(record) else _xml_elsewhere(record)

@@ -20,6 +20,16 @@ MIN_STORAGE_GIB, MAX_STORAGE_GIB = 20, 65_536
 USABLE = ("available", "storage-optimization")
 MODIFIABLE = (*USABLE, "storage-full")
 """More storage is what an instance needs whose storage is full."""
+STATUSES = (
+    *("available", "backing-up", "configuring-enhanced-monitoring", "configuring-iam-database-auth"),
+    *("configuring-log-exports", "converting-to-vpc", "creating", "delete-precheck", "deleting", "failed"),
+    *("inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable"),
+    *("incompatible-create", "incompatible-network", "incompatible-option-group", "incompatible-parameters"),
+    *("incompatible-restore", "insufficient-capacity", "maintenance", "modifying", "moving-to-vpc", "rebooting"),
+    *("resetting-master-credentials", "renaming", "restore-error", "starting", "stopped", "stopping"),
+    *("storage-config-upgrade", "storage-full", "storage-initialization", "storage-optimization", "upgrading"),
+)
+"""User guide, "Viewing DB instance status"."""
 RESERVED_USERS = ("admin", "rdsadmin", "rdsrepladmin", "rds_superuser")
 
 

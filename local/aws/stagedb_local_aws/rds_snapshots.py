@@ -10,6 +10,7 @@ from ministack.services import rds
 from stagedb_local_aws import rds_events as events
 from stagedb_local_aws import rds_rules as rules
 from stagedb_local_aws import rds_xml
+from stagedb_local_aws.postgres import Cluster
 from stagedb_local_aws.rds import Instances, new_record, take_over
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
@@ -118,14 +119,12 @@ class Snapshots:
         files = self._store.snapshot_files[str(snapshot["DBSnapshotArn"])]
         snapshot_name = snapshot["DBSnapshotIdentifier"]
 
-        def make() -> None:
+        def make() -> Cluster:
             server = self._store.installation.restored_cluster(files, str(record["DbiResourceId"]))
             self._instances.bring_up(server)
-            self._instances.finish_creation(
-                record, server, events.RESTORED, events.RESTORED.message.format(snapshot_name)
-            )
+            return server
 
-        in_background(f"restore {record['DBInstanceIdentifier']}", make, record)
+        self._instances.complete(record, make, events.RESTORED, events.RESTORED.message.format(snapshot_name))
         return answer
 
     def describe(self, request: Request) -> Answer:

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ministack.core.concurrency import spawn_background
@@ -64,6 +65,14 @@ class Request:
         return self.text(name)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a creation ends that does not end in `available`: with no server and no endpoint."""
+
+    status: str
+    event: str = ""
+
+
 class Store:
     def __init__(self, installation: Installation, timings: Timings) -> None:
         self.installation = installation
@@ -73,6 +82,8 @@ class Store:
         """By DbiResourceId. None until the server of a new instance has been made."""
         self.snapshot_files: dict[str, Path] = {}
         """By DBSnapshotArn."""
+        self.next_creations: dict[str, Ending] = {}
+        """By DBInstanceIdentifier: each takes effect once."""
         self._optimized_at: dict[str, float] = {}
         """By DbiResourceId: when the optimization of its storage ends."""
 
@@ -118,6 +129,7 @@ class Store:
             for files in self.snapshot_files.values():
                 self.installation.discard(files)
             self.servers.clear()
+            self.next_creations.clear()
             self.snapshot_files.clear()
 
 
