@@ -51,6 +51,7 @@ def build_app(settings: Settings, installation):
         http_api,
         rds,
         rds_catalog,
+        rds_clusters,
         rds_snapshots,
         resource_types,
         secrets_manager,
@@ -67,6 +68,7 @@ def build_app(settings: Settings, installation):
     rds_catalog.install()
     modifications = Modifications(store)
     rds_snapshots.install(store, rds.install(store, modifications))
+    rds_clusters.install(store)
     cloudformation.install()
     custom_resources.install()
     resource_types.install()

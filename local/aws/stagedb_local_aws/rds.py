@@ -109,6 +109,12 @@ def check_creation(request: Request) -> None:
         rules.check_port(port)
 
 
+def bring_up(server: Cluster) -> None:
+    """Starts a server that can prove to be `localhost`."""
+    server.use_certificate(*rds._pg_server_material(["localhost"], ["127.0.0.1"]))
+    server.start()
+
+
 class Instances:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -133,7 +139,7 @@ class Instances:
 
         def make() -> Cluster:
             server = self._store.installation.new_cluster(str(record["DbiResourceId"]))
-            self.bring_up(server)
+            bring_up(server)
             server.create_master_user(user, password, database)
             return server
 
@@ -148,10 +154,6 @@ class Instances:
             self._store.servers[str(record["DbiResourceId"])] = None
             rds._instances[identifier] = record
             rds._tags[record["DBInstanceArn"]] = list(record["TagList"])
-
-    def bring_up(self, server: Cluster) -> None:
-        server.use_certificate(*rds._pg_server_material(["localhost"], ["127.0.0.1"]))
-        server.start()
 
     def complete(self, record: Record, make: Callable[[], Cluster], kind: events.Kind, message: str = "") -> None:
         """Makes the server in the background, unless the creation is to end without one."""
@@ -255,7 +257,12 @@ def install(store: Store, modifications: Modifications) -> Instances:
     rds._ACTION_MAP["DescribeEvents"] = describe_events
     rds._ACTION_MAP["DescribeDBInstances"] = answers_refusals(describe_instances(store))
     _xml_elsewhere, _reset_elsewhere = rds._instance_xml, rds.reset
-    rds._instance_xml = lambda record: instance_xml(record) if store.owns(record) else _xml_elsewhere(record)
+
+    def xml(record: Record) -> str:
+        ours = store.owns(record) or "_member_of" in record
+        return instance_xml(record) if ours else _xml_elsewhere(record)
+
+    rds._instance_xml = xml
 
     def reset() -> None:
         store.forget_everything()
@@ -271,7 +278,7 @@ def describe_instances(store: Store) -> Callable[[Request], Answer]:
 
     def describe(request: Request) -> Answer:
         if request.given("DBInstanceIdentifier"):
-            record = store.instance(request.text("DBInstanceIdentifier"))
+            record = store.find(request.text("DBInstanceIdentifier"))
             exact = {"DBInstanceIdentifier": [record["DBInstanceIdentifier"]]} if record else {}
             return _describe_elsewhere({**request.params, **exact})
         filters = rds._parse_filters(request.params)

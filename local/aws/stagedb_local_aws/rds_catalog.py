@@ -88,6 +88,13 @@ def check_unused(request: Request) -> None:
                 f"Cannot delete the subnet group '{name}' because at least one database instance: "
                 f"{record['DBInstanceIdentifier']} is still using it.",
             )
+    for cluster in rds._clusters.values():
+        if cluster.get("DBSubnetGroup") == name:
+            raise Refusal(
+                "InvalidDBSubnetGroupStateFault",
+                f"Cannot delete the subnet group '{name}' because at least one database cluster: "
+                f"{cluster['DBClusterIdentifier']} is still using it.",
+            )
 
 
 def install() -> None:

@@ -146,15 +146,7 @@ def check_retention(days: int) -> None:
         raise Refusal("InvalidParameterValue", f"Invalid backup retention period: {days}. Must be between 0 and 35.")
 
 
-def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot: str) -> None:
-    name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
-    if status == "deleting":
-        raise Refusal("InvalidDBInstanceState", f"Instance {name} is already being deleted.")
-    if instance["DeletionProtection"]:
-        raise Refusal(
-            "InvalidParameterCombination",
-            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
-        )
+def check_final_snapshot(skip_snapshot: bool, snapshot: str) -> None:
     if skip_snapshot and snapshot:
         raise Refusal(
             "InvalidParameterCombination",
@@ -167,10 +159,22 @@ def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot
         )
     if snapshot:
         check_identifier(snapshot, "FinalDBSnapshotIdentifier", 255)
-        if status not in (*USABLE, "stopped"):
-            raise Refusal(
-                "InvalidDBInstanceState", f"Instance {name} is currently {status} - a final snapshot cannot be taken."
-            )
+
+
+def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot: str) -> None:
+    name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
+    if status == "deleting":
+        raise Refusal("InvalidDBInstanceState", f"Instance {name} is already being deleted.")
+    if instance["DeletionProtection"]:
+        raise Refusal(
+            "InvalidParameterCombination",
+            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
+        )
+    check_final_snapshot(skip_snapshot, snapshot)
+    if snapshot and status not in (*USABLE, "stopped"):
+        raise Refusal(
+            "InvalidDBInstanceState", f"Instance {name} is currently {status} - a final snapshot cannot be taken."
+        )
 
 
 def check_state(instance: Mapping[str, object], allowed: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from stagedb_local_aws import rds_events as events
 from stagedb_local_aws import rds_rules as rules
 from stagedb_local_aws import rds_xml
 from stagedb_local_aws.postgres import Cluster
-from stagedb_local_aws.rds import Instances, new_record, take_over
+from stagedb_local_aws.rds import Instances, bring_up, new_record, take_over
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
     Answer,
@@ -121,7 +121,7 @@ class Snapshots:
 
         def make() -> Cluster:
             server = self._store.installation.restored_cluster(files, str(record["DbiResourceId"]))
-            self._instances.bring_up(server)
+            bring_up(server)
             return server
 
         self._instances.complete(record, make, events.RESTORED, events.RESTORED.message.format(snapshot_name))

@@ -1,8 +1,9 @@
 """What the RDS modules share: requests, answers, and which instances have a real server.
 
-The records live in MiniStack's own dictionaries, so that its DescribeDBInstances, tags and
-filters see them. An instance is ours if a server is known by its `DbiResourceId`; all others
-(Aurora, MySQL, what CloudFormation makes by itself) stay with MiniStack, as a control plane only.
+The records live in MiniStack's own dictionaries, so that its tags and filters see them. An
+instance is ours if a server is known by its `DbiResourceId`, or if it is a member of a cluster
+whose server is known; all others (MySQL, what CloudFormation makes by itself) stay with
+MiniStack, as a control plane only.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Store:
         self.lock = threading.RLock()
         self.servers: dict[str, Cluster | None] = {}
         """By DbiResourceId. None until the server of a new instance has been made."""
+        self.cluster_servers: dict[str, Cluster | None] = {}
+        """By DbClusterResourceId."""
         self.snapshot_files: dict[str, Path] = {}
         """By DBSnapshotArn."""
         self.next_creations: dict[str, Ending] = {}
@@ -87,9 +90,13 @@ class Store:
         self._optimized_at: dict[str, float] = {}
         """By DbiResourceId: when the optimization of its storage ends."""
 
+    def find(self, identifier: str) -> Record | None:
+        """The instance, whoever makes it. Identifiers have no case."""
+        return rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+
     def instance(self, identifier: str) -> Record | None:
-        """The instance, if it is one with a real server. Identifiers have no case."""
-        found = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        """The instance, if it is one with a server of its own."""
+        found = self.find(identifier)
         return found if found is not None and self.owns(found) else None
 
     def owns(self, record: Record) -> bool:
@@ -123,12 +130,13 @@ class Store:
     def forget_everything(self) -> None:
         """For MiniStack's own reset."""
         with self.lock:
-            for server in list(self.servers.values()):
+            for server in [*self.servers.values(), *self.cluster_servers.values()]:
                 if server is not None:
                     server.remove()
             for files in self.snapshot_files.values():
                 self.installation.discard(files)
             self.servers.clear()
+            self.cluster_servers.clear()
             self.next_creations.clear()
             self.snapshot_files.clear()
 

@@ -17,6 +17,9 @@ _ITEM_NAMES = {
     "DBEngineVersions": "DBEngineVersion",
     "ValidUpgradeTarget": "UpgradeTarget",
     "DBSnapshots": "DBSnapshot",
+    "DBClusterMembers": "DBClusterMember",
+    "AssociatedRoles": "DBClusterRole",
+    "ReadReplicaIdentifiers": "ReadReplicaIdentifier",
     "DBSecurityGroups": "DBSecurityGroup",
     "ReadReplicaDBInstanceIdentifiers": "ReadReplicaDBInstanceIdentifier",
 }

@@ -193,8 +193,8 @@ def _refuse_to_delete_what_is_used(handlers: dict) -> None:
 
 def _users_of_group(group_id: str) -> list[str]:
     return [
-        record["DBInstanceIdentifier"]
-        for record in rds._instances.values()
+        record["DBInstanceIdentifier" if "DBInstanceIdentifier" in record else "DBClusterIdentifier"]
+        for record in (*rds._instances.values(), *rds._clusters.values())
         if any(group["VpcSecurityGroupId"] == group_id for group in record.get("VpcSecurityGroups", []))
     ]
 

@@ -149,8 +149,8 @@ class LocalAws:
         options = {"user": "app", "dbname": "app", "sslmode": "prefer", **options}
         return psycopg2.connect(host=endpoint["Address"], port=endpoint["Port"], password=password, **options)
 
-    def query(self, identifier: str, statement: str, password: str = PASSWORD) -> list[tuple]:
-        connection = self.connect(identifier, password)
+    def query(self, identifier: str, statement: str, password: str = PASSWORD, **options: object) -> list[tuple]:
+        connection = self.connect(identifier, password, **options)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

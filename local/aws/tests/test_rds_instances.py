@@ -1,11 +1,10 @@
 """An instance: a real server behind AWS's statuses, attributes and refusals."""
 
-import json
 import time
 
 import psycopg2
 import pytest
-from local_aws import PASSWORD, postgres_has_ssl, wait_for
+from local_aws import PASSWORD, postgres_has_ssl
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -228,21 +227,6 @@ def test_without_a_version_the_classes_of_every_version_are_listed(aws):
     )
     versions = {option["EngineVersion"] for option in options["OrderableDBInstanceOptions"]}
     assert {"17.5", "17.4", "16.9", "15.3"} <= versions
-
-
-def test_an_aurora_cluster_stays_what_ministack_makes_of_it(aws):
-    rds = aws.client("rds")
-    rds.create_db_cluster(
-        DBClusterIdentifier="aurora", Engine="aurora-postgresql", MasterUsername="app", MasterUserPassword=PASSWORD
-    )
-    rds.create_db_instance(
-        DBInstanceIdentifier="aurora-1",
-        DBClusterIdentifier="aurora",
-        Engine="aurora-postgresql",
-        DBInstanceClass="db.r6g.large",
-    )
-    wait_for(lambda: aws.describe("aurora-1")["DBInstanceStatus"] == "available")
-    assert json.dumps(aws.describe("aurora-1"), default=str)
 
 
 def test_instances_are_listed_in_pages(aws):
