@@ -55,6 +55,7 @@ def build_app(settings: Settings, installation):
         rds_snapshots,
         resource_types,
         secrets_manager,
+        security_groups,
         step_functions,
     )
     from stagedb_local_aws.control import Control
@@ -71,6 +72,7 @@ def build_app(settings: Settings, installation):
     rds_clusters.install(store)
     cloudformation.install()
     custom_resources.install()
+    security_groups.install()
     resource_types.install()
     secrets_manager.install()
     http_api.install()
