@@ -45,6 +45,7 @@ def build_app(settings: Settings, installation):
     from ministack import app as ministack
 
     from stagedb_local_aws import (
+        change_sets,
         cloudformation,
         custom_resources,
         ecs,
@@ -56,6 +57,7 @@ def build_app(settings: Settings, installation):
         resource_types,
         secrets_manager,
         security_groups,
+        stack_operations,
         step_functions,
     )
     from stagedb_local_aws.control import Control
@@ -71,6 +73,8 @@ def build_app(settings: Settings, installation):
     rds_snapshots.install(store, rds.install(store, modifications))
     rds_clusters.install(store)
     cloudformation.install()
+    change_sets.install(settings.timings)
+    stack_operations.install()
     custom_resources.install()
     security_groups.install()
     resource_types.install()
