@@ -172,6 +172,12 @@ def _error(fault: Fault, as_json: bool) -> tuple[str, bytes]:
     if as_json:
         error = {"__type": fault.code, "message": fault.message, "Message": fault.message}
         return "application/x-amz-json-1.1", json.dumps(error).encode()
+    if fault.service == "ec2":
+        # Its protocol is a variant of the query protocol.
+        return "text/xml", (
+            f"<Response><Errors><Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message></Error>"
+            "</Errors><RequestID>injected-fault</RequestID></Response>"
+        ).encode()
     kind = "Sender" if fault.status < 500 else "Receiver"
     return "text/xml", (
         f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>"
