@@ -20,11 +20,12 @@ use crate::{
 /// The settings as a person chose them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Settings)]
-#[serde(tag = "source", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "source", rename_all = "camelCase")]
 pub(crate) enum SettingsWire {
     /// The stage has no database.
     None,
     /// One that stagedb creates and owns.
+    #[serde(rename_all = "camelCase")]
     Created {
         /// The DB instance class.
         #[schema(example = "db.t4g.micro")]
@@ -51,6 +52,7 @@ pub(crate) enum SettingsWire {
         from_snapshot: Option<String>,
     },
     /// Somebody else's.
+    #[serde(rename_all = "camelCase")]
     Attached {
         /// `instance` or `cluster`.
         kind: &'static str,

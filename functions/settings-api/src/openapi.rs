@@ -308,7 +308,7 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{1,128}$")).parameter(header(
             "If-Match",
             tag,
-            "^(\\*|(W/)?\"[0-9a-f]{32}\")$",
+            "^(\\*|(W/)?\"[!#-+.-~-]*\"( *, *(W/)?\"[!#-+.-~-]*\")*)$",
         ));
     }
     if let Some(body) = verb.body {

@@ -131,6 +131,12 @@ impl SettingsApi {
             from_snapshot: wish.from_snapshot,
         };
         let orderable = self.databases.orderable(&desired.instance_class, desired.engine_version).await?;
+        if orderable.is_none() && !self.databases.offers(desired.engine_version).await? {
+            return Err(Problem::field(
+                "/engineVersion",
+                "must be a PostgreSQL version that RDS offers here",
+            ));
+        }
         let mut objections = check_creation(&desired, orderable);
         objections.extend(in_snapshot.map(|s| check_restoration(&desired, s)).unwrap_or_default());
         refuse(objections)?;

@@ -232,7 +232,6 @@ fn attachments(table: &mut Table<'_>) {
     );
     let own =
         local.api("GET", &stage_path("dev", "/runtime-variables"), None).unwrap().body["secretArn"].clone();
-    table.text.push_str("(the stage's own secret)\n");
     table.save("its own secret", &attach("orders", &json!({"secretArn": own})));
 }
 
