@@ -69,8 +69,7 @@ impl Route {
                     (["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
                     (["rebuild"], _) => return Err(Problem::method(&["GET", "POST"])),
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
-                    (["snapshots"], _) => return Err(Problem::method(&["GET"])),
-                    (["runtime-variables"], _) => return Err(Problem::method(&["GET"])),
+                    (["snapshots" | "runtime-variables"], _) => return Err(Problem::method(&["GET"])),
                     _ => return Err(no_such_address()),
                 };
                 Ok(Self::Stage(stage, endpoint))

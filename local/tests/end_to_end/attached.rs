@@ -28,7 +28,7 @@ fn listed(local: &LocalAws, identifier: &str) -> Value {
         if let Some(found) = databases.iter().find(|found| found["identifier"] == identifier) {
             return found.clone();
         }
-        let token = answer.body["nextToken"].as_str().expect("it is on one of the pages");
+        let Some(token) = answer.body["nextToken"].as_str() else { panic!("{identifier} is on no page") };
         path = format!("/api/databases?stack={STACK}&stage=dev&nextToken={token}");
     }
 }
