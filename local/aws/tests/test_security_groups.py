@@ -106,9 +106,14 @@ def test_rules_are_found_by_their_tags(aws, groups):
 
     assert ports("tag:stagedb:stage", "dev") == [1]
     assert ports("tag:stagedb:stage", "dev", "prod") == [1, 2]
-    assert ports("tag:stagedb:stage", "other") == [] and ports("tag-key", "stagedb:stage") == [1, 2]
+    assert ports("tag:stagedb:stage", "other") == []
     everywhere = ec2.describe_security_group_rules(Filters=[{"Name": "tag:stagedb:stage", "Values": ["prod"]}])
     assert [rule["FromPort"] for rule in everywhere["SecurityGroupRules"]] == [2]
+
+
+def test_a_filter_that_ec2_does_not_have_for_rules_is_refused(aws, expect_error):
+    describe, filters = aws.client("ec2").describe_security_group_rules, [{"Name": "tag-key", "Values": ["stagedb:stage"]}]
+    assert expect_error(describe, Filters=filters) == ("InvalidParameterValue", "The filter 'tag-key' is invalid")
 
 
 def test_the_tags_of_a_rule_can_be_changed(aws, groups, expect_error):
