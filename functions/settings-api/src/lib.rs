@@ -111,7 +111,7 @@ pub async fn handle(
     let path = request.raw_path.as_deref().unwrap_or_default().to_owned();
     let call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
-        now: OffsetDateTime::now_utc(),
+        now: invocation.now,
         next_token: request.query_string_parameters.first("nextToken").map(str::to_owned),
         body: fields::Body::from_request(&request),
     };

@@ -11,7 +11,7 @@ mod secrets;
 mod services;
 mod stacks;
 
-pub use config::load;
+pub use config::{load, retries, timeouts};
 pub use databases::{Databases, Orderable, WriteError};
 pub use error::AwsError;
 pub use executions::{Executions, Started};
