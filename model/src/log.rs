@@ -1,0 +1,112 @@
+//! Reads every log line of ours, as whoever has the log may: no secret may be in one.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt::{Debug, Write},
+};
+
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span,
+    subscriber::Interest,
+};
+
+use crate::{aws::secrets::PASSWORD_MARK, requests::SIGNATURE_MARK};
+
+/// Whether a secret is in a text.
+pub(crate) fn leaks(text: &str) -> bool {
+    text.contains(PASSWORD_MARK) || text.contains(SIGNATURE_MARK)
+}
+
+thread_local! {
+    static LEAKED: RefCell<Option<String>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static KEEPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread keeps its lines, for a history that somebody reads.
+pub(crate) fn keep(keeps: bool) {
+    KEEPS.set(keeps);
+    KEPT.take();
+}
+
+/// The lines since the last time.
+pub(crate) fn take_lines() -> Vec<String> {
+    KEPT.take()
+}
+
+/// The first line of this thread with a secret in it, since the last time.
+pub(crate) fn take_leak() -> Option<String> {
+    LEAKED.take()
+}
+
+/// The log of the functions.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Log {
+    /// Once for the whole process; harmless to repeat.
+    pub(crate) fn install() {
+        let _ = tracing::subscriber::set_global_default(Self);
+    }
+}
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    const OURS: [&str; 7] = [
+        "aws::",
+        "custom_resource",
+        "lambda::",
+        "settings_api",
+        "database_",
+        "credentials_resource",
+        "publish_variables",
+    ];
+    metadata.is_event() && OURS.iter().any(|ours| metadata.target().starts_with(ours))
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+}
+
+impl Subscriber for Log {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_ours(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        is_ours(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::from_level(Level::DEBUG))
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().target().to_owned());
+        event.record(&mut line);
+        if leaks(&line.0) {
+            LEAKED.replace(Some(line.0.clone()));
+        }
+        if KEEPS.get() {
+            KEPT.with_borrow_mut(|kept| kept.push(line.0));
+        }
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
