@@ -366,12 +366,13 @@ async fn custom(
     cancel: Option<&Arc<Notify>>,
 ) -> Result<Resource, Trouble> {
     let stack_name = model.world().stacks.all.get(id).map(|stack| stack.name.clone()).unwrap_or_default();
-    let may_not = (stack_name.clone(), logical);
-    if change != Change::Delete
-        && cancel.is_some()
-        && let Some(key) = model.world().cannot_call.iter().find(|(name, of)| (name, *of) == (&may_not.0, may_not.1)).cloned()
-    {
-        model.world().cannot_call.remove(&key);
+    let refused = change != Change::Delete && cancel.is_some() && {
+        let mut world = model.world();
+        let before = world.cannot_call.len();
+        world.cannot_call.retain(|(name, of)| (name.as_str(), *of) != (stack_name.as_str(), logical));
+        world.cannot_call.len() < before
+    };
+    if refused {
         return Err(Trouble::Failed("Custom resource could not be invoked: AccessDenied".to_owned()));
     }
     let token = properties["ServiceToken"].as_str().unwrap_or_default();
