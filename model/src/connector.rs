@@ -9,12 +9,12 @@ use aws_smithy_runtime_api::client::{
 };
 
 use crate::{
-    aws::{stacks, states},
     clock::pass,
     functions::{Process, Shown},
     plan::{Fault, FaultKind, Weather},
     plant::Plant,
     random::Random,
+    services::{stacks, states},
     wire::{self, Body, Call, Failure, Reply, Service},
     world::{Invariant, Model, World},
 };
@@ -62,7 +62,9 @@ impl Connector {
             }
             Some(FaultKind::Throttles) => {
                 let failure = match call.service {
-                    Service::CloudFormation | Service::Rds => Failure::new(400, "Throttling", "Rate exceeded"),
+                    Service::CloudFormation | Service::Rds => {
+                        Failure::new(400, "Throttling", "Rate exceeded")
+                    }
                     Service::Answers => Failure::new(503, "SlowDown", "Please reduce your request rate."),
                     _ => Failure::new(400, "ThrottlingException", "Rate exceeded"),
                 };
@@ -124,7 +126,8 @@ impl Connector {
             current.ongoing = None;
             return (number, None);
         };
-        current.ongoing = Some((call.operation.clone(), Fault { tries: fault.tries.saturating_sub(1), ..fault }));
+        current.ongoing =
+            Some((call.operation.clone(), Fault { tries: fault.tries.saturating_sub(1), ..fault }));
         *world.figures.faults.entry(fault.kind).or_default() += 1;
         if let Some(request) = current.request.as_ref().and_then(|id| world.requests.all.get_mut(id)) {
             request.disturbed = true;
@@ -149,8 +152,12 @@ impl Connector {
             Service::SecretsManager => model.world().secrets.call(call),
             Service::Ecs => {
                 let mut world = model.world();
-                let World { ecs, secrets, .. } = &mut *world;
-                ecs.call(call, now, secrets)
+                let World { ecs, secrets, deployed_by_hand, .. } = &mut *world;
+                let result = ecs.call(call, now, secrets);
+                if call.operation == "UpdateService" && result.is_ok() {
+                    deployed_by_hand.remove(call.text("service").unwrap_or_default());
+                }
+                result
             }
             Service::Answers => Ok(self.answer(call)),
         };
@@ -162,7 +169,13 @@ impl Connector {
         let invocation = self.process.current().invocation;
         model.note(|| match &result {
             Ok(_) => format!("  #{invocation} {}{}", call.operation, detail(call)),
-            Err(failure) => format!("  #{invocation} {}{}: {} {}", call.operation, detail(call), failure.code, failure.message),
+            Err(failure) => format!(
+                "  #{invocation} {}{}: {} {}",
+                call.operation,
+                detail(call),
+                failure.code,
+                failure.message
+            ),
         });
         result
     }
@@ -196,7 +209,10 @@ impl Connector {
             if let (Some(shown), Some(asked)) = (shown, asked)
                 && asked < shown.storage
             {
-                wrong = Some((Invariant::NeverShrinks, format!("{identifier} from {} to {asked} GiB", shown.storage)));
+                wrong = Some((
+                    Invariant::NeverShrinks,
+                    format!("{identifier} from {} to {asked} GiB", shown.storage),
+                ));
             }
         }
         let was_available = world.rds.instances.get(identifier).is_some_and(|i| i.was_available.is_some());
@@ -204,7 +220,8 @@ impl Connector {
         let result = world.rds.call(call, now, model.plan.seed, &weather);
         match (call.operation.as_str(), &result) {
             ("DescribeDBInstances", Ok(_)) => {
-                if let Some(shown) = world.rds.shown(identifier, now).map(|instance| self.as_shown(instance)) {
+                if let Some(shown) = world.rds.shown(identifier, now).map(|instance| self.as_shown(instance))
+                {
                     self.process.current().shown.insert(identifier.to_owned(), shown);
                 }
             }
@@ -213,7 +230,8 @@ impl Connector {
                 world.figures.snapshots += 1;
             }
             ("DeleteDBInstance", Ok(_)) if was_available => {
-                wrong = Some((Invariant::DataKept, format!("{identifier} is deleted without a final snapshot")));
+                wrong =
+                    Some((Invariant::DataKept, format!("{identifier} is deleted without a final snapshot")));
             }
             _ => {}
         }
@@ -224,7 +242,7 @@ impl Connector {
         result
     }
 
-    fn as_shown(&self, instance: &crate::aws::rds::Instance) -> Shown {
+    fn as_shown(&self, instance: &crate::services::rds::Instance) -> Shown {
         let current = self.process.current();
         let event = current.event.get("request").unwrap_or(&current.event);
         let tag = |key: &str| instance.tags.get(key).map(String::as_str);
@@ -238,10 +256,21 @@ impl Connector {
 /// What of a call is worth reading in a history.
 fn detail(call: &Call) -> String {
     let names = [
-        "DBInstanceIdentifier", "FinalDBSnapshotIdentifier", "SkipFinalSnapshot", "DBSnapshotIdentifier", "DBInstanceClass",
-        "AllocatedStorage", "DeletionProtection", "VersionStage", "MoveToVersionId", "name", "executionArn", "taskDefinition",
+        "DBInstanceIdentifier",
+        "FinalDBSnapshotIdentifier",
+        "SkipFinalSnapshot",
+        "DBSnapshotIdentifier",
+        "DBInstanceClass",
+        "AllocatedStorage",
+        "DeletionProtection",
+        "VersionStage",
+        "MoveToVersionId",
+        "name",
+        "executionArn",
+        "taskDefinition",
     ];
-    let mut text = names.iter().filter_map(|name| Some(format!(" {name}={}", call.text(name)?))).collect::<String>();
+    let mut text =
+        names.iter().filter_map(|name| Some(format!(" {name}={}", call.text(name)?))).collect::<String>();
     if let Body::Answer { text: answer, .. } = &call.body {
         text.push(' ');
         text.push_str(answer);

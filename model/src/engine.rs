@@ -4,22 +4,18 @@
 //! Resources are worked on one after the other, each after those it needs. That CloudFormation works on independent ones at
 //! the same time does not matter here: the custom resources of a stage stack depend on each other.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{
-    aws::stacks::{Resource, StackEvent},
     clock::pass,
     events,
     functions::{Kind, invoke_later},
     log::leaks,
     requests::{Request, SIGNATURE_MARK},
+    services::stacks::{Resource, StackEvent},
     template::Template,
     world::{Invariant, Model},
 };
@@ -201,7 +197,9 @@ async fn delete_all(model: &Arc<Model>, id: &str) -> bool {
         let found = model.world().stacks.all.get(id).and_then(|stack| stack.resources.get(&logical).cloned());
         let Some(found) = found else { continue };
         event(model, id, &logical, &found.physical_id, "DELETE_IN_PROGRESS", "");
-        if let Err(Trouble::Failed(reason)) = act(model, id, &logical, Change::Delete, Some(&found), &found.properties, None).await {
+        if let Err(Trouble::Failed(reason)) =
+            act(model, id, &logical, Change::Delete, Some(&found), &found.properties, None).await
+        {
             event(model, id, &logical, &found.physical_id, "DELETE_FAILED", &reason);
             return false;
         }
@@ -222,7 +220,12 @@ fn complete(model: &Arc<Model>, id: &str) -> Result<(), String> {
 }
 
 /// Brings a resource where the template and the parameters want it, if it is elsewhere.
-async fn change(model: &Arc<Model>, id: &str, logical: &str, cancel: Option<&Arc<Notify>>) -> Result<(), Trouble> {
+async fn change(
+    model: &Arc<Model>,
+    id: &str,
+    logical: &str,
+    cancel: Option<&Arc<Notify>>,
+) -> Result<(), Trouble> {
     let (properties, found) = wanted(model, id, logical)?;
     let (change, verb) = match &found {
         None => (Change::Create, "CREATE"),
@@ -278,7 +281,8 @@ async fn transition(
             event(model, id, logical, &physical_id, &format!("{verb}_FAILED"), &reason);
             // What is asked for next has these as the properties of before.
             if cancel.is_some()
-                && let Some(found) = model.world().stacks.all.get_mut(id).and_then(|s| s.resources.get_mut(logical))
+                && let Some(found) =
+                    model.world().stacks.all.get_mut(id).and_then(|s| s.resources.get_mut(logical))
             {
                 found.properties = properties.clone();
             }
@@ -296,8 +300,13 @@ async fn act(
     properties: &Value,
     cancel: Option<&Arc<Notify>>,
 ) -> Result<Resource, Trouble> {
-    let resource_type =
-        model.world().stacks.all.get(id).map(|s| s.template.resource_type(logical).to_owned()).unwrap_or_default();
+    let resource_type = model
+        .world()
+        .stacks
+        .all
+        .get(id)
+        .map(|s| s.template.resource_type(logical).to_owned())
+        .unwrap_or_default();
     if resource_type.starts_with("Custom::") {
         return custom(model, id, logical, &resource_type, change, found, properties, cancel).await;
     }
@@ -329,7 +338,8 @@ fn native(
         ("AWS::SecretsManager::Secret", Change::Create) => {
             let name = properties["Name"].as_str().unwrap_or_default();
             let arn = world.secrets.create(name);
-            resource.physical_id = arn.ok_or_else(|| format!("A resource with the ID {name} already exists."))?;
+            resource.physical_id =
+                arn.ok_or_else(|| format!("A resource with the ID {name} already exists."))?;
         }
         // CloudFormation deletes a secret without a recovery window.
         ("AWS::SecretsManager::Secret", Change::Delete) => {
@@ -342,7 +352,8 @@ fn native(
         ("AWS::EC2::SecurityGroup" | "AWS::RDS::DBSubnetGroup", Change::Delete) => {
             world.rds.advance(now);
             let used = world.rds.instances.iter().find(|(_, instance)| {
-                instance.subnet_group == resource.physical_id || instance.security_groups.contains(&resource.physical_id)
+                instance.subnet_group == resource.physical_id
+                    || instance.security_groups.contains(&resource.physical_id)
             });
             if let Some((identifier, _)) = used {
                 return Err(format!("{} is in use by {identifier}", resource.physical_id));
@@ -449,7 +460,9 @@ async fn custom(
     let resource = Resource {
         physical_id: text("PhysicalResourceId"),
         properties: properties.clone(),
-        attributes: data.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
+        attributes: data
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
     };
     if text("Status") == "SUCCESS" {
         return Ok(resource);
@@ -483,8 +496,17 @@ pub(crate) async fn stray_delete(model: &Arc<Model>, stack_name: &str) {
     };
     let (id, resource) = found;
     let properties = resource.properties.clone();
-    let cleaned =
-        custom(model, &id, "Database", "Custom::PostgresDatabase", Change::Delete, Some(&resource), &properties, None).await;
+    let cleaned = custom(
+        model,
+        &id,
+        "Database",
+        "Custom::PostgresDatabase",
+        Change::Delete,
+        Some(&resource),
+        &properties,
+        None,
+    )
+    .await;
     if let Err(Trouble::Failed(reason)) = cleaned {
         model.note(|| format!("the cleanup failed: {reason}"));
     }
@@ -493,7 +515,8 @@ pub(crate) async fn stray_delete(model: &Arc<Model>, stack_name: &str) {
 /// A person cancels the update that runs.
 pub(crate) fn cancel(model: &Arc<Model>, stack_name: &str) {
     let world = model.world();
-    if let Some((_, stack)) = world.stacks.find(stack_name).filter(|(_, s)| s.status == "UPDATE_IN_PROGRESS") {
+    if let Some((_, stack)) = world.stacks.find(stack_name).filter(|(_, s)| s.status == "UPDATE_IN_PROGRESS")
+    {
         stack.cancel.notify_one();
     }
 }

@@ -169,11 +169,13 @@ impl Warm {
                 Handler::SettingsApi(Arc::new(SettingsApi::new(&config, configuration)))
             }
             Kind::DatabaseResource => {
-                let machine = crate::aws::states::MACHINE.to_owned();
+                let machine = crate::services::states::MACHINE.to_owned();
                 Handler::DatabaseResource(Arc::new(DatabaseResource::new(&config, machine)))
             }
             Kind::DatabaseProgress => Handler::DatabaseProgress(Arc::new(DatabaseProgress::new(&config))),
-            Kind::CredentialsResource => Handler::CredentialsResource(Arc::new(CredentialsResource::new(&config))),
+            Kind::CredentialsResource => {
+                Handler::CredentialsResource(Arc::new(CredentialsResource::new(&config)))
+            }
             Kind::PublishVariables => Handler::PublishVariables(Arc::new(PublishVariables::new(&config))),
         };
         Self { process, handler }
@@ -231,7 +233,8 @@ pub(crate) async fn invoke(
     let number = model.issue();
     model.world().figures.invocations += 1;
     let event = Plant::event(model, kind, event.clone());
-    let request = [&event["RequestId"], &event["request"]["RequestId"], &event["answerFailed"]["request"]["RequestId"]];
+    let request =
+        [&event["RequestId"], &event["request"]["RequestId"], &event["answerFailed"]["request"]["RequestId"]];
     let request = request.into_iter().find_map(Value::as_str).map(str::to_owned);
     *process.current() = Current {
         invocation: number,
@@ -348,7 +351,12 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Deliver
 }
 
 /// A person's call of the API; `None`: the function died or ran out of time.
-pub(crate) async fn call_api(model: &Arc<Model>, method: &str, path: &str, body: Option<&Value>) -> Option<(i64, Value)> {
+pub(crate) async fn call_api(
+    model: &Arc<Model>,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Option<(i64, Value)> {
     let id = model.issue();
     let event = json!({
         "version": "2.0",

@@ -6,13 +6,16 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{ecs::{CLUSTER, CONTAINER}, stacks},
     clock::pass,
     engine,
     functions::call_api,
     invariants, log,
     plan::{Action, CLASSES, Pause, Plan, Step},
     plant::Plant,
+    services::{
+        ecs::{CLUSTER, CONTAINER},
+        stacks,
+    },
     world::{Figures, Invariant, Model, Violation, cannot_call},
 };
 
@@ -39,11 +42,11 @@ pub struct Outcome {
 #[must_use]
 pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
     log::Log::install();
-    log::keep(traced);
     log::take_leak();
     // The SDK's jitter and ids come from this thread's generator.
     fastrand::seed(plan.seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let model = Model::new(plan.clone(), plant, traced);
         live(&model).await;
@@ -85,6 +88,15 @@ async fn live(model: &Arc<Model>) {
     invariants::check(&mut model.world(), now);
 }
 
+/// Registers the first stage, and waits until its stack is there.
+pub(crate) async fn register(model: &Arc<Model>) {
+    let (stack, stage) = STAGES[0];
+    let secrets = model.world().secrets.clone();
+    model.world().ecs.make(&format!("{stack}-{stage}"), &secrets);
+    act(model, 0, Action::Register).await;
+    rest(model, true).await;
+}
+
 /// Waits until nothing runs; that it never ends is a violation.
 async fn rest(model: &Arc<Model>, all: bool) {
     let patience = Duration::from_secs(PATIENCE_DAYS * 24 * 3600);
@@ -109,7 +121,9 @@ async fn settle(model: &Arc<Model>) {
         let failed: Vec<(String, String, &'static str)> = {
             let world = model.world();
             let all = world.stacks.all.iter();
-            all.filter(|(_, s)| s.status.ends_with("_FAILED")).map(|(id, s)| (id.clone(), s.name.clone(), s.status)).collect()
+            all.filter(|(_, s)| s.status.ends_with("_FAILED"))
+                .map(|(id, s)| (id.clone(), s.name.clone(), s.status))
+                .collect()
         };
         if failed.is_empty() {
             break;
@@ -226,6 +240,9 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 environment.retain(|pair| pair["name"] != "PG_HOST");
                 if there {
                     environment.push(json!({"name": "PG_HOST", "value": "their.host"}));
+                    // ECS refuses the same name in both.
+                    let secrets = container["secrets"].as_array_mut().unwrap();
+                    secrets.retain(|secret| secret["name"] != "PG_HOST");
                 }
             });
             let mut world = model.world();

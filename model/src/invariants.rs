@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    aws::{ecs::CONTAINER, rds::Instance, stacks::Stack},
+    services::{ecs::CONTAINER, rds::Instance, stacks::Stack},
     world::{Invariant, Violation, World},
 };
 
@@ -23,7 +23,10 @@ pub(crate) fn check(world: &mut World, now: u64) {
     let mut found = Vec::new();
     let mut wrong = |invariant: Invariant, words: String| found.push(Violation { invariant, words, at: now });
     for (id, stack) in &world.stacks.all {
-        ends(id, stack, &mut wrong);
+        // What somebody has destroyed in the console cannot be brought back.
+        if !world.spoilt.contains(&format!("{}-postgres", stack.name)) {
+            ends(id, stack, &mut wrong);
+        }
         if stack.status != "DELETE_COMPLETE" {
             owned(world, id, stack, &mut wrong);
         }
@@ -31,7 +34,9 @@ pub(crate) fn check(world: &mut World, now: u64) {
     }
     for (identifier, instance) in &world.rds.instances {
         let owner = instance.tags.get("stagedb:stage-stack-id");
-        let Some(owner) = owner.filter(|_| !instance.foreign && !world.spoilt.contains(identifier)) else { continue };
+        let Some(owner) = owner.filter(|_| !instance.foreign && !world.spoilt.contains(identifier)) else {
+            continue;
+        };
         let wanted = world.stacks.all.get(owner).is_some_and(|stack| {
             stack.status != "DELETE_COMPLETE" && parameter(stack, "Source") == "created"
         });
@@ -41,7 +46,8 @@ pub(crate) fn check(world: &mut World, now: u64) {
         }
     }
     for gone in world.rds.gone.iter().filter(|gone| !gone.by_hand) {
-        let kept = world.rds.snapshots.values().any(|s| s.instance.data == gone.data && s.available_at <= now);
+        let kept =
+            world.rds.snapshots.values().any(|s| s.instance.data == gone.data && s.available_at <= now);
         let lives = world.rds.instances.values().any(|instance| instance.data == gone.data);
         if !kept && !lives {
             wrong(Invariant::DataKept, format!("the data of {} is nowhere", gone.identifier));
@@ -61,7 +67,13 @@ fn parameter<'a>(stack: &'a Stack, name: &str) -> &'a str {
 
 fn ends(id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     // A registration that failed is made again by registering again.
-    let fine = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_COMPLETE", "ROLLBACK_COMPLETE"];
+    let fine = [
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "DELETE_COMPLETE",
+        "ROLLBACK_COMPLETE",
+    ];
     if !fine.contains(&stack.status) {
         let reason = stack.events.iter().rev().find(|event| event.status.ends_with("_FAILED"));
         let reason = reason.map(|event| format!("{}: {}", event.logical, event.reason)).unwrap_or_default();
@@ -76,14 +88,18 @@ fn ends(id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
 /// The instance of a stage stack that owns one is as the stack says, and the secret is its.
 fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     let identifier = format!("{}-postgres", stack.name);
-    if parameter(stack, "Source") != "created" || world.spoilt.contains(&identifier) || stack.status.ends_with("FAILED") {
+    if parameter(stack, "Source") != "created"
+        || world.spoilt.contains(&identifier)
+        || stack.status.ends_with("FAILED")
+    {
         return;
     }
     let tag = |instance: &Instance, key: &str| instance.tags.get(key).cloned().unwrap_or_default();
     let Some(instance) = world.rds.instances.get(&identifier) else {
         return wrong(Invariant::Owned, format!("{identifier} is gone, and its stack says it is there"));
     };
-    if tag(instance, "stagedb:stage-stack-id") != id || tag(instance, "stagedb:generation") != parameter(stack, "Generation")
+    if tag(instance, "stagedb:stage-stack-id") != id
+        || tag(instance, "stagedb:generation") != parameter(stack, "Generation")
     {
         return wrong(Invariant::Owned, format!("{identifier} is not the one that its stack says is there"));
     }
@@ -96,12 +112,15 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         ("its protection", instance.protected),
     ] {
         if !holds {
-            let words = format!("{what} is not what the stack says: {identifier} {} {} {} GiB", instance.status, instance.class, instance.storage);
+            let words = format!(
+                "{what} is not what the stack says: {identifier} {} {} {} GiB",
+                instance.status, instance.class, instance.storage
+            );
             wrong(Invariant::Owned, words);
         }
     }
     let secret = stack.outputs.get("SecretArn").and_then(|arn| world.secrets.secrets.get(arn));
-    let Some(value) = secret.and_then(crate::aws::secrets::Secret::current) else {
+    let Some(value) = secret.and_then(crate::services::secrets::Secret::current) else {
         return wrong(Invariant::SecretAgrees, format!("{identifier} has no secret"));
     };
     let host = instance.endpoint(&identifier).unwrap_or_default();
@@ -126,7 +145,9 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         return;
     }
     // A stage that was registered anew has another stack.
-    let newer = |(other, newer): (&String, &Stack)| other != id && newer.name == stack.name && newer.created > stack.created;
+    let newer = |(other, newer): (&String, &Stack)| {
+        other != id && newer.name == stack.name && newer.created > stack.created
+    };
     if world.stacks.all.iter().any(newer) {
         return;
     }
@@ -150,7 +171,8 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
     }
     let own = world.own_variables.contains(&stack.name);
     if own != environment.contains_key("PG_HOST") {
-        let words = format!("somebody else's PG_HOST of {} was {}", stack.name, if own { "taken" } else { "made" });
+        let words =
+            format!("somebody else's PG_HOST of {} was {}", stack.name, if own { "taken" } else { "made" });
         return wrong(Invariant::VariablesAgree, words);
     }
     let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
@@ -169,14 +191,20 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
             return wrong(Invariant::VariablesAgree, words);
         }
         // The containers read the secret as they started.
-        let now = world.secrets.secrets.get(&arn).and_then(crate::aws::secrets::Secret::current).unwrap_or_default();
+        let now = world
+            .secrets
+            .secrets
+            .get(&arn)
+            .and_then(crate::services::secrets::Secret::current)
+            .unwrap_or_default();
         let now = now.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let identifier = format!("{}-postgres", stack.name);
         if expected.is_some()
             && !world.spoilt.contains(&identifier)
             && service.variables.get(name).cloned().flatten() != now
         {
-            let words = format!("the containers of {} started with another {name} than the secret has", stack.name);
+            let words =
+                format!("the containers of {} started with another {name} than the secret has", stack.name);
             return wrong(Invariant::VariablesAgree, words);
         }
     }

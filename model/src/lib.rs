@@ -7,9 +7,9 @@
     reason = "a test-only crate, whose own mistakes are panics"
 )]
 
-mod aws;
 mod clock;
 mod connector;
+pub mod contract;
 mod engine;
 mod events;
 mod functions;
@@ -20,6 +20,7 @@ mod plan;
 mod plant;
 mod random;
 mod requests;
+mod services;
 mod shrink;
 mod template;
 mod wire;

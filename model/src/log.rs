@@ -1,7 +1,7 @@
 //! Reads every log line of ours, as whoever has the log may: no secret may be in one.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fmt::{Debug, Write},
 };
 
@@ -13,7 +13,7 @@ use tracing::{
     subscriber::Interest,
 };
 
-use crate::{aws::secrets::PASSWORD_MARK, requests::SIGNATURE_MARK};
+use crate::{requests::SIGNATURE_MARK, services::secrets::PASSWORD_MARK};
 
 /// Whether a secret is in a text.
 pub(crate) fn leaks(text: &str) -> bool {
@@ -22,19 +22,6 @@ pub(crate) fn leaks(text: &str) -> bool {
 
 thread_local! {
     static LEAKED: RefCell<Option<String>> = const { RefCell::new(None) };
-    static KEPT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    static KEEPS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread keeps its lines, for a history that somebody reads.
-pub(crate) fn keep(keeps: bool) {
-    KEEPS.set(keeps);
-    KEPT.take();
-}
-
-/// The lines since the last time.
-pub(crate) fn take_lines() -> Vec<String> {
-    KEPT.take()
 }
 
 /// The first line of this thread with a secret in it, since the last time.
@@ -92,9 +79,6 @@ impl Subscriber for Log {
         event.record(&mut line);
         if leaks(&line.0) {
             LEAKED.replace(Some(line.0.clone()));
-        }
-        if KEEPS.get() {
-            KEPT.with_borrow_mut(|kept| kept.push(line.0));
         }
     }
 

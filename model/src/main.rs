@@ -49,7 +49,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from + arguments.count;
-    let workers = arguments.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let workers =
+        arguments.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let work = || {
         let mut figures = Figures::default();
         let mut failed: Vec<(u64, Invariant)> = Vec::new();
@@ -94,7 +95,8 @@ fn main() -> anyhow::Result<ExitCode> {
         figures.databases,
         figures.snapshots
     );
-    let faults: Vec<_> = figures.faults.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
+    let faults: Vec<_> =
+        figures.faults.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
     println!("faults: {}", faults.join(", "));
     let Some((seed, _)) = failed.first() else {
         println!("everything held");

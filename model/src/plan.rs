@@ -288,6 +288,9 @@ impl fmt::Display for Plan {
             writeln!(f, "  call {call} {}, {tries} tries", kind.name())?;
         }
         let Weather { twice, late, stale, slow, refused } = self.weather;
-        write!(f, "  in a thousand: {twice} twice, {late} late, {stale} stale, {slow} slow, {refused} refused")
+        write!(
+            f,
+            "  in a thousand: {twice} twice, {late} late, {stale} stale, {slow} slow, {refused} refused"
+        )
     }
 }

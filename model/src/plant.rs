@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    aws::stacks,
     functions::{Kind, Process},
+    services::stacks,
     wire::{Body, Call, Failure, Reply},
     world::{Invariant, Model},
 };
@@ -104,10 +104,16 @@ impl Plant {
             Self::AnswersTwice => &[Invariant::AnsweredOnce],
             Self::SwallowsFailures | Self::NeverGivesUp => &[Invariant::Answered],
             Self::NewIdOnFailure => &[Invariant::ValidAnswer],
-            Self::ForgetsTheSwap | Self::TrustsTheId | Self::NeverStops => &[Invariant::Owned, Invariant::SecretAgrees],
+            Self::ForgetsTheSwap | Self::TrustsTheId | Self::NeverStops => {
+                &[Invariant::Owned, Invariant::SecretAgrees]
+            }
             Self::TrustsTheIdentifier => &[Invariant::ForeignUntouched],
-            Self::NewPasswordOnRetry | Self::LeavesTheNewPassword => &[Invariant::SecretAgrees, Invariant::VariablesAgree],
-            Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => &[Invariant::VariablesAgree],
+            Self::NewPasswordOnRetry | Self::LeavesTheNewPassword => {
+                &[Invariant::SecretAgrees, Invariant::VariablesAgree]
+            }
+            Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
+                &[Invariant::VariablesAgree]
+            }
             Self::SkipsTheSnapshot => &[Invariant::DataKept],
             Self::DoesNotWaitForTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
@@ -118,7 +124,9 @@ impl Plant {
     /// What a function gets in place of its event.
     pub(crate) fn event(model: &Arc<Model>, kind: Kind, mut event: Value) -> Value {
         match model.plant {
-            Some(Self::ForgetsTheSwap) if kind == Kind::DatabaseResource && event["RequestType"] == "Update" => {
+            Some(Self::ForgetsTheSwap)
+                if kind == Kind::DatabaseResource && event["RequestType"] == "Update" =>
+            {
                 let world = model.world();
                 let id = event["StackId"].as_str().unwrap_or_default();
                 let rolls_back =
@@ -166,7 +174,8 @@ impl Plant {
             (Self::TellsThePassword, "Answer") => {
                 let mut content = answer(call);
                 let world = model.world();
-                let value = world.secrets.secrets.values().find_map(crate::aws::secrets::Secret::current);
+                let value =
+                    world.secrets.secrets.values().find_map(crate::services::secrets::Secret::current);
                 if let (Some(value), true) = (value, content["Data"].is_object()) {
                     content["Data"]["Password"] = value["password"].clone();
                     set_answer(call, &content);
@@ -182,7 +191,8 @@ impl Plant {
                 let id = current.event["RequestId"].as_str().unwrap_or_default();
                 let repeated = current.attempt > 0
                     || model.world().requests.all.get(id).is_some_and(|request| request.answer.is_some());
-                let of_generation = call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"));
+                let of_generation =
+                    call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"));
                 if repeated && operation == "GetSecretValue" && of_generation {
                     return Some(Err(Failure::new(400, "ResourceNotFoundException", "no such version")));
                 }
@@ -190,7 +200,9 @@ impl Plant {
                     call.set("ClientRequestToken", format!("{:064}", current.invocation));
                 }
             }
-            (Self::LeavesTheNewPassword, "UpdateSecretVersionStage") if call.text("MoveToVersionId").is_some() => {
+            (Self::LeavesTheNewPassword, "UpdateSecretVersionStage")
+                if call.text("MoveToVersionId").is_some() =>
+            {
                 return empty;
             }
             (Self::ForgetsAVariable, "RegisterTaskDefinition") => {
@@ -204,7 +216,8 @@ impl Plant {
                 if let Body::Json(body) = &mut call.body
                     && let Some(environment) = body["containerDefinitions"][0]["environment"].as_array_mut()
                 {
-                    environment.retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
+                    environment
+                        .retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
                 }
             }
             (Self::SkipsTheSnapshot, "DeleteDBInstance") => {
@@ -255,16 +268,24 @@ impl Plant {
                 let mut snapshots: Vec<_> = xml.split_inclusive("</DBSnapshot>").map(str::to_owned).collect();
                 snapshots.retain(|snapshot| !snapshot.contains("<Status>creating</Status>"));
                 let xml = snapshots.concat();
-                Ok(Reply::Xml(if xml.starts_with("<DBSnapshots>") { xml } else { format!("<DBSnapshots>{xml}") }))
+                Ok(Reply::Xml(if xml.starts_with("<DBSnapshots>") {
+                    xml
+                } else {
+                    format!("<DBSnapshots>{xml}")
+                }))
             }
             (Some(Self::OverwritesVariables), "DescribeTaskDefinition", Ok(Reply::Json(mut value))) => {
-                if let Some(environment) = value["taskDefinition"]["containerDefinitions"][0]["environment"].as_array_mut()
+                if let Some(environment) =
+                    value["taskDefinition"]["containerDefinitions"][0]["environment"].as_array_mut()
                 {
-                    environment.retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
+                    environment
+                        .retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
                 }
                 Ok(Reply::Json(value))
             }
-            (Some(Self::PublishesTheEvent), "DescribeStacks", result) if process.kind == Kind::PublishVariables => {
+            (Some(Self::PublishesTheEvent), "DescribeStacks", result)
+                if process.kind == Kind::PublishVariables =>
+            {
                 let current = process.current();
                 let id = current.event["id"].as_str().unwrap_or_default();
                 let about = current.event.pointer("/detail/stack-id").and_then(Value::as_str);

@@ -5,10 +5,6 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// The randomness of one matter, which stays the same when others are asked for more or less: so a history that was
     /// shrunk still resembles the one it came from.
     pub(crate) fn of(seed: u64, matter: &str, number: u64) -> Self {

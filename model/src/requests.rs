@@ -8,10 +8,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{
-    aws::secrets::PASSWORD_MARK,
-    world::Invariant,
-};
+use crate::{services::secrets::PASSWORD_MARK, world::Invariant};
 
 /// In the signature of every URL that answers a request, so that one is recognised wherever it turns up.
 pub(crate) const SIGNATURE_MARK: &str = "SiGnAtUrE";
@@ -75,7 +72,10 @@ impl Requests {
         if let Some(before) = request.physical_id.as_deref().filter(|before| *before != physical_id) {
             invalid(format!("{what}: the id {physical_id} in place of {before} replaces the resource"));
         }
-        if field("StackId") != request.stack_id || field("RequestId") != id || field("LogicalResourceId") != request.logical {
+        if field("StackId") != request.stack_id
+            || field("RequestId") != id
+            || field("LogicalResourceId") != request.logical
+        {
             invalid(format!("{what}: the ids are not those of the request"));
         }
         let strings = |data: &Value| data.as_object().is_some_and(|data| data.values().all(Value::is_string));
@@ -91,7 +91,8 @@ impl Requests {
                 request.arrived.notify_one();
             }
             Some(first) if first["Status"] != answer["Status"] && !request.disturbed => {
-                let words = format!("{what}: {status} after {}", first["Status"].as_str().unwrap_or_default());
+                let words =
+                    format!("{what}: {status} after {}", first["Status"].as_str().unwrap_or_default());
                 wrong.push((Invariant::AnsweredOnce, words));
             }
             Some(_) => {}

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
-use crate::aws::stacks::Resource;
+use crate::services::stacks::Resource;
 
 /// The application's template.
 const APPLICATION: &str = include_str!("../../template.yaml");
@@ -92,7 +92,10 @@ impl Template {
     }
 
     /// The parameters, with the defaults of those that are not given; an error names one that may not be.
-    pub(crate) fn parameters(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    pub(crate) fn parameters(
+        &self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
         let known = self.at("/Parameters").as_object().into_iter().flatten();
         let mut all = BTreeMap::new();
         for (name, parameter) in known {
@@ -125,7 +128,8 @@ impl Template {
 
     pub(crate) fn outputs(&self, scope: &Scope<'_>) -> Result<BTreeMap<String, String>, String> {
         let outputs = self.at("/Outputs").as_object().into_iter().flatten();
-        let output = |(name, output): (&String, &Value)| Ok((name.clone(), text(&resolve(&output["Value"], scope)?)));
+        let output =
+            |(name, output): (&String, &Value)| Ok((name.clone(), text(&resolve(&output["Value"], scope)?)));
         outputs.map(output).collect()
     }
 }
@@ -144,7 +148,9 @@ fn resolve(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
                     "Ref" => return reference(argument.as_str().unwrap_or_default(), scope),
                     "Fn::GetAtt" => return attribute(&text(&argument[0]), &text(&argument[1]), scope),
                     "Fn::Sub" => return substitute(argument.as_str().unwrap_or_default(), scope),
-                    _ if function.starts_with("Fn::") => return Err(format!("the model does not know {function}")),
+                    _ if function.starts_with("Fn::") => {
+                        return Err(format!("the model does not know {function}"));
+                    }
                     _ => {}
                 }
             }
@@ -166,14 +172,22 @@ fn reference(name: &str, scope: &Scope<'_>) -> Result<Value, String> {
     }
     match name {
         "AWS::StackName" => Ok(json!(scope.stack_name)),
-        _ => scope.resources.get(name).map(|found| json!(found.physical_id)).ok_or_else(|| format!("Unresolved: {name}")),
+        _ => scope
+            .resources
+            .get(name)
+            .map(|found| json!(found.physical_id))
+            .ok_or_else(|| format!("Unresolved: {name}")),
     }
 }
 
 fn attribute(name: &str, attribute: &str, scope: &Scope<'_>) -> Result<Value, String> {
     let attributes = &scope.resources.get(name).ok_or_else(|| format!("Unresolved: {name}"))?.attributes;
     // CloudFormation's own words.
-    let missing = || format!("CustomResource attribute error: Vendor response doesn't contain {attribute} attribute in object");
+    let missing = || {
+        format!(
+            "CustomResource attribute error: Vendor response doesn't contain {attribute} attribute in object"
+        )
+    };
     attributes.get(attribute).map(|value| json!(value)).ok_or_else(missing)
 }
 

@@ -85,7 +85,8 @@ impl Call {
             uri if uri.contains("//rds.") => Service::Rds,
             _ => return None,
         };
-        let mut fields: BTreeMap<String, String> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        let mut fields: BTreeMap<String, String> =
+            form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         let operation = fields.remove("Action")?;
         Some(Self { service, operation, body: Body::Query(fields) })
     }
@@ -163,7 +164,12 @@ pub(crate) fn response(call: &Call, result: Result<Reply, Failure>) -> HttpRespo
         (_, Ok(Reply::Json(value))) => (200, value.to_string()),
         (_, Ok(Reply::Xml(inside))) => {
             let operation = &call.operation;
-            (200, format!("<{operation}Response><{operation}Result>{inside}</{operation}Result></{operation}Response>"))
+            (
+                200,
+                format!(
+                    "<{operation}Response><{operation}Result>{inside}</{operation}Result></{operation}Response>"
+                ),
+            )
         }
         (Service::CloudFormation | Service::Rds, Err(failure)) => {
             let mut text = "<ErrorResponse><Error>".to_owned();

@@ -9,13 +9,13 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    aws::{ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
     clock::Clock,
     functions::{Kind, Warm},
     plan::{FaultKind, Logical, Plan},
     plant::Plant,
     random::Random,
     requests::Requests,
+    services::{ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
 };
 
 /// What must always hold.

@@ -80,7 +80,9 @@ enum Change {
     /// What was pending is applied.
     Applied,
     Optimized,
-    Vanished { by_hand: bool },
+    Vanished {
+        by_hand: bool,
+    },
 }
 
 impl Instance {
@@ -160,7 +162,13 @@ impl Rds {
         }
     }
 
-    pub(crate) fn call(&mut self, call: &Call, now: u64, seed: u64, weather: &Weather) -> Result<Reply, Failure> {
+    pub(crate) fn call(
+        &mut self,
+        call: &Call,
+        now: u64,
+        seed: u64,
+        weather: &Weather,
+    ) -> Result<Reply, Failure> {
         self.advance(now);
         let identifier = call.text("DBInstanceIdentifier").unwrap_or_default().to_owned();
         let read = match call.operation.as_str() {
@@ -182,7 +190,9 @@ impl Rds {
         let before = self.instances.get(&identifier).cloned();
         match call.operation.as_str() {
             "CreateDBInstance" => self.create(call, &identifier, now, &mut random, weather)?,
-            "RestoreDBInstanceFromDBSnapshot" => self.restore(call, &identifier, now, &mut random, weather)?,
+            "RestoreDBInstanceFromDBSnapshot" => {
+                self.restore(call, &identifier, now, &mut random, weather)?
+            }
             "ModifyDBInstance" => self.modify(call, &identifier, now, &mut random, weather)?,
             "DeleteDBInstance" => self.delete(call, &identifier, now, &mut random, weather)?,
             other => return Err(no("InvalidAction", other)),
@@ -202,7 +212,8 @@ impl Rds {
 
     fn describe_snapshots(&self, identifier: &str, now: u64) -> String {
         let mut xml = "<DBSnapshots>".to_owned();
-        for (id, snapshot) in self.snapshots.iter().filter(|(_, snapshot)| snapshot.identifier == identifier) {
+        for (id, snapshot) in self.snapshots.iter().filter(|(_, snapshot)| snapshot.identifier == identifier)
+        {
             xml.push_str("<DBSnapshot>");
             element(&mut xml, "DBSnapshotIdentifier", id);
             element(&mut xml, "DBInstanceIdentifier", identifier);
@@ -237,7 +248,10 @@ impl Rds {
         let text = |name: &str| call.text(name).unwrap_or_default().to_owned();
         let password = text("MasterUserPassword");
         if !(8..=128).contains(&password.len()) || password.contains(['/', '"', '@', ' ']) {
-            return Err(no("InvalidParameterValue", "The parameter MasterUserPassword is not a valid password."));
+            return Err(no(
+                "InvalidParameterValue",
+                "The parameter MasterUserPassword is not a valid password.",
+            ));
         }
         self.data += 1;
         let instance = Instance {
@@ -303,7 +317,8 @@ impl Rds {
 
     fn writable(&mut self, identifier: &str) -> Result<&mut Instance, Failure> {
         let instance = self.instances.get_mut(identifier);
-        let instance = instance.ok_or_else(|| no("DBInstanceNotFound", format!("DBInstance {identifier} not found.")))?;
+        let instance = instance
+            .ok_or_else(|| no("DBInstanceNotFound", format!("DBInstance {identifier} not found.")))?;
         if !instance.tags.contains_key(TAG_NEEDED) {
             return Err(Failure::new(403, "AccessDenied", "User is not authorized to perform this action."));
         }
@@ -326,7 +341,10 @@ impl Rds {
         }
         if let Some(storage) = storage.filter(|storage| *storage != instance.storage) {
             if storage < instance.storage {
-                return Err(no("InvalidParameterCombination", "Requested storage size is smaller than the current one."));
+                return Err(no(
+                    "InvalidParameterCombination",
+                    "Requested storage size is smaller than the current one.",
+                ));
             }
             let cooling = instance.storage_changed.is_some_and(|at| now < at + 6 * HOUR);
             if cooling || now < instance.optimizing_until {
@@ -374,14 +392,20 @@ impl Rds {
         let instance = self.writable(identifier)?;
         let snapshot = call.text("FinalDBSnapshotIdentifier").map(str::to_owned);
         if instance.status == "deleting" {
-            return Err(no("InvalidDBInstanceState", format!("DB instance {identifier} is already being deleted.")));
+            return Err(no(
+                "InvalidDBInstanceState",
+                format!("DB instance {identifier} is already being deleted."),
+            ));
         }
         if instance.protected {
             return Err(no("InvalidParameterCombination", "Cannot delete protected DB Instance."));
         }
         match (&snapshot, call.flag("SkipFinalSnapshot")) {
             (Some(_), true) | (None, false) => {
-                return Err(no("InvalidParameterCombination", "FinalDBSnapshotIdentifier or SkipFinalSnapshot."));
+                return Err(no(
+                    "InvalidParameterCombination",
+                    "FinalDBSnapshotIdentifier or SkipFinalSnapshot.",
+                ));
             }
             (Some(_), false) if !instance.is_usable() => {
                 return Err(no("InvalidDBInstanceState", "Cannot create a final snapshot in this state."));

@@ -47,7 +47,9 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
             }
             if let Some(before) = world.executions.all.get(&name) {
                 if before.status == "RUNNING" && before.input == input {
-                    return Ok(Reply::Json(json!({"executionArn": arn(&name), "startDate": seconds(before.started)})));
+                    return Ok(Reply::Json(
+                        json!({"executionArn": arn(&name), "startDate": seconds(before.started)}),
+                    ));
                 }
                 let words = format!("Execution Already Exists: '{}'", arn(&name));
                 return Err(Failure::new(400, "ExecutionAlreadyExists", words));
@@ -64,7 +66,8 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
         "ListExecutions" => {
             let status = call.text("statusFilter");
             let world = model.world();
-            let listed = world.executions.all.iter().filter(|(_, e)| status.is_none_or(|status| e.status == status));
+            let listed =
+                world.executions.all.iter().filter(|(_, e)| status.is_none_or(|status| e.status == status));
             let mut listed: Vec<_> = listed.collect();
             listed.sort_by_key(|(_, execution)| std::cmp::Reverse(execution.started));
             let item = |(name, execution): (&String, &Execution)| {
@@ -118,7 +121,9 @@ async fn run(model: &Arc<Model>, name: &str) {
     if let Some(execution) = model.world().executions.all.get_mut(name) {
         execution.status = ended.status;
     }
-    let rule = template.at("/Resources/DatabaseResource/Properties/Events/StateMachineEnded/Properties/Pattern/detail/status");
+    let rule = template.at(
+        "/Resources/DatabaseResource/Properties/Events/StateMachineEnded/Properties/Pattern/detail/status",
+    );
     if rule.as_array().is_some_and(|statuses| statuses.iter().any(|status| *status == ended.status)) {
         let event = json!({
             "version": "0", "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
@@ -141,7 +146,11 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
         let next = match state["Type"].as_str().unwrap_or_default() {
             "Task" => match task(model, state, &data, &started).await {
                 Ok(result) => {
-                    place(&mut data, &state["ResultPath"], select(&state["ResultSelector"], &json!({"Payload": result}), ""));
+                    place(
+                        &mut data,
+                        &state["ResultPath"],
+                        select(&state["ResultSelector"], &json!({"Payload": result}), ""),
+                    );
                     &state["Next"]
                 }
                 Err(error) => {
@@ -155,7 +164,8 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
             "Choice" => {
                 let choices = state["Choices"].as_array().into_iter().flatten();
                 let mut chosen = choices.filter(|choice| {
-                    path(&data, choice["Variable"].as_str().unwrap_or_default(), "") == choice["BooleanEquals"]
+                    path(&data, choice["Variable"].as_str().unwrap_or_default(), "")
+                        == choice["BooleanEquals"]
                 });
                 chosen.next().map_or(&state["Default"], |choice| &choice["Next"])
             }
@@ -198,7 +208,8 @@ async fn task(model: &Arc<Model>, state: &Value, data: &Value, started: &str) ->
             return Err(error.to_owned());
         }
         let interval = retrier["IntervalSeconds"].as_u64().unwrap_or(1);
-        let factor = retrier["BackoffRate"].as_u64().unwrap_or(2).saturating_pow(u32::try_from(*count).unwrap_or(0));
+        let factor =
+            retrier["BackoffRate"].as_u64().unwrap_or(2).saturating_pow(u32::try_from(*count).unwrap_or(0));
         let longest = retrier["MaxDelaySeconds"].as_u64().unwrap_or(u64::MAX / 2000);
         *count += 1;
         pass(interval.saturating_mul(factor).min(longest) * 1000).await;

@@ -86,7 +86,8 @@ impl Ecs {
         }
         for pair in container["secrets"].as_array().into_iter().flatten() {
             let parts: Vec<_> = text(&pair["valueFrom"]).split(':').map(str::to_owned).collect();
-            let (arn, key) = (parts.get(..7).unwrap_or_default().join(":"), parts.get(7).cloned().unwrap_or_default());
+            let (arn, key) =
+                (parts.get(..7).unwrap_or_default().join(":"), parts.get(7).cloned().unwrap_or_default());
             let value = secrets.secrets.get(&arn).and_then(super::secrets::Secret::current);
             let value = value.and_then(|value| match value.get(&key) {
                 Some(Value::String(text)) => Some(text.clone()),
@@ -106,12 +107,14 @@ impl Ecs {
                     return Err(no("ClusterNotFoundException", "Cluster not found."));
                 }
                 let named = body["services"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                let found: Vec<_> = named.filter_map(|name| self.services.get(name)).map(|s| describe(s, now)).collect();
+                let found: Vec<_> =
+                    named.filter_map(|name| self.services.get(name)).map(|s| describe(s, now)).collect();
                 json!({"services": found, "failures": []})
             }
             "DescribeTaskDefinition" => {
                 let definition = self.definitions.get(call.text("taskDefinition").unwrap_or_default());
-                let definition = definition.ok_or_else(|| no("ClientException", "Unable to describe task definition."))?;
+                let definition =
+                    definition.ok_or_else(|| no("ClientException", "Unable to describe task definition."))?;
                 json!({"taskDefinition": definition, "tags": []})
             }
             "RegisterTaskDefinition" => {

@@ -1,10 +1,6 @@
 //! CloudFormation's API: stacks as they are described, and what begins their operations.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -110,8 +106,10 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
         }
         "DescribeStackEvents" => {
             let world = model.world();
-            let (id, stack) =
-                world.stacks.find(&name).ok_or_else(|| validation(format!("Stack [{name}] does not exist")))?;
+            let (id, stack) = world
+                .stacks
+                .find(&name)
+                .ok_or_else(|| validation(format!("Stack [{name}] does not exist")))?;
             let mut xml = "<StackEvents>".to_owned();
             for event in stack.events.iter().rev().take(100) {
                 xml.push_str("<member>");

@@ -131,10 +131,15 @@ impl Secrets {
         let (arn, secret) = self.find(call)?;
         let token = call.text("ClientRequestToken").unwrap_or_default().to_owned();
         if !(32..=64).contains(&token.len()) {
-            return Err(Failure::new(400, "InvalidParameterException", "ClientRequestToken has 32 to 64 characters"));
+            return Err(Failure::new(
+                400,
+                "InvalidParameterException",
+                "ClientRequestToken has 32 to 64 characters",
+            ));
         }
         let value = call.text("SecretString").unwrap_or_default().to_owned();
-        let labels = call.json()["VersionStages"].as_array().cloned().unwrap_or_else(|| vec![json!("AWSCURRENT")]);
+        let labels =
+            call.json()["VersionStages"].as_array().cloned().unwrap_or_else(|| vec![json!("AWSCURRENT")]);
         match secret.versions.get(&token) {
             Some(version) if version.value == value => {}
             Some(_) => {
@@ -142,7 +147,8 @@ impl Secrets {
                 return Err(Failure::new(400, "ResourceExistsException", format!("{words} {arn}")));
             }
             None => {
-                let all: BTreeSet<_> = secret.versions.values().flat_map(|v| v.labels.iter().cloned()).collect();
+                let all: BTreeSet<_> =
+                    secret.versions.values().flat_map(|v| v.labels.iter().cloned()).collect();
                 let new = labels.iter().filter_map(Value::as_str).filter(|l| !all.contains(*l)).count();
                 if all.len() + new > LABELS_MAX {
                     return Err(Failure::new(400, "LimitExceededException", "too many staging labels"));
@@ -167,13 +173,18 @@ impl Secrets {
             }
             // A label that is on another version is only moved by naming that version.
             if has.is_some() && has.as_deref() != Some(to) && has.as_deref() != from {
-                let words = "The parameter RemoveFromVersionId can't be empty or another version than has the label.";
+                let words =
+                    "The parameter RemoveFromVersionId can't be empty or another version than has the label.";
                 return Err(Failure::new(400, "InvalidParameterException", words));
             }
             secret.label(to, label);
         } else if let Some(from) = from {
             if has.as_deref() != Some(from) {
-                return Err(Failure::new(400, "InvalidParameterException", "the version does not have that label"));
+                return Err(Failure::new(
+                    400,
+                    "InvalidParameterException",
+                    "the version does not have that label",
+                ));
             }
             if let Some(version) = secret.versions.get_mut(from) {
                 version.labels.remove(label);
