@@ -404,6 +404,7 @@ async fn custom(
             answer: None,
             told: std::collections::BTreeSet::default(),
             disturbed: false,
+            over: false,
             arrived: Arc::clone(&arrived),
         },
     );
@@ -440,6 +441,7 @@ async fn custom(
         let request = world.requests.all.get_mut(&request_id);
         request.and_then(|request| {
             request.disturbed |= cancelled;
+            request.over = true;
             request.answer.clone()
         })
     };

@@ -232,6 +232,7 @@ pub(crate) async fn invoke(
     let process = Arc::clone(&warm.process);
     let number = model.issue();
     model.world().figures.invocations += 1;
+    let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
     let event = Plant::event(model, kind, event.clone());
     let request =
         [&event["RequestId"], &event["request"]["RequestId"], &event["answerFailed"]["request"]["RequestId"]];
@@ -337,6 +338,9 @@ fn delivery_of(kind: Kind, delayed: u64) -> Delivery {
 async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Delivery) {
     let began = model.now();
     for attempt in 0..=delivery.retries {
+        if is_over(model, event) && !model.plan.weather.beyond {
+            return;
+        }
         let pause = 60_000 * u64::from(attempt + 1);
         let is_last = attempt == delivery.retries || model.now() - began + TIMEOUT + pause > delivery.age;
         if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
@@ -348,6 +352,12 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Deliver
         pass(pause).await;
     }
     model.violated(Invariant::Handled, format!("{kind:?} gave an event up: {}", event["detail-type"]));
+}
+
+/// Whether an event is a request that CloudFormation no longer waits for.
+fn is_over(model: &Model, event: &Value) -> bool {
+    let id = event["RequestId"].as_str().unwrap_or_default();
+    model.world().requests.all.get(id).is_some_and(|request| request.over)
 }
 
 /// A person's call of the API; `None`: the function died or ran out of time.

@@ -16,13 +16,16 @@ use crate::{
         ecs::{CLUSTER, CONTAINER},
         stacks,
     },
-    world::{Figures, Invariant, Model, Violation, cannot_call},
+    world::{Figures, Invariant, Model, Violation, What, cannot_call},
 };
 
 /// The stages of a history.
 const STAGES: [(&str, &str); 2] = [("shop", "dev"), ("shop", "prod")];
 /// No operation and no event takes longer than this, in days.
 const PATIENCE_DAYS: u64 = 30;
+
+/// Everything that can be under way.
+const ALL: [What; 2] = [What::Work, What::Delivery];
 
 /// How a history went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +77,7 @@ async fn live(model: &Arc<Model>) {
     }
     for Step { after, stage, action } in model.plan.steps.clone() {
         match after {
-            Pause::AtRest => rest(model, false).await,
+            Pause::AtRest => rest(model, &[What::Work]).await,
             Pause::Seconds(seconds) => pass(u64::from(seconds) * 1000).await,
         }
         model.note(|| format!("---- stage {stage}: {action:?}"));
@@ -94,13 +97,13 @@ pub(crate) async fn register(model: &Arc<Model>) {
     let secrets = model.world().secrets.clone();
     model.world().ecs.make(&format!("{stack}-{stage}"), &secrets);
     act(model, 0, Action::Register).await;
-    rest(model, true).await;
+    rest(model, &ALL).await;
 }
 
 /// Waits until nothing runs; that it never ends is a violation.
-async fn rest(model: &Arc<Model>, all: bool) {
+async fn rest(model: &Arc<Model>, of: &[What]) {
     let patience = Duration::from_secs(PATIENCE_DAYS * 24 * 3600);
-    if tokio::time::timeout(patience, model.quiet(all)).await.is_err() {
+    if tokio::time::timeout(patience, model.quiet(of)).await.is_err() {
         model.violated(Invariant::Ends, "something never came to rest");
     }
 }
@@ -108,7 +111,7 @@ async fn rest(model: &Arc<Model>, all: bool) {
 /// AWS is well again, and people bring back what failed meanwhile.
 async fn settle(model: &Arc<Model>) {
     model.world().settled = true;
-    rest(model, true).await;
+    rest(model, &ALL).await;
     // A day and more: snapshots, deletions and optimisations end.
     pass(40 * 3_600_000).await;
     for round in 0..3 {
@@ -136,11 +139,11 @@ async fn settle(model: &Arc<Model>) {
                 model.world().stacks.all.get_mut(&id).unwrap().protected = false;
                 let _ = stacks::delete(model, &id);
             }
-            rest(model, true).await;
+            rest(model, &ALL).await;
         }
         pass(3_600_000).await;
     }
-    rest(model, true).await;
+    rest(model, &ALL).await;
     pass(40 * 3_600_000).await;
 }
 
@@ -227,14 +230,24 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 world.spoilt.insert(identifier);
             }
         }
-        Action::StrayDelete => engine::stray_delete(model, &name).await,
-        Action::Deploy { keeps } => deploy(model, &name, |container| {
-            if !keeps {
-                container["secrets"] = json!([]);
+        Action::StrayDelete => {
+            let busy = model.world().stacks.find(&name).is_none_or(|(_, stack)| stack.is_busy());
+            if !busy {
+                engine::stray_delete(model, &name).await;
             }
-            container["image"] = json!("app:2");
-        }),
+        }
+        Action::Deploy { keeps } => {
+            rest(model, &[What::Publication]).await;
+            deploy(model, &name, |container| {
+                if !keeps {
+                    container["secrets"] = json!([]);
+                }
+                container["image"] = json!("app:2");
+            });
+        }
         Action::OwnVariable(there) => {
+            // Whoever deploys in the same second as somebody else loses: ECS has no condition for that.
+            rest(model, &[What::Publication]).await;
             deploy(model, &name, |container| {
                 let environment = container["environment"].as_array_mut().unwrap();
                 environment.retain(|pair| pair["name"] != "PG_HOST");

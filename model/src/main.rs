@@ -29,6 +29,9 @@ struct Arguments {
     /// How many threads.
     #[arg(long)]
     workers: Option<usize>,
+    /// Also delivers requests that `CloudFormation` no longer waits for, which the product does not claim to survive.
+    #[arg(long)]
+    beyond: bool,
     /// Replays the seed as it was drawn, without looking for a shorter history.
     #[arg(long)]
     whole: bool,
@@ -44,7 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         None => None,
     };
     if let Some(seed) = arguments.seed {
-        return Ok(replay(seed, plant, arguments.whole));
+        return Ok(replay(&plan(seed, &arguments), plant, arguments.whole));
     }
     let began = Instant::now();
     let next = AtomicU64::new(arguments.from);
@@ -59,7 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
             if seed >= end || failed.len() >= 20 {
                 return (figures, failed);
             }
-            let outcome = run(&Plan::of(seed), plant, false);
+            let outcome = run(&plan(seed, &arguments), plant, false);
             figures.add(&outcome.figures);
             if let Some(violation) = outcome.violations.first() {
                 failed.push((seed, violation.invariant));
@@ -112,13 +115,20 @@ fn main() -> anyhow::Result<ExitCode> {
     for (invariant, seeds) in &by {
         println!("FAILED {}: seeds {seeds:?}", invariant.name());
     }
-    Ok(replay(*seed, plant, arguments.whole))
+    Ok(replay(&plan(*seed, &arguments), plant, arguments.whole))
+}
+
+/// The plan of a seed, as these arguments want it.
+fn plan(seed: u64, arguments: &Arguments) -> Plan {
+    let mut plan = Plan::of(seed);
+    plan.weather.beyond = arguments.beyond;
+    plan
 }
 
 /// Prints the shortest history that fails as this seed does.
-fn replay(seed: u64, plant: Option<Plant>, whole: bool) -> ExitCode {
-    let plan = Plan::of(seed);
-    let outcome = run(&plan, plant, whole);
+fn replay(plan: &Plan, plant: Option<Plant>, whole: bool) -> ExitCode {
+    let seed = plan.seed;
+    let outcome = run(plan, plant, whole);
     let Some(first) = outcome.violations.first() else {
         println!("seed {seed}: everything held");
         for line in &outcome.trace {
@@ -126,7 +136,7 @@ fn replay(seed: u64, plant: Option<Plant>, whole: bool) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    let plan = if whole { plan } else { shrink(&plan, plant, first.invariant).0 };
+    let plan = if whole { plan.clone() } else { shrink(plan, plant, first.invariant).0 };
     let outcome = run(&plan, plant, true);
     for line in &outcome.trace {
         println!("{line}");
@@ -136,6 +146,7 @@ fn replay(seed: u64, plant: Option<Plant>, whole: bool) -> ExitCode {
         println!("VIOLATED {violation}");
     }
     let planted = plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
-    println!("replay: cargo histories --seed {seed}{planted}");
+    let beyond = if plan.weather.beyond { " --beyond" } else { "" };
+    println!("replay: cargo histories --seed {seed}{planted}{beyond}");
     ExitCode::FAILURE
 }

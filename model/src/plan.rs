@@ -184,6 +184,9 @@ pub struct Weather {
     pub slow: u16,
     /// Creations that RDS refuses or that end in a bad status.
     pub refused: u16,
+    /// Whether a request may also be delivered after CloudFormation has stopped waiting for it: a known limit of the
+    /// product, as a request does not say that it is no longer waited for.
+    pub beyond: bool,
 }
 
 /// The instance classes that can be saved.
@@ -207,6 +210,7 @@ impl Plan {
             stale: random.pick(&[0, 0, 100, 500]),
             slow: random.pick(&[0, 0, 20, 100]),
             refused: random.pick(&[0, 0, 20, 100]),
+            beyond: false,
         };
         Self { seed, steps, faults: faults(&mut random), weather }
     }
@@ -287,10 +291,11 @@ impl fmt::Display for Plan {
         for Fault { call, tries, kind } in &self.faults {
             writeln!(f, "  call {call} {}, {tries} tries", kind.name())?;
         }
-        let Weather { twice, late, stale, slow, refused } = self.weather;
+        let Weather { twice, late, stale, slow, refused, beyond } = self.weather;
         write!(
             f,
             "  in a thousand: {twice} twice, {late} late, {stale} stale, {slow} slow, {refused} refused"
-        )
+        )?;
+        if beyond { write!(f, ", and deliveries that nobody waits for any more") } else { Ok(()) }
     }
 }

@@ -27,10 +27,8 @@ pub enum Plant {
     TrustsTheId,
     /// An instance of the identifier is taken for ours, whatever its tags say.
     TrustsTheIdentifier,
-    /// A repeat of a request makes a new password.
+    /// A repeat makes a new password, although there is one for this generation.
     NewPasswordOnRetry,
-    /// The password of the generation that a rollback goes back to is not made current.
-    LeavesTheNewPassword,
     /// What a stack was when the event was sent is published.
     PublishesTheEvent,
     /// One variable is forgotten.
@@ -39,8 +37,8 @@ pub enum Plant {
     OverwritesVariables,
     /// A database is deleted without a final snapshot.
     SkipsTheSnapshot,
-    /// A snapshot that is being made counts as none.
-    DoesNotWaitForTheSnapshot,
+    /// What was removed is not looked for in its snapshot.
+    ForgetsTheSnapshot,
     /// A change asks for the storage of the settings, also when there is more.
     ShrinksStorage,
     /// The password is among the attributes.
@@ -53,7 +51,7 @@ pub enum Plant {
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -61,12 +59,11 @@ impl Plant {
         Self::TrustsTheId,
         Self::TrustsTheIdentifier,
         Self::NewPasswordOnRetry,
-        Self::LeavesTheNewPassword,
         Self::PublishesTheEvent,
         Self::ForgetsAVariable,
         Self::OverwritesVariables,
         Self::SkipsTheSnapshot,
-        Self::DoesNotWaitForTheSnapshot,
+        Self::ForgetsTheSnapshot,
         Self::ShrinksStorage,
         Self::TellsThePassword,
         Self::NeverStops,
@@ -84,12 +81,11 @@ impl Plant {
             Self::TrustsTheId => "trusts-the-id",
             Self::TrustsTheIdentifier => "trusts-the-identifier",
             Self::NewPasswordOnRetry => "new-password-on-retry",
-            Self::LeavesTheNewPassword => "leaves-the-new-password",
             Self::PublishesTheEvent => "publishes-the-event",
             Self::ForgetsAVariable => "forgets-a-variable",
             Self::OverwritesVariables => "overwrites-variables",
             Self::SkipsTheSnapshot => "skips-the-snapshot",
-            Self::DoesNotWaitForTheSnapshot => "does-not-wait-for-the-snapshot",
+            Self::ForgetsTheSnapshot => "forgets-the-snapshot",
             Self::ShrinksStorage => "shrinks-storage",
             Self::TellsThePassword => "tells-the-password",
             Self::NeverStops => "never-stops",
@@ -115,7 +111,7 @@ impl Plant {
                 &[Invariant::VariablesAgree]
             }
             Self::SkipsTheSnapshot => &[Invariant::DataKept],
-            Self::DoesNotWaitForTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
+            Self::ForgetsTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
             Self::TellsThePassword => &[Invariant::NothingLeaks],
         }
@@ -181,29 +177,23 @@ impl Plant {
                     set_answer(call, &content);
                 }
             }
-            (Self::NewPasswordOnRetry, "GetSecretValue" | "PutSecretValue")
-                if process.kind == Kind::CredentialsResource =>
-            {
-                let current = process.current();
-                if current.event["LogicalResourceId"] != "Credentials" {
-                    return None;
-                }
-                let id = current.event["RequestId"].as_str().unwrap_or_default();
-                let repeated = current.attempt > 0
-                    || model.world().requests.all.get(id).is_some_and(|request| request.answer.is_some());
+            (Self::NewPasswordOnRetry, "GetSecretValue") if process.kind == Kind::CredentialsResource => {
+                let is_credentials = process.current().event["LogicalResourceId"] == "Credentials";
                 let of_generation =
                     call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"));
-                if repeated && operation == "GetSecretValue" && of_generation {
+                if is_credentials && of_generation {
                     return Some(Err(Failure::new(400, "ResourceNotFoundException", "no such version")));
                 }
-                if repeated && operation == "PutSecretValue" {
-                    call.set("ClientRequestToken", format!("{:064}", current.invocation));
-                }
             }
-            (Self::LeavesTheNewPassword, "UpdateSecretVersionStage")
-                if call.text("MoveToVersionId").is_some() =>
-            {
-                return empty;
+            (Self::TrustsTheId, "Answer") => {
+                let mut content = answer(call);
+                let id = content["RequestId"].as_str().unwrap_or_default();
+                let before =
+                    model.world().requests.all.get(id).and_then(|request| request.physical_id.clone());
+                if let Some(before) = before {
+                    content["PhysicalResourceId"] = json!(before);
+                    set_answer(call, &content);
+                }
             }
             (Self::ForgetsAVariable, "RegisterTaskDefinition") => {
                 if let Body::Json(body) = &mut call.body
@@ -264,15 +254,8 @@ impl Plant {
                 let before = before.replace("<DBName>theirs</DBName>", &format!("<DBName>{name}</DBName>"));
                 Ok(Reply::Xml(format!("{before}{tags}</TagList>{after}")))
             }
-            (Some(Self::DoesNotWaitForTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(xml))) => {
-                let mut snapshots: Vec<_> = xml.split_inclusive("</DBSnapshot>").map(str::to_owned).collect();
-                snapshots.retain(|snapshot| !snapshot.contains("<Status>creating</Status>"));
-                let xml = snapshots.concat();
-                Ok(Reply::Xml(if xml.starts_with("<DBSnapshots>") {
-                    xml
-                } else {
-                    format!("<DBSnapshots>{xml}")
-                }))
+            (Some(Self::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {
+                Ok(Reply::Xml("<DBSnapshots></DBSnapshots>".to_owned()))
             }
             (Some(Self::OverwritesVariables), "DescribeTaskDefinition", Ok(Reply::Json(mut value))) => {
                 if let Some(environment) =

@@ -138,9 +138,7 @@ pub(crate) struct World {
     pub(crate) executions: Executions,
     pub(crate) requests: Requests,
     pub(crate) warm: BTreeMap<Kind, Vec<Warm>>,
-    /// Operations and executions that run, and events that are under way.
-    working: u64,
-    delivering: u64,
+    under_way: BTreeMap<What, u64>,
     /// From here on AWS is well and nothing is repeated.
     pub(crate) settled: bool,
     pub(crate) cannot_call: BTreeSet<Logical2>,
@@ -212,47 +210,59 @@ impl Model {
 
     /// Until this is dropped, something works on a stack.
     pub(crate) fn working(self: &Arc<Self>) -> Busy {
-        self.world().working += 1;
-        Busy { model: Arc::clone(self), delivers: false }
+        self.begin(What::Work)
     }
 
     /// Until this is dropped, an event is under way.
     pub(crate) fn delivering(self: &Arc<Self>) -> Busy {
-        self.world().delivering += 1;
-        Busy { model: Arc::clone(self), delivers: true }
+        self.begin(What::Delivery)
     }
 
-    /// Waits until no operation runs, and if `all` also until no event is under way.
-    pub(crate) async fn quiet(&self, all: bool) {
+    /// Until this is dropped, containers may get their variables.
+    pub(crate) fn publishing(self: &Arc<Self>) -> Busy {
+        self.begin(What::Publication)
+    }
+
+    fn begin(self: &Arc<Self>, what: What) -> Busy {
+        *self.world().under_way.entry(what).or_default() += 1;
+        Busy { model: Arc::clone(self), what }
+    }
+
+    /// Waits until none of these is under way.
+    pub(crate) async fn quiet(&self, of: &[What]) {
         loop {
             let changed = self.quiet.notified();
-            {
-                let world = self.world();
-                if world.working == 0 && (!all || world.delivering == 0) {
-                    return;
-                }
+            if of.iter().all(|what| self.world().under_way.get(what).is_none_or(|count| *count == 0)) {
+                return;
             }
             changed.await;
         }
     }
 }
 
+/// What can be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    /// An operation of a stack, or an execution.
+    Work,
+    /// An event, or a request of a custom resource.
+    Delivery,
+    /// An invocation that gives containers their variables.
+    Publication,
+}
+
 /// Something is under way while this exists.
 #[derive(Debug)]
 pub(crate) struct Busy {
     model: Arc<Model>,
-    delivers: bool,
+    what: What,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut world = self.model.world();
-        if self.delivers {
-            world.delivering -= 1;
-        } else {
-            world.working -= 1;
+        if let Some(count) = self.model.world().under_way.get_mut(&self.what) {
+            *count -= 1;
         }
-        drop(world);
         self.model.quiet.notify_waiters();
     }
 }

@@ -113,10 +113,11 @@ fn takes(random: &mut Random, weather: &Weather) -> u64 {
     if random.chance(weather.slow) {
         return random.within(10 * MINUTE, 90 * MINUTE);
     }
-    match random.weighted(&[70, 22, 8]) {
-        0 => random.within(SECOND, 12 * SECOND),
-        1 => random.within(12 * SECOND, 2 * MINUTE),
-        _ => random.within(2 * MINUTE, 15 * MINUTE),
+    // Mostly soon, as every look at what goes on costs time and finds nothing.
+    match random.weighted(&[80, 15, 5]) {
+        0 => random.within(SECOND, 6 * SECOND),
+        1 => random.within(6 * SECOND, MINUTE),
+        _ => random.within(MINUTE, 10 * MINUTE),
     }
 }
 
@@ -339,7 +340,9 @@ impl Rds {
             let words = format!("Database instance is not in available state, but {}.", instance.status);
             return Err(no("InvalidDBInstanceState", words));
         }
-        if let Some(storage) = storage.filter(|storage| *storage != instance.storage) {
+        // What is pending already can be asked for again.
+        let new = |storage: &u32| *storage != instance.storage && instance.pending_storage != Some(*storage);
+        if let Some(storage) = storage.filter(new) {
             if storage < instance.storage {
                 return Err(no(
                     "InvalidParameterCombination",
