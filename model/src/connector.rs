@@ -65,6 +65,7 @@ impl Connector {
                     Service::CloudFormation | Service::Rds => {
                         Failure::new(400, "Throttling", "Rate exceeded")
                     }
+                    Service::Ec2 => Failure::new(503, "RequestLimitExceeded", "Request limit exceeded."),
                     Service::Answers => Failure::new(503, "SlowDown", "Please reduce your request rate."),
                     _ => Failure::new(400, "ThrottlingException", "Rate exceeded"),
                 };
@@ -149,6 +150,7 @@ impl Connector {
             Service::CloudFormation => stacks::call(model, call),
             Service::StepFunctions => states::call(model, call),
             Service::Rds => self.rds(call, now),
+            Service::Ec2 => model.world().ec2.call(call),
             Service::SecretsManager => model.world().secrets.call(call),
             Service::Ecs => {
                 let mut world = model.world();
@@ -194,13 +196,16 @@ impl Connector {
 
     fn rds(&self, call: &Call, now: u64) -> Result<Reply, Failure> {
         let model = &self.model;
-        let identifier = call.text("DBInstanceIdentifier").unwrap_or_default();
+        let of_arn = call.text("ResourceName").and_then(|arn| arn.rsplit(':').next());
+        let identifier = call.text("DBInstanceIdentifier").or(of_arn).unwrap_or_default();
         let mut guard = model.world();
         let world = &mut *guard;
         world.rds.advance(now);
         let truth = world.rds.instances.get(identifier).map(|instance| self.as_shown(instance));
         let mut wrong = None;
-        if ["ModifyDBInstance", "DeleteDBInstance"].contains(&call.operation.as_str()) {
+        if ["ModifyDBInstance", "DeleteDBInstance", "CreateDBSnapshot", "AddTagsToResource"]
+            .contains(&call.operation.as_str())
+        {
             let shown = self.process.current().shown.get(identifier).copied().or(truth);
             if shown.is_some_and(|shown| shown.foreign) {
                 wrong = Some((Invariant::ForeignUntouched, format!("{} of {identifier}", call.operation)));

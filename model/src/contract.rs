@@ -7,7 +7,10 @@ use aws::{
     ChangeError, Credentials, Databases, Executions, Lookup, PutError, Rebuilt, SdkConfig, SecretValue,
     Secrets, Services, Stacks, Started, WriteError,
 };
-use database::{Changes, Created, Generation, Instance, Owner, SnapshotId, SnapshotStatus, Stage, Status};
+use database::{
+    Apply, BackupRetention, Changes, Created, Generation, Instance, Owner, SnapshotId, SnapshotStatus, Stage,
+    Status,
+};
 use serde_json::json;
 
 use crate::{
@@ -183,9 +186,9 @@ pub async fn databases(ground: &Ground) {
     );
 
     let none = SnapshotId::final_of(&identifier, &created.generation, 9);
-    let missing = databases.restore(&stage, &owner, &created, &none).await;
+    let missing = databases.restore(&stage, &owner, &created, &none, true).await;
     assert!(matches!(missing, Err(WriteError::Refused(_))), "no such snapshot: {missing:?}");
-    databases.restore(&stage, &owner, &created, &last).await.unwrap();
+    databases.restore(&stage, &owner, &created, &last, true).await.unwrap();
     let restored = usable(&databases, &identifier).await;
     assert_eq!(restored.storage_gib, 40, "the storage of the snapshot");
     assert_eq!(restored.instance_class, "db.t4g.micro", "the class of the call");
@@ -203,7 +206,12 @@ fn created(ground: &Ground) -> Created {
         instance_class: "db.t4g.micro".to_owned().try_into().unwrap(),
         storage: 20.try_into().unwrap(),
         database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: "17".to_owned(),
+        engine_version: "17".to_owned().try_into().unwrap(),
+        max_storage: None,
+        multi_az: false,
+        backup_retention: BackupRetention::DEFAULT,
+        apply: Apply::Now,
+        from_snapshot: None,
         subnet_group: ground.subnet_group.clone(),
         security_group: ground.security_group.clone(),
     }

@@ -76,6 +76,7 @@ fn event(model: &Arc<Model>, id: &str, logical: &str, physical_id: &str, status:
             status: status.to_owned(),
             reason: reason.to_owned(),
             at,
+            token: stack.token.clone(),
         });
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use access_resource::AccessResource;
 use aws::SdkConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -45,6 +46,7 @@ pub(crate) enum Kind {
     DatabaseResource,
     DatabaseProgress,
     CredentialsResource,
+    AccessResource,
     PublishVariables,
 }
 
@@ -56,6 +58,7 @@ impl Kind {
             Self::DatabaseResource => "DatabaseResource",
             Self::DatabaseProgress => "DatabaseProgress",
             Self::CredentialsResource => "CredentialsResource",
+            Self::AccessResource => "AccessResource",
             Self::PublishVariables => "PublishVariables",
         }
     }
@@ -66,7 +69,9 @@ impl Kind {
     }
 
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
-        [Self::DatabaseResource, Self::CredentialsResource].into_iter().find(|kind| arn == kind.arn())
+        [Self::DatabaseResource, Self::CredentialsResource, Self::AccessResource]
+            .into_iter()
+            .find(|kind| arn == kind.arn())
     }
 }
 
@@ -81,8 +86,6 @@ pub(crate) struct Shown {
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     pub(crate) invocation: u64,
-    /// Which try of Lambda's or the state machine's this is.
-    pub(crate) attempt: u32,
     pub(crate) faults: bool,
     /// The request of a custom resource that it is about.
     pub(crate) request: Option<String>,
@@ -122,6 +125,7 @@ enum Handler {
     DatabaseResource(Arc<DatabaseResource>),
     DatabaseProgress(Arc<DatabaseProgress>),
     CredentialsResource(Arc<CredentialsResource>),
+    AccessResource(Arc<AccessResource>),
     PublishVariables(Arc<PublishVariables>),
 }
 
@@ -163,8 +167,9 @@ impl Warm {
                 let configuration = Configuration {
                     credentials_function_arn: Kind::CredentialsResource.arn(),
                     database_function_arn: Kind::DatabaseResource.arn(),
+                    access_function_arn: Kind::AccessResource.arn(),
                     stage_stack_role_arn: "arn:aws:iam::123456789012:role/stage-stacks".to_owned(),
-                    engine_version: "17".to_owned(),
+                    engine_version: "17".to_owned().try_into().unwrap(),
                 };
                 Handler::SettingsApi(Arc::new(SettingsApi::new(&config, configuration)))
             }
@@ -176,6 +181,7 @@ impl Warm {
             Kind::CredentialsResource => {
                 Handler::CredentialsResource(Arc::new(CredentialsResource::new(&config)))
             }
+            Kind::AccessResource => Handler::AccessResource(Arc::new(AccessResource::new(&config))),
             Kind::PublishVariables => Handler::PublishVariables(Arc::new(PublishVariables::new(&config))),
         };
         Self { process, handler }
@@ -193,6 +199,7 @@ impl Handler {
             Self::DatabaseResource(state) => said(database_resource::handle(state, invocation).await),
             Self::DatabaseProgress(state) => said(database_progress::handle(state, invocation).await),
             Self::CredentialsResource(state) => said(credentials_resource::handle(state, invocation).await),
+            Self::AccessResource(state) => said(access_resource::handle(state, invocation).await),
             Self::PublishVariables(state) => said(publish_variables::handle(state, invocation).await),
         }
     }
@@ -239,7 +246,7 @@ pub(crate) async fn invoke(
     let request = request.into_iter().find_map(Value::as_str).map(str::to_owned);
     *process.current() = Current {
         invocation: number,
-        attempt,
+
         faults,
         request,
         event: event.clone(),

@@ -174,10 +174,23 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
             let body = json!({"vpcId": "vpc-0123456789abcdef0", "service": service});
             call(model, "PUT", &path(number, ""), Some(body)).await;
         }
-        Action::Save { class, storage } => {
-            let body = json!({
+        Action::Save { class, storage, more } => {
+            let mut body = json!({
                 "source": "created", "instanceClass": CLASSES[usize::from(class)], "storageGiB": storage, "databaseName": "app",
             });
+            for (bit, name, value) in [
+                (0, "multiAz", json!(true)),
+                (1, "backupRetentionDays", json!(14)),
+                (2, "maxStorageGiB", json!(500)),
+                (3, "apply", json!("maintenance-window")),
+                (4, "engineVersion", json!("17.6")),
+                (5, "engineVersion", json!("18")),
+                (5, "confirm", json!(identifier)),
+            ] {
+                if more & (1 << bit) != 0 {
+                    body[name] = value;
+                }
+            }
             call(model, "PUT", &path(number, "/database"), Some(body)).await;
         }
         Action::Remove => {

@@ -41,7 +41,8 @@ impl Log {
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 8] = [
+        "access_resource",
         "aws::",
         "custom_resource",
         "lambda::",

@@ -49,6 +49,9 @@ pub enum Action {
         class: u8,
         /// GiB.
         storage: u32,
+        /// Other settings, a bit for each: a standby, other backups, a ceiling for the storage, in the maintenance window, a
+        /// minor upgrade, a major one.
+        more: u8,
     },
     /// Removes the database.
     Remove,
@@ -219,7 +222,9 @@ impl Plan {
 fn save(random: &mut Random) -> Action {
     let class = u8::try_from(random.weighted(&[5, 4, 1])).unwrap();
     let storage = random.pick(&[20, 20, 20, 22, 30, 40, 60, 100]);
-    Action::Save { class, storage }
+    // Most leave the other settings alone.
+    let more = if random.chance(700) { 0 } else { u8::try_from(random.below(64)).unwrap() };
+    Action::Save { class, storage, more }
 }
 
 fn step(random: &mut Random, stages: u64, number: u64) -> Step {

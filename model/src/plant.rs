@@ -104,9 +104,7 @@ impl Plant {
                 &[Invariant::Owned, Invariant::SecretAgrees]
             }
             Self::TrustsTheIdentifier => &[Invariant::ForeignUntouched],
-            Self::NewPasswordOnRetry | Self::LeavesTheNewPassword => {
-                &[Invariant::SecretAgrees, Invariant::VariablesAgree]
-            }
+            Self::NewPasswordOnRetry => &[Invariant::SecretAgrees, Invariant::VariablesAgree],
             Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
                 &[Invariant::VariablesAgree]
             }

@@ -1,5 +1,6 @@
 //! The services: what they hold, and what they say to a call.
 
+pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod rds;
 pub(crate) mod secrets;

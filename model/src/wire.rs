@@ -22,6 +22,7 @@ pub(crate) struct Call {
 pub(crate) enum Service {
     CloudFormation,
     Rds,
+    Ec2,
     SecretsManager,
     Ecs,
     StepFunctions,
@@ -83,6 +84,7 @@ impl Call {
         let service = match uri {
             uri if uri.contains("//cloudformation.") => Service::CloudFormation,
             uri if uri.contains("//rds.") => Service::Rds,
+            uri if uri.contains("//ec2.") => Service::Ec2,
             _ => return None,
         };
         let mut fields: BTreeMap<String, String> =
@@ -162,6 +164,16 @@ pub(crate) fn response(call: &Call, result: Result<Reply, Failure>) -> HttpRespo
     let (status, body) = match (call.service, result) {
         (Service::Answers, result) => (result.map_or_else(|failure| failure.status, |_| 200), String::new()),
         (_, Ok(Reply::Json(value))) => (200, value.to_string()),
+        (Service::Ec2, Ok(Reply::Xml(inside))) => {
+            (200, format!("<{0}Response>{inside}</{0}Response>", call.operation))
+        }
+        (Service::Ec2, Err(failure)) => {
+            let mut text = "<Response><Errors><Error>".to_owned();
+            element(&mut text, "Code", failure.code);
+            element(&mut text, "Message", &failure.message);
+            text.push_str("</Error></Errors><RequestID>1</RequestID></Response>");
+            (failure.status, text)
+        }
         (_, Ok(Reply::Xml(inside))) => {
             let operation = &call.operation;
             (

@@ -15,7 +15,7 @@ use crate::{
     plant::Plant,
     random::Random,
     requests::Requests,
-    services::{ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
+    services::{ec2::Ec2, ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
 };
 
 /// What must always hold.
@@ -132,6 +132,7 @@ impl Figures {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) rds: Rds,
+    pub(crate) ec2: Ec2,
     pub(crate) secrets: Secrets,
     pub(crate) ecs: Ecs,
     pub(crate) stacks: Stacks,

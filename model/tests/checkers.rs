@@ -6,8 +6,8 @@
 
 use model::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather, run};
 
-const ADD: Action = Action::Save { class: 0, storage: 20 };
-const CHANGE: Action = Action::Save { class: 1, storage: 40 };
+const ADD: Action = Action::Save { class: 0, storage: 20, more: 0 };
+const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
 
 fn plan(actions: &[Action]) -> Plan {
     let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action };

@@ -5,14 +5,17 @@
 //! version of the secret, found by its staging label: a rollback makes the version of the generation it goes back to
 //! current again. Without a database the secret keeps its last value, so that a task which starts in between does not
 //! fail on a missing key.
+//!
+//! The credentials of an attached database were typed by a person, and the API has put them aside under the label of their
+//! generation; or they are copied from another secret, at every rebuild anew.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets};
+use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, SecretVersion, Secrets};
 use custom_resource::{
     Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
 };
-use database::{DatabaseName, Generation};
+use database::{DatabaseIdentifier, ExistingDatabaseName, Generation, SecretArn};
 use lambda::Invocation;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -67,6 +70,12 @@ enum SecretError {
     NoCredentials,
     #[error("Secrets Manager refused: {}", .0.message)]
     Aws(#[from] AwsError),
+    #[error("The credentials of the attached database cannot be copied from {arn}: {source}.")]
+    Copy {
+        arn: SecretArn,
+        #[source]
+        source: aws::SecretError,
+    },
     #[error("The secret was changed by somebody else at the same time. Save again.")]
     ChangedMeanwhile,
 }
@@ -76,8 +85,15 @@ enum SecretError {
 enum Desired {
     /// Leave the secret as it is.
     Nothing,
-    /// Username and password for this generation.
+    /// Username and a new password for this generation.
     Credentials { secret_arn: String, generation: Generation },
+    /// The credentials of somebody else's database.
+    Attached {
+        secret_arn: String,
+        generation: Generation,
+        identifier: DatabaseIdentifier,
+        from: Option<SecretArn>,
+    },
     /// Where this generation's database is.
     Connection { secret_arn: String, generation: Generation, connection: Connection },
 }
@@ -87,7 +103,7 @@ struct Connection {
     identifier: String,
     host: String,
     port: u16,
-    database_name: DatabaseName,
+    database_name: ExistingDatabaseName,
 }
 
 async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) -> Outcome {
@@ -96,6 +112,15 @@ async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) ->
             Desired::Nothing => Ok(()),
             Desired::Credentials { secret_arn, generation } => {
                 write_credentials(secrets, &secret_arn, &generation, &token(addressee)).await
+            }
+            Desired::Attached { secret_arn, generation, identifier, from: Some(from) } => {
+                let token = token(addressee);
+                copy_credentials(secrets, &secret_arn, &generation, &identifier, from, &token).await
+            }
+            Desired::Attached { secret_arn, generation, from: None, .. } => {
+                let version = secrets.labelled(&secret_arn, &generation.staging_label()).await?;
+                let version = version.ok_or(SecretError::NoCredentials)?;
+                Ok(secrets.make_current(&secret_arn, &version.id).await?)
             }
             Desired::Connection { secret_arn, generation, connection } => {
                 write_connection(secrets, &secret_arn, &generation, connection, &token(addressee)).await
@@ -112,7 +137,8 @@ async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) ->
 }
 
 fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
-    let properties = &request.properties;
+    // The first version of the template did not have it.
+    let properties = &request.properties.with_defaults(&[("CredentialsSecretArn", "none")]);
     let is_credentials = match request.resource_type.as_str() {
         "Custom::PostgresCredentials" => true,
         "Custom::PostgresConnection" => false,
@@ -122,13 +148,25 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
         }
     };
     // CloudFormation itself deletes the secret.
-    if request.request_type == RequestType::Delete || !is_created(properties)? {
+    let source = source(properties)?;
+    if request.request_type == RequestType::Delete || source == Source::None {
         return Ok(Desired::Nothing);
     }
     let secret_arn = properties.text("SecretArn")?.to_owned();
     let generation = properties.parse("Generation")?;
     if is_credentials {
-        return Ok(Desired::Credentials { secret_arn, generation });
+        return Ok(match source {
+            Source::Attached => Desired::Attached {
+                secret_arn,
+                generation,
+                identifier: properties.parse("AttachedIdentifier")?,
+                from: match properties.text("CredentialsSecretArn")? {
+                    "none" => None,
+                    _ => Some(properties.parse("CredentialsSecretArn")?),
+                },
+            },
+            Source::Created | Source::None => Desired::Credentials { secret_arn, generation },
+        });
     }
     let port = properties.number("Port")?;
     let port = u16::try_from(port).map_err(|_| InvalidRequest::Invalid {
@@ -144,11 +182,22 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
     Ok(Desired::Connection { secret_arn, generation, connection })
 }
 
-fn is_created(properties: &Properties) -> Result<bool, InvalidRequest> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    None,
+    Created,
+    Attached,
+}
+
+fn source(properties: &Properties) -> Result<Source, InvalidRequest> {
     match properties.text("Source")? {
-        "none" => Ok(false),
-        "created" => Ok(true),
-        _ => Err(InvalidRequest::Invalid { name: "Source", reason: "must be none or created".to_owned() }),
+        "none" => Ok(Source::None),
+        "created" => Ok(Source::Created),
+        "attached" => Ok(Source::Attached),
+        _ => {
+            let reason = "must be none, created or attached".to_owned();
+            Err(InvalidRequest::Invalid { name: "Source", reason })
+        }
     }
 }
 
@@ -177,6 +226,41 @@ async fn write_credentials(
         };
     };
     Ok(secrets.make_current(arn, &version.id).await?)
+}
+
+async fn copy_credentials(
+    secrets: &Secrets,
+    arn: &str,
+    generation: &Generation,
+    identifier: &DatabaseIdentifier,
+    from: SecretArn,
+    token: &str,
+) -> Result<(), SecretError> {
+    let label = generation.staging_label();
+    let credentials = match secrets.foreign(from.as_ref()).await {
+        Ok(secret) => secret.credentials,
+        Err(source) => return Err(SecretError::Copy { arn: from, source }),
+    };
+    let labelled = secrets.labelled(arn, &label).await?;
+    if let Some(version) = labelled.as_ref().filter(|version| version.value.credentials == credentials) {
+        return Ok(secrets.make_current(arn, &version.id).await?);
+    }
+    if labelled.is_none() {
+        secrets.forget_old_generations(arn).await?;
+    }
+    // Containers may read the secret between this and the connection's completion: of the same database, where it is stays.
+    let is_same = |version: &SecretVersion| {
+        version.value.db_instance_identifier.as_deref() == Some(identifier.as_ref())
+    };
+    let value = match secrets.current(arn).await?.filter(is_same) {
+        Some(version) => SecretValue { credentials, ..version.value },
+        None => SecretValue::without_database(credentials),
+    };
+    match secrets.put(arn, token, &value, &label).await {
+        // Another delivery of this request was quicker.
+        Ok(()) | Err(PutError::PutBefore) => Ok(()),
+        Err(PutError::Aws(error)) => Err(error.into()),
+    }
 }
 
 async fn write_connection(

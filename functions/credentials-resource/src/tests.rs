@@ -29,7 +29,17 @@ fn every_sample_event_asks_for_what_its_name_says() {
             database_name: "app".to_owned().try_into().unwrap(),
         },
     };
+    let generation: Generation = "20261122-140000".to_owned().try_into().unwrap();
+    let attached = |from: Option<&str>| Desired::Attached {
+        secret_arn: secret_arn.to_owned(),
+        generation: generation.clone(),
+        identifier: "orders".to_owned().try_into().unwrap(),
+        from: from.map(|arn| arn.to_owned().try_into().unwrap()),
+    };
+    let orders = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-QwErTy";
     let samples = [
+        ("credentials-update-attached-with-secret.json", attached(Some(orders))),
+        ("credentials-update-attached-typed.json", attached(None)),
         ("credentials-create-without-database.json", Desired::Nothing),
         ("credentials-update.json", credentials),
         ("credentials-delete.json", Desired::Nothing),
@@ -47,14 +57,14 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source must be none or created"),
+        ("Source", json!("elsewhere"), "the property Source must be none, created or attached"),
         ("SecretArn", json!(null), "the property SecretArn is missing"),
         ("Generation", json!("A B"), "the property Generation must be 1 to 32 lower-case letters"),
         ("Port", json!("none"), "the property Port must be a whole number"),
         ("Port", json!("65536"), "the property Port must be a port, 1 to 65535"),
         ("Port", json!(5432), "the property Port must be a string"),
         ("Host", json!(""), "the property Host must not be empty"),
-        ("DatabaseName", json!("A"), "the property DatabaseName must be 1 to 63 characters"),
+        ("DatabaseName", json!("a b"), "the property DatabaseName must be 1 to 63 letters"),
     ] {
         let mut event = sample("connection-update.json");
         event["ResourceProperties"][property] = value;

@@ -7,9 +7,11 @@ mod request;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws::{AwsError, Databases, SdkConfig, Secrets, WriteError};
+use aws::{AwsError, Credentials, Databases, SdkConfig, Secrets, WriteError};
 use custom_resource::{Addressee, Answer, Outcome, Request, Responder, SendError, Unanswerable};
-use database::{Attributes, Clock, Created, Refusal, Step, next_step};
+use database::{
+    Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, next_step,
+};
 use lambda::Invocation;
 use serde::Serialize;
 use serde_json::Value;
@@ -104,7 +106,7 @@ async fn progress(
     clock: Clock,
 ) -> Result<Progress, ProgressError> {
     let identifier = request.request.stage.identifier();
-    let observed = match function.databases.observe(&identifier).await {
+    let observed = match function.observe(&request.request).await {
         Ok(observed) => observed,
         Err(error) if error.refused => {
             return function.answer(addressee, request, failed(&Refusal::Rds(error.message))).await;
@@ -116,13 +118,18 @@ async fn progress(
 
     let begun = match step {
         Step::Finish(attributes) => return function.answer(addressee, request, succeeded(&attributes)).await,
-        Step::Refuse(refusal) => return function.answer(addressee, request, failed(&refusal)).await,
+        Step::Refuse(refusal) => {
+            let outcome = function.explained(&identifier, &refusal, clock).await;
+            return function.answer(addressee, request, outcome).await;
+        }
         Step::Wait(pause) => return Ok(again_in(pause)),
         Step::Create(created) => function.create(request, &created).await,
-        Step::Restore { created, snapshot } => {
+        Step::Restore { created, snapshot, has_credentials } => {
             let (stage, owner) = (&request.request.stage, &request.request.owner);
-            function.databases.restore(stage, owner, &created, &snapshot).await
+            function.databases.restore(stage, owner, &created, &snapshot, has_credentials).await
         }
+        Step::SetPassword(generation) => function.set_password(request, &generation).await,
+        Step::Snapshot(snapshot) => function.take_snapshot(request, &snapshot).await,
         Step::Modify(changes) => function.databases.modify(&identifier, &changes).await,
         Step::Delete { final_snapshot } => {
             function.databases.delete(&identifier, final_snapshot.as_ref()).await
@@ -142,16 +149,67 @@ async fn progress(
 }
 
 impl DatabaseProgress {
-    async fn create(&self, request: &DatabaseRequest, created: &Created) -> Result<(), WriteError> {
-        // The credentials are read back from where they were written first, so that the secret and the database agree.
-        let label = created.generation.staging_label();
-        let version = self.secrets.labelled(&request.secret_arn, &label).await.map_err(WriteError::Aws)?;
-        let Some(version) = version else {
-            let words = "the secret holds no username and password for this database";
-            return Err(WriteError::Refused(words.to_owned()));
+    async fn observe(&self, request: &database::Request) -> Result<Observed, AwsError> {
+        let observed = self.databases.observe(&request.stage.identifier()).await?;
+        let Desired::Attached(attached) = &request.desired else {
+            return Ok(observed);
         };
+        let found = self.databases.find(attached.kind, attached.identifier.as_ref()).await?;
+        Ok(Observed { attached: found.map(|found| found.database), ..observed })
+    }
+
+    /// A refusal that RDS's own events may explain, with the last of them.
+    async fn explained(&self, identifier: &str, refusal: &Refusal, clock: Clock) -> Outcome {
+        if !matches!(refusal, Refusal::Failed { .. } | Refusal::GaveUp(_) | Refusal::NoFinalSnapshot { .. }) {
+            return failed(refusal);
+        }
+        let within = time::Duration::try_from(clock.elapsed).unwrap_or(time::Duration::HOUR);
+        let within = within + time::Duration::minutes(2);
+        // Without an event the refusal stands for itself.
+        let events = self.databases.events(identifier, within).await.unwrap_or_default();
+        match events.last() {
+            Some((_, message)) => Outcome::Failed(format!("{refusal} RDS says: {}", message.trim())),
+            None => failed(refusal),
+        }
+    }
+
+    async fn create(&self, request: &DatabaseRequest, created: &Created) -> Result<(), WriteError> {
+        let credentials = self.credentials(request, &created.generation).await?;
         let (stage, owner) = (&request.request.stage, &request.request.owner);
-        self.databases.create(stage, owner, created, &version.value.credentials).await
+        self.databases.create(stage, owner, created, &credentials).await
+    }
+
+    async fn set_password(
+        &self,
+        request: &DatabaseRequest,
+        generation: &Generation,
+    ) -> Result<(), WriteError> {
+        let credentials = self.credentials(request, generation).await?;
+        let (stage, owner) = (&request.request.stage, &request.request.owner);
+        self.databases.set_password(stage, owner, generation, &credentials).await
+    }
+
+    async fn take_snapshot(
+        &self,
+        request: &DatabaseRequest,
+        snapshot: &SnapshotId,
+    ) -> Result<(), WriteError> {
+        let Desired::Created(created) = &request.request.desired else { return Ok(()) };
+        let (stage, owner) = (&request.request.stage, &request.request.owner);
+        self.databases.take_snapshot(stage, owner, created, snapshot).await
+    }
+
+    /// The credentials are read back from where they were written first, so that the secret and the database agree.
+    async fn credentials(
+        &self,
+        request: &DatabaseRequest,
+        generation: &Generation,
+    ) -> Result<Credentials, WriteError> {
+        let label = generation.staging_label();
+        let version = self.secrets.labelled(&request.secret_arn, &label).await.map_err(WriteError::Aws)?;
+        version.map(|version| version.value.credentials).ok_or_else(|| {
+            WriteError::Refused("the secret holds no username and password for this database".to_owned())
+        })
     }
 
     async fn answer(
@@ -177,20 +235,14 @@ fn failed(refusal: &Refusal) -> Outcome {
 /// The attributes that stage.yaml reads. All are always there, as CloudFormation fails on one that is missing.
 fn succeeded(attributes: &Attributes) -> Outcome {
     let none = || "none".to_owned();
-    let (identifier, host, port, database_name) = match &attributes.database {
-        Some(database) => (
-            database.identifier.clone(),
-            database.endpoint.host.clone(),
-            database.endpoint.port.to_string(),
-            database.database_name.to_string(),
-        ),
-        None => (none(), none(), none(), none()),
-    };
+    let database = attributes.database.as_ref();
+    let text = |value: Option<String>| value.unwrap_or_else(none);
     Outcome::Success(BTreeMap::from([
-        ("Identifier", identifier),
-        ("Host", host),
-        ("Port", port),
-        ("DatabaseName", database_name),
+        ("Identifier", text(database.map(|d| d.identifier.clone()))),
+        ("Host", text(database.map(|d| d.endpoint.host.clone()))),
+        ("Port", text(database.map(|d| d.endpoint.port.to_string()))),
+        ("DatabaseName", text(database.map(|d| d.database_name.clone()))),
+        ("AccessGroupId", text(database.and_then(|d| d.access_group.clone()))),
     ]))
 }
 
@@ -199,6 +251,8 @@ fn name(step: &Step) -> &'static str {
         Step::Create(_) => "create",
         Step::Restore { .. } => "restore",
         Step::Modify(_) => "modify",
+        Step::SetPassword(_) => "set password",
+        Step::Snapshot(_) => "snapshot",
         Step::Delete { .. } => "delete",
         Step::Wait(_) => "wait",
         Step::Finish(_) => "finish",

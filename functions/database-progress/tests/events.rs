@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use custom_resource::{Addressee, InvalidRequest, Request};
-use database::{Created, Desired, Generation, Operation};
+use database::{
+    Apply, Attached, AttachedKind, BackupRetention, Created, Desired, Generation, Operation, Previous,
+};
 use database_progress::{DatabaseRequest, database_request};
 use serde_json::{Value, json};
 
@@ -34,7 +36,12 @@ fn created(class: &str, storage: i64) -> Desired {
         instance_class: class.to_owned().try_into().unwrap(),
         storage: storage.try_into().unwrap(),
         database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: "17".to_owned(),
+        engine_version: "17".to_owned().try_into().unwrap(),
+        max_storage: None,
+        multi_az: false,
+        backup_retention: BackupRetention::DEFAULT,
+        apply: Apply::Now,
+        from_snapshot: None,
         subnet_group: "test-django2-dev-subnetgroup-1a2b3c4d5e6f".to_owned(),
         security_group: "sg-0123456789abcdef0".to_owned(),
     })
@@ -43,7 +50,26 @@ fn created(class: &str, storage: i64) -> Desired {
 #[test]
 fn every_sample_event_asks_for_what_its_name_says() {
     let (micro, small) = (created("db.t4g.micro", 20), created("db.t4g.small", 40));
+    let restored = {
+        let Desired::Created(created) = micro.clone() else { unreachable!() };
+        Desired::Created(Created {
+            generation: "20261122-150000".to_owned().try_into().unwrap(),
+            from_snapshot: Some("test-django2-dev-postgres-20261122-135501-1".to_owned().try_into().unwrap()),
+            max_storage: Some(100.try_into().unwrap()),
+            multi_az: true,
+            backup_retention: 14.try_into().unwrap(),
+            engine_version: "17.5".to_owned().try_into().unwrap(),
+            ..created
+        })
+    };
+    let attached = Desired::Attached(Attached {
+        kind: AttachedKind::Cluster,
+        identifier: "orders".to_owned().try_into().unwrap(),
+        database_name: "Orders-2".to_owned().try_into().unwrap(),
+    });
     let samples = [
+        ("update-attach.json", Operation::Update, attached, None),
+        ("update-restore.json", Operation::Update, restored, Some(generation())),
         ("create-without-database.json", Operation::Create, Desired::None, None),
         ("update-add.json", Operation::Update, micro, None),
         ("update-resize.json", Operation::Update, small, Some(generation())),
@@ -55,11 +81,13 @@ fn every_sample_event_asks_for_what_its_name_says() {
         let asked = asked(&sample(name)).unwrap();
         assert_eq!(asked.physical_id, "PostgresDatabase/test-django2-dev-postgres", "{name}");
         let request = asked.request;
+        let previous = Previous { generation: previous_generation, ..Previous::default() };
         assert_eq!(
-            (request.operation, request.desired, request.previous_generation),
-            (operation, desired, previous_generation),
+            (request.operation, request.desired, request.previous),
+            (operation, desired, previous),
             "{name}"
         );
+        assert_eq!(request.token, "5a2f4c7e6b1d4f0a", "{name}");
         assert_eq!(request.owner.logical_id, "Database", "{name}");
     }
 }
@@ -67,7 +95,7 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source must be none or created"),
+        ("Source", json!("elsewhere"), "the property Source must be none, created or attached"),
         ("Stack", json!(null), "the property Stack is missing"),
         ("Generation", json!(null), "the property Generation is missing"),
         (
@@ -78,6 +106,10 @@ fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
         ("StorageGiB", json!("a lot"), "the property StorageGiB must be a whole number"),
         ("StorageGiB", json!("19"), "the property StorageGiB must be 20 to 65536 GiB, not 19"),
         ("StorageGiB", json!(20), "the property StorageGiB must be a string"),
+        ("MultiAz", json!("yes"), "the property MultiAz must be true or false"),
+        ("MaxStorageGiB", json!("1"), "the property MaxStorageGiB must be 20 to 65536 GiB, not 1"),
+        ("BackupRetentionDays", json!("36"), "the property BackupRetentionDays must be 1 to 35 days, not 36"),
+        ("Apply", json!("later"), "the property Apply must be now or maintenance-window"),
         ("SubnetGroupName", json!(""), "the property SubnetGroupName must not be empty"),
         ("SecretArn", json!({}), "the property SecretArn must be a string"),
     ] {

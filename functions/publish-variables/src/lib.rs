@@ -121,7 +121,11 @@ impl PublishVariables {
     /// the stage has taken the place of a deleted one.
     async fn target(&self, stack: &StageStack) -> Result<Option<Target>, PublishError> {
         match stack.status {
-            StackStatus::InProgress | StackStatus::RollingBack | StackStatus::Failed => Ok(None),
+            StackStatus::InProgress
+            | StackStatus::RollingBack
+            | StackStatus::CreationFailed
+            | StackStatus::RollbackFailed
+            | StackStatus::DeletionFailed => Ok(None),
             StackStatus::Deleted => match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
                 Lookup::Found(live) if live.status != StackStatus::Deleted => Ok(None),
                 Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),

@@ -1,6 +1,19 @@
 //! What the template tells the API.
 
+use database::{EngineVersion, SettingError};
 use lambda::MissingVariable;
+use thiserror::Error;
+
+/// The template tells the API something that is missing or wrong.
+#[derive(Debug, Error)]
+pub enum ConfigurationError {
+    /// A variable is not set.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
+    /// The default version.
+    #[error("the environment variable ENGINE_VERSION {0}")]
+    EngineVersion(#[from] SettingError),
+}
 
 /// The names that stage stacks need, from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,23 +22,26 @@ pub struct Configuration {
     pub credentials_function_arn: String,
     /// The function behind `Custom::PostgresDatabase`.
     pub database_function_arn: String,
+    /// The function behind `Custom::PostgresAccess`.
+    pub access_function_arn: String,
     /// The role with which CloudFormation changes stage stacks.
     pub stage_stack_role_arn: String,
     /// The PostgreSQL version of new databases.
-    pub engine_version: String,
+    pub engine_version: EngineVersion,
 }
 
 impl Configuration {
     /// Read once, at the start.
     ///
     /// # Errors
-    /// The first variable that is not set.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
+    /// The first variable that is not set, or not valid.
+    pub fn from_environment() -> Result<Self, ConfigurationError> {
         Ok(Self {
             credentials_function_arn: lambda::required("CREDENTIALS_FUNCTION_ARN")?,
             database_function_arn: lambda::required("DATABASE_FUNCTION_ARN")?,
+            access_function_arn: lambda::required("ACCESS_FUNCTION_ARN")?,
             stage_stack_role_arn: lambda::required("STAGE_STACK_ROLE_ARN")?,
-            engine_version: lambda::required("ENGINE_VERSION")?,
+            engine_version: EngineVersion::try_from(lambda::required("ENGINE_VERSION")?)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use aws::{Rebuilt, Rollout, Service, StageStack};
 use database::{ContainerVariables, Containers, Publication, Target, VariableConflict, publication};
 
-use crate::{SettingsApi, problem::Problem, stage::settings};
+use crate::{SettingsApi, problem::Problem, stage::has_database};
 
 /// What ECS shows of a stage.
 pub(crate) struct Observation {
@@ -42,7 +42,7 @@ impl SettingsApi {
             Err(words) => return Ok(Containers::Failed(words)),
         };
         let conflicts = conflicts(stack, &observed.variables);
-        if !conflicts.is_empty() && settings(stack).is_some() {
+        if !conflicts.is_empty() && has_database(stack) {
             return Ok(Containers::Failed(conflict_in_words(&conflicts)));
         }
         let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
@@ -71,8 +71,8 @@ const NOT_PUBLISHED: &str = "The service runs a task definition without the runt
 
 /// Whether a container has what the stage stack says.
 fn is_published(stack: &StageStack, variables: &ContainerVariables) -> bool {
-    let target = match (settings(stack), stack.outputs.get("SecretArn")) {
-        (Some(_), Some(secret_arn)) => Target::Published { secret_arn: secret_arn.clone() },
+    let target = match (has_database(stack), stack.outputs.get("SecretArn")) {
+        (true, Some(secret_arn)) => Target::Published { secret_arn: secret_arn.clone() },
         _ => Target::Removed,
     };
     publication(variables, &stack.stage.secret_name(), &target) == Publication::UpToDate

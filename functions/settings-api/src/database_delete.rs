@@ -1,6 +1,7 @@
-//! `DELETE …/database`: removes the database, with a final snapshot, once a person has typed its identifier.
+//! `DELETE …/database`: removes the database once a person has typed its identifier: a created one with a final snapshot,
+//! an attached one only from the stage.
 
-use database::Stage;
+use database::{Settings, Stage};
 
 use crate::{
     Call, SettingsApi,
@@ -8,24 +9,29 @@ use crate::{
     problem::Problem,
     rebuild_post::rebuilding,
     reply::Reply,
-    stage::{refuse_unless_at_rest, settings},
+    save::parameters,
+    stage::{generation, refuse_unless_at_rest, settings},
 };
 
 impl SettingsApi {
     pub(crate) async fn delete_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let confirmed = confirmed(&call.body)?;
         let stack = self.stage_stack(stage).await?;
-        refuse_unless_at_rest(&stack)?;
-        if settings(&stack).is_none() {
-            return Err(Problem::conflict("The stage has no database."));
+        if self.was_done(&stack, call).await? {
+            return Ok(rebuilding(stage));
         }
-        if confirmed != stage.identifier() {
-            let detail = format!("must be {}, the identifier of what is removed", stage.identifier());
+        refuse_unless_at_rest(&stack)?;
+        let identifier = match settings(&stack) {
+            Settings::None => return Err(Problem::conflict("The stage has no database.")),
+            Settings::Created(_) => stage.identifier(),
+            Settings::Attached(attached) => attached.identifier.to_string(),
+        };
+        if confirmed != identifier {
+            let detail = format!("must be {identifier}, the identifier of what is removed");
             return Err(Problem::field("/confirm", detail));
         }
         // The generation stays, so that a rollback finds the data in the final snapshot.
-        let mut parameters = stack.parameters.clone();
-        parameters.insert("Source".to_owned(), "none".to_owned());
+        let parameters = parameters(&stack, &Settings::None, generation(&stack).as_ref());
         self.update(&stack, parameters, call).await?;
         Ok(rebuilding(stage))
     }

@@ -35,6 +35,10 @@ impl Body {
         }
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
     /// The JSON object in the body.
     pub(crate) fn object(&self) -> Result<Fields, Problem> {
         if self.text.len() > BODY_MAX {
@@ -109,6 +113,36 @@ impl Fields {
         T::try_from(number).map_err(|error| self.error(name, error.to_string())).ok()
     }
 
+    /// True or false.
+    pub(crate) fn boolean(&self, name: &'static str) -> Option<bool> {
+        let value = self.get(name)?.as_bool();
+        if value.is_none() {
+            self.error(name, "must be true or false");
+        }
+        value
+    }
+
+    /// A field that may be left out, or be null; `read` reads it otherwise.
+    pub(crate) fn optional<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&Self, &'static str) -> Option<T>,
+    ) -> Option<T> {
+        if self.has(name) { read(self, name) } else { None }
+    }
+
+    /// Whether a field is there and not null.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
+        self.known.borrow_mut().insert(name);
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Whether a field is there and null.
+    pub(crate) fn is_null(&self, name: &'static str) -> bool {
+        self.known.borrow_mut().insert(name);
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     /// The object inside.
     pub(crate) fn object(&self, name: &'static str) -> Option<Fields> {
         let Some(fields) = self.get(name)?.as_object() else {
@@ -123,6 +157,11 @@ impl Fields {
         let name: String = name.chars().take(64).collect();
         let pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
         self.errors.borrow_mut().push(FieldError { pointer, detail: detail.into() });
+    }
+
+    /// What was wrong with any field that was asked for.
+    pub(crate) fn errors(self) -> Vec<FieldError> {
+        self.errors.into_inner()
     }
 
     /// What was wrong with any field, and every field that nobody asked for.

@@ -3,33 +3,46 @@
 //! `handle` finds the route; each verb has its file. A request is parsed at the edge into types that cannot be wrong; an
 //! error is a problem (RFC 9457), whose words a person can act on.
 
+mod attach;
+mod bodies;
+mod classes_get;
+mod condition;
 mod configuration;
 mod containers;
 mod database_delete;
 mod database_get;
+mod database_preview;
 mod database_put;
+mod databases_get;
 mod fields;
+mod leftovers_get;
+mod openapi;
 mod problem;
 mod rebuild_get;
 mod rebuild_post;
 mod reply;
 mod routes;
+mod save;
+mod snapshots_get;
 mod stacks_get;
 mod stage;
 mod stage_delete;
 mod stage_put;
 mod variables_get;
+mod wish;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use aws::{Databases, SdkConfig, Services, Stacks};
+use aws::{Databases, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
 use tracing::{error, info};
 
-pub use configuration::Configuration;
+use condition::Conditions;
+pub use configuration::{Configuration, ConfigurationError};
+pub use openapi::openapi;
 use problem::Problem;
 use reply::Reply;
 use routes::{Endpoint, Route};
@@ -43,6 +56,8 @@ pub struct SettingsApi {
     stacks: Stacks,
     services: Services,
     databases: Databases,
+    secrets: Secrets,
+    security_groups: SecurityGroups,
     configuration: Configuration,
 }
 
@@ -52,14 +67,22 @@ struct Call {
     /// API Gateway's id of the request; unique, so it makes CloudFormation's token.
     request_id: String,
     now: OffsetDateTime,
-    next_token: Option<String>,
+    query: HashMap<String, String>,
+    conditions: Conditions,
     body: fields::Body,
 }
 
 impl Call {
     /// CloudFormation's token of what this request begins: its retries begin nothing more.
     fn token(&self) -> String {
-        format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+        self.conditions.token().unwrap_or_else(|| {
+            format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+        })
+    }
+
+    /// A parameter of the query.
+    fn query(&self, name: &str) -> Option<String> {
+        self.query.get(name).cloned()
     }
 }
 
@@ -76,6 +99,8 @@ impl SettingsApi {
             stacks: Stacks::new(config),
             services: Services::new(config),
             databases: Databases::new(config),
+            secrets: Secrets::new(config),
+            security_groups: SecurityGroups::new(config),
             configuration,
         }
     }
@@ -83,12 +108,18 @@ impl SettingsApi {
     async fn reply(&self, route: Route, call: &Call) -> Result<Reply, Problem> {
         match route {
             Route::Stacks => self.get_stacks(call).await,
+            Route::Databases => self.get_databases(call).await,
+            Route::InstanceClasses => self.get_instance_classes(call).await,
+            Route::Leftovers => self.get_leftovers(call).await,
+            Route::OpenApi => Ok(openapi::reply()),
             Route::Stage(stage, endpoint) => match endpoint {
                 Endpoint::PutStage => self.put_stage(&stage, call).await,
-                Endpoint::DeleteStage => self.delete_stage(&stage).await,
-                Endpoint::GetDatabase => self.get_database(&stage).await,
+                Endpoint::DeleteStage => self.delete_stage(&stage, call).await,
+                Endpoint::GetDatabase => self.get_database(&stage, call).await,
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
                 Endpoint::DeleteDatabase => self.delete_database(&stage, call).await,
+                Endpoint::PostPreview => self.preview_database(&stage, call).await,
+                Endpoint::GetSnapshots => self.get_snapshots(&stage).await,
                 Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
                 Endpoint::PostRebuild => self.post_rebuild(&stage, call).await,
                 Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage).await,
@@ -109,15 +140,19 @@ pub async fn handle(
     let http = &request.request_context.http;
     let method = http.method.clone();
     let path = request.raw_path.as_deref().unwrap_or_default().to_owned();
-    let call = Call {
+    let body = fields::Body::from_request(&request);
+    let conditions = Conditions::from_request(&request.headers, &format!("{method} {path}"), &body);
+    let mut call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
         now: invocation.now,
-        next_token: request.query_string_parameters.first("nextToken").map(str::to_owned),
-        body: fields::Body::from_request(&request),
+        query: request.query_string_parameters.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        conditions: Conditions::default(),
+        body,
     };
-    let answer = match Route::find(&method, &path) {
-        Err(problem) => Err(problem),
-        Ok(route) => {
+    let answer = match (Route::find(&method, &path), conditions) {
+        (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
+        (Ok(route), Ok(conditions)) => {
+            call.conditions = conditions;
             if let Route::Stage(stage, _) = &route {
                 lambda::log_stage(&stage.stack, &stage.stage);
             }

@@ -5,6 +5,7 @@
 
 use aws::AwsError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::reply::Reply;
 
@@ -20,11 +21,12 @@ struct Content {
     detail: String,
     errors: Vec<FieldError>,
     location: Option<String>,
+    retry_after_seconds: Option<u32>,
     internal: Option<String>,
 }
 
 /// What is wrong with one field of the body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
     /// A JSON pointer (RFC 6901) to the field.
     pub(crate) pointer: String,
@@ -32,17 +34,27 @@ pub(crate) struct FieldError {
     pub(crate) detail: String,
 }
 
-#[derive(Serialize)]
+/// An error answer (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
+pub(crate) struct ProblemWire<'a> {
+    /// Names the kind of the problem, for programs.
+    #[schema(example = "urn:stagedb:problem:conflict")]
     r#type: String,
+    /// The same of every problem of this kind.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// What is wrong and what can be done, for a person.
     detail: &'a str,
+    /// What is wrong with each field of the body.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// The rebuild that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<&'a str>,
+    /// Finds the request in the logs.
     request_id: &'a str,
 }
 
@@ -56,6 +68,7 @@ impl Problem {
             detail,
             errors: Vec::new(),
             location: None,
+            retry_after_seconds: None,
             internal: None,
         }))
     }
@@ -86,6 +99,24 @@ impl Problem {
         Self::new(400, "invalid-address", "The address is not valid", detail)
     }
 
+    /// A header is not valid.
+    pub(crate) fn header(detail: impl Into<String>) -> Self {
+        Self::new(400, "invalid-header", "A header is not valid", detail)
+    }
+
+    /// The settings are not those that the request was made for.
+    pub(crate) fn changed_meanwhile() -> Self {
+        let detail = "The settings were changed since they were read. Read them again, then decide.";
+        Self::new(412, "changed-meanwhile", "The settings were changed meanwhile", detail)
+    }
+
+    /// One key stands for one request.
+    pub(crate) fn reused_key() -> Self {
+        let detail =
+            "This Idempotency-Key was given with another request before. Give each request a key of its own.";
+        Self::new(422, "reused-key", "The Idempotency-Key was used before", detail)
+    }
+
     /// There is no such address.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(404, "not-found", "Not found", detail)
@@ -110,6 +141,17 @@ impl Problem {
         problem
     }
 
+    /// Says when to try again.
+    pub(crate) fn retry_after_seconds(mut self, seconds: u32) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// A token that leads to no page.
+    pub(crate) fn stale_token() -> Self {
+        Self::address("nextToken is the one that the page before gave, and it may be too old.")
+    }
+
     /// What went wrong inside, for the log.
     pub(crate) fn internal(&self) -> Option<&str> {
         self.0.internal.as_deref()
@@ -117,8 +159,9 @@ impl Problem {
 
     /// The answer.
     pub(crate) fn into_reply(self, request_id: &str) -> Reply {
-        let Content { status, slug, title, detail, errors, location, internal: _ } = *self.0;
-        let wire = Wire {
+        let Content { status, slug, title, detail, errors, location, retry_after_seconds, internal: _ } =
+            *self.0;
+        let wire = ProblemWire {
             r#type: format!("urn:stagedb:problem:{slug}"),
             title,
             status,
@@ -128,8 +171,12 @@ impl Problem {
             request_id,
         };
         let reply = Reply::json(status, &wire).with_content_type("application/problem+json");
-        match location {
+        let reply = match location {
             Some(location) => reply.with_location(location),
+            None => reply,
+        };
+        match retry_after_seconds {
+            Some(seconds) => reply.with_retry_after(seconds),
             None => reply,
         }
     }

@@ -23,6 +23,11 @@ impl Reply {
         Self { status, headers, body: serde_json::to_string(body).unwrap_or_default() }
     }
 
+    /// An answer with this text, which is JSON.
+    pub(crate) fn text(status: u16, body: String) -> Self {
+        Self { body, ..Self::json(status, &()) }
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.status
     }
@@ -33,6 +38,14 @@ impl Reply {
 
     pub(crate) fn with_location(self, location: impl AsRef<str>) -> Self {
         self.with(header::LOCATION, location.as_ref())
+    }
+
+    pub(crate) fn with_etag(self, value: impl AsRef<str>) -> Self {
+        self.with(header::ETAG, value.as_ref())
+    }
+
+    pub(crate) fn with_retry_after(self, seconds: u32) -> Self {
+        self.with(header::RETRY_AFTER, &seconds.to_string())
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {

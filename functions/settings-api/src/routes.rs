@@ -10,6 +10,14 @@ use crate::problem::Problem;
 pub(crate) enum Route {
     /// `GET /api/stacks`
     Stacks,
+    /// `GET /api/databases`
+    Databases,
+    /// `GET /api/instance-classes`
+    InstanceClasses,
+    /// `GET /api/leftovers`
+    Leftovers,
+    /// `GET /api/openapi.json`
+    OpenApi,
     /// Something of one stage.
     Stage(Stage, Endpoint),
 }
@@ -22,6 +30,8 @@ pub(crate) enum Endpoint {
     GetDatabase,
     PutDatabase,
     DeleteDatabase,
+    PostPreview,
+    GetSnapshots,
     GetRebuild,
     PostRebuild,
     GetRuntimeVariables,
@@ -32,10 +42,16 @@ impl Route {
     pub(crate) fn find(method: &Method, path: &str) -> Result<Self, Problem> {
         let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
         match segments.as_slice() {
-            ["api", "stacks"] => match *method {
-                Method::GET => Ok(Self::Stacks),
-                _ => Err(Problem::method("GET")),
-            },
+            ["api", list @ ("stacks" | "databases" | "instance-classes" | "leftovers" | "openapi.json")] => {
+                match (*list, method) {
+                    ("stacks", &Method::GET) => Ok(Self::Stacks),
+                    ("databases", &Method::GET) => Ok(Self::Databases),
+                    ("instance-classes", &Method::GET) => Ok(Self::InstanceClasses),
+                    ("leftovers", &Method::GET) => Ok(Self::Leftovers),
+                    ("openapi.json", &Method::GET) => Ok(Self::OpenApi),
+                    _ => Err(Problem::method("GET")),
+                }
+            }
             ["api", "stacks", stack, "stages", stage, rest @ ..] => {
                 let stage = Stage { stack: name("stack", stack)?, stage: name_of_stage(stage)? };
                 let endpoint = match (rest, method) {
@@ -44,12 +60,16 @@ impl Route {
                     (["database"], &Method::GET) => Endpoint::GetDatabase,
                     (["database"], &Method::PUT) => Endpoint::PutDatabase,
                     (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
+                    (["database", "preview"], &Method::POST) => Endpoint::PostPreview,
+                    (["snapshots"], &Method::GET) => Endpoint::GetSnapshots,
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
                     (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
                     ([], _) => return Err(Problem::method("PUT and DELETE")),
                     (["database"], _) => return Err(Problem::method("GET, PUT and DELETE")),
                     (["rebuild"], _) => return Err(Problem::method("GET and POST")),
+                    (["database", "preview"], _) => return Err(Problem::method("POST")),
+                    (["snapshots"], _) => return Err(Problem::method("GET")),
                     (["runtime-variables"], _) => return Err(Problem::method("GET")),
                     _ => return Err(no_such_address()),
                 };
@@ -61,7 +81,7 @@ impl Route {
 }
 
 fn no_such_address() -> Problem {
-    Problem::not_found("There is no such address. Addresses begin with /api/stacks.")
+    Problem::not_found("There is no such address. GET /api/openapi.json lists them all.")
 }
 
 fn name(what: &str, text: &str) -> Result<StackName, Problem> {

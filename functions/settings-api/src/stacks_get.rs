@@ -4,40 +4,47 @@ use std::collections::BTreeMap;
 
 use database::StackStatus;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Call, SettingsApi, problem::Problem, reply::Reply};
 
-#[derive(Serialize)]
+/// A page of stacks.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stacks)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+pub(crate) struct StacksWire {
     stacks: Vec<StackWire>,
     /// Leads to the next page. A page may be empty and still have one; a stack's stages may stand on several.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A stack, with those of its stages that are on this page.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stack)]
 struct StackWire {
     name: String,
     stages: Vec<StageWire>,
 }
 
-#[derive(Serialize)]
+/// A stage.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StageSummary)]
 struct StageWire {
     name: String,
+    /// `updating`, `complete`, `rolled-back` or `failed`.
     state: &'static str,
+    /// `none`, `created` or `attached`.
     source: String,
 }
 
 impl SettingsApi {
     /// One call to AWS, however many stages there are.
     pub(crate) async fn get_stacks(&self, call: &Call) -> Result<Reply, Problem> {
-        let has_token = call.next_token.is_some();
-        let page = match self.stacks.page(call.next_token.clone()).await {
+        let has_token = call.query("nextToken").is_some();
+        let page = match self.stacks.page(call.query("nextToken")).await {
             Err(error) if error.refused && has_token => {
-                return Err(Problem::address(
-                    "nextToken is the one that the page before gave, and it may be too old.",
-                ));
+                return Err(Problem::stale_token());
             }
             page => page?,
         };
@@ -52,7 +59,7 @@ impl SettingsApi {
             StackWire { name, stages }
         };
         let stacks = stacks.into_iter().map(stack).collect();
-        Ok(Reply::json(200, &Wire { stacks, next_token: page.next_token }))
+        Ok(Reply::json(200, &StacksWire { stacks, next_token: page.next_token }))
     }
 }
 
@@ -62,7 +69,7 @@ fn state(status: StackStatus) -> &'static str {
         StackStatus::InProgress | StackStatus::RollingBack => "updating",
         StackStatus::Complete => "complete",
         StackStatus::RolledBack => "rolled-back",
-        StackStatus::Failed => "failed",
+        StackStatus::CreationFailed | StackStatus::RollbackFailed | StackStatus::DeletionFailed => "failed",
         StackStatus::Deleted => "deleted",
     }
 }

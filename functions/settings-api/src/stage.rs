@@ -1,7 +1,9 @@
 //! The stage that a request is about.
 
 use aws::{Lookup, StageStack};
-use database::{CreatedSettings, Generation, StackStatus, Stage, StorageGiB};
+use database::{
+    AttachedSettings, BackupRetention, CreatedSettings, Generation, Settings, StackStatus, Stage,
+};
 
 use crate::{SettingsApi, problem::Problem};
 
@@ -12,41 +14,70 @@ pub(crate) fn rebuild_path(stage: &Stage) -> String {
 
 /// Whether the stack's creation failed: it never had anything in it, and only its deletion is possible.
 pub(crate) fn is_failed_registration(stack: &StageStack) -> bool {
-    matches!(
-        stack.status_text.as_str(),
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED"
-    ) && stack.parameters.get("Generation").is_none_or(|generation| generation == "none")
+    matches!(stack.status, StackStatus::CreationFailed | StackStatus::DeletionFailed)
+        && settings(stack) == Settings::None
 }
 
 /// Refuses a change while another one runs or a failed one is in the way.
 pub(crate) fn refuse_unless_at_rest(stack: &StageStack) -> Result<(), Problem> {
+    let path = format!("/api/stacks/{}/stages/{}", stack.stage.stack, stack.stage.stage);
     match stack.status {
         StackStatus::Complete | StackStatus::RolledBack => Ok(()),
         StackStatus::InProgress | StackStatus::RollingBack => Err(Problem::busy(rebuild_path(&stack.stage))),
-        StackStatus::Failed if is_failed_registration(stack) => Err(Problem::conflict(format!(
-            "The registration of the stage failed; GET {} says why. Register it again.",
-            rebuild_path(&stack.stage)
+        StackStatus::CreationFailed => Err(Problem::conflict(format!(
+            "The registration of the stage failed; GET {path}/rebuild says why. Register it again, with PUT {path}."
         ))),
-        StackStatus::Failed | StackStatus::Deleted => Err(Problem::conflict(format!(
-            "The stage stack {} is in the status {}, in which CloudFormation takes no update. Somebody with rights in AWS \
-             has to bring it back first: aws cloudformation continue-update-rollback --stack-name {0}",
-            stack.stage.stage_stack_name(),
-            stack.status_text
+        StackStatus::DeletionFailed => Err(Problem::conflict(format!(
+            "The deletion of the stage failed; GET {path}/rebuild says why. Delete it again, with DELETE {path}."
         ))),
+        StackStatus::RollbackFailed => Err(Problem::conflict(format!(
+            "The last change failed, and so did its rollback; GET {path}/rebuild says why. Go on with the rollback, with POST \
+             {path}/rebuild; then save again."
+        ))),
+        StackStatus::Deleted => {
+            Err(Problem::conflict(format!("The stage is deleted. Register it, with PUT {path}.")))
+        }
     }
 }
 
-/// The settings of a created database, from the stage stack's parameters; `None` where there is no database.
-pub(crate) fn settings(stack: &StageStack) -> Option<CreatedSettings> {
-    let parameter = |name: &str| stack.parameters.get(name).cloned();
-    if parameter("Source")? != "created" {
-        return None;
+/// The settings that the stage stack's parameters say. What an earlier version of the template did not have has the
+/// default of today's.
+pub(crate) fn settings(stack: &StageStack) -> Settings {
+    let parameter = |name: &str| stack.parameters.get(name).filter(|value| *value != "none").cloned();
+    let number = |name: &str| parameter(name).and_then(|text| text.parse::<i64>().ok());
+    let created = || {
+        Some(CreatedSettings {
+            instance_class: parameter("InstanceClass")?.try_into().ok()?,
+            storage: number("StorageGiB")?.try_into().ok()?,
+            max_storage: number("MaxStorageGiB").and_then(|gib| gib.try_into().ok()),
+            multi_az: parameter("MultiAz").is_some_and(|text| text == "true"),
+            backup_retention: number("BackupRetentionDays")
+                .and_then(|days| days.try_into().ok())
+                .unwrap_or(BackupRetention::DEFAULT),
+            engine_version: parameter("EngineVersion")?.try_into().ok()?,
+            database_name: parameter("DatabaseName")?.try_into().ok()?,
+            apply: parameter("Apply").and_then(|text| text.try_into().ok()).unwrap_or_default(),
+            from_snapshot: parameter("FromSnapshot").and_then(|text| text.try_into().ok()),
+        })
+    };
+    let attached = || {
+        Some(AttachedSettings {
+            kind: parameter("AttachedKind")?.try_into().ok()?,
+            identifier: parameter("AttachedIdentifier")?.try_into().ok()?,
+            database_name: parameter("DatabaseName")?.try_into().ok()?,
+            secret_arn: parameter("CredentialsSecretArn").and_then(|text| text.try_into().ok()),
+        })
+    };
+    match parameter("Source").as_deref() {
+        Some("created") => created().map_or(Settings::None, Settings::Created),
+        Some("attached") => attached().map_or(Settings::None, Settings::Attached),
+        _ => Settings::None,
     }
-    Some(CreatedSettings {
-        instance_class: parameter("InstanceClass")?.try_into().ok()?,
-        storage: StorageGiB::try_from(parameter("StorageGiB")?.parse::<i64>().ok()?).ok()?,
-        database_name: parameter("DatabaseName")?.try_into().ok()?,
-    })
+}
+
+/// Whether the stage has a database, whatever its other parameters say.
+pub(crate) fn has_database(stack: &StageStack) -> bool {
+    stack.parameters.get("Source").is_some_and(|source| source != "none")
 }
 
 /// Whether nothing runs, and CloudFormation takes an update.

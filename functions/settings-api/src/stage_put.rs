@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws::{ChangeError, Lookup};
-use database::{StackStatus, Stage};
+use database::{Settings, StackStatus, Stage};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     Call, SettingsApi,
@@ -12,7 +13,9 @@ use crate::{
     problem::Problem,
     rebuild_post::Update,
     reply::Reply,
-    stage::{generation, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings},
+    stage::{
+        generation, has_database, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings,
+    },
 };
 
 /// The template of every stage's stack.
@@ -27,11 +30,14 @@ struct Registration {
     container: String,
 }
 
-#[derive(Serialize)]
+/// What is said of a registration.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Registered)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+pub(crate) struct RegisteredWire {
     stack: String,
     stage: String,
+    /// Where to see how far it is.
     rebuild: String,
 }
 
@@ -58,11 +64,17 @@ impl SettingsApi {
             }
         };
         if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
-            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn).await?;
+            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, &call.token()).await?;
             return Err(Problem::conflict(
                 "The registration before this one failed, and what is left of it is being deleted. Register the stage again \
                  in a minute.",
-            ));
+            )
+            .retry_after_seconds(20));
+        }
+        if let Some(stack) = &found
+            && self.was_done(stack, call).await?
+        {
+            return Ok(registered(stage, Update::Begun));
         }
         let network = self.network(stage, &registration).await?;
         let mut parameters = match &found {
@@ -71,15 +83,15 @@ impl SettingsApi {
         };
         if let Some(stack) = &found {
             refuse_unless_at_rest(stack)?;
-            let has_database = settings(stack).is_some() || generation(stack).is_some();
-            if has_database && stack.parameters.get("VpcId") != Some(&registration.vpc_id) {
+            let had_database = settings(stack) != Settings::None || generation(stack).is_some();
+            if had_database && stack.parameters.get("VpcId") != Some(&registration.vpc_id) {
                 return Err(Problem::field("/vpcId", "cannot be changed once the stage has had a database"));
             }
             let has = |name, value: &String| stack.parameters.get(name) == Some(value);
             let same_container = has("Cluster", &registration.cluster)
                 && has("Service", &registration.service)
                 && has("Container", &registration.container);
-            if settings(stack).is_some() && !same_container {
+            if has_database(stack) && !same_container {
                 let detail = "cannot be changed while the stage has a database, as the service would keep its variables";
                 return Err(Problem::field("/service", detail));
             }
@@ -90,15 +102,7 @@ impl SettingsApi {
             None => self.create(stage, parameters, call).await?,
             Some(stack) => self.update(stack, parameters, call).await?,
         };
-        let wire = Wire {
-            stack: stage.stack.to_string(),
-            stage: stage.stage.to_string(),
-            rebuild: rebuild_path(stage),
-        };
-        Ok(match changed {
-            Update::Begun => Reply::json(202, &wire).with_location(rebuild_path(stage)),
-            Update::NotNeeded => Reply::json(200, &wire),
-        })
+        Ok(registered(stage, changed))
     }
 
     async fn create(
@@ -206,19 +210,30 @@ impl SettingsApi {
             ("InstanceClass", "none".to_owned()),
             ("StorageGiB", "20".to_owned()),
             ("DatabaseName", "none".to_owned()),
-            ("EngineVersion", self.configuration.engine_version.clone()),
+            ("EngineVersion", self.configuration.engine_version.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
 
     /// The functions behind the custom resources.
-    pub(crate) fn functions(&self) -> [(String, String); 2] {
+    pub(crate) fn functions(&self) -> [(String, String); 3] {
         let configuration = &self.configuration;
         [
             ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
             ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
+            ("AccessFunctionArn".to_owned(), configuration.access_function_arn.clone()),
         ]
+    }
+}
+
+fn registered(stage: &Stage, changed: Update) -> Reply {
+    let rebuild = rebuild_path(stage);
+    let (stack, stage) = (stage.stack.to_string(), stage.stage.to_string());
+    let wire = RegisteredWire { stack, stage, rebuild: rebuild.clone() };
+    match changed {
+        Update::Begun => Reply::json(202, &wire).with_location(rebuild),
+        Update::NotNeeded => Reply::json(200, &wire),
     }
 }
 

@@ -1,20 +1,43 @@
 //! `GET …/runtime-variables`: each name and the secret key it comes from, never a value.
 
-use database::{RuntimeVariable, Stage, VariableConflict, runtime_variables};
+use database::{Stage, runtime_variables};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{SettingsApi, containers::conflicts, problem::Problem, reply::Reply};
 
-#[derive(Serialize)]
+/// The runtime variables of a stage's container.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RuntimeVariables)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+pub(crate) struct VariablesWire {
     /// The variables that the containers get at their next start.
-    variables: Vec<RuntimeVariable>,
-    /// Variables of such a name that somebody else put there.
-    conflicts: Vec<VariableConflict>,
+    variables: Vec<VariableWire>,
+    /// The names of variables of such a name that somebody else put there.
+    conflicts: Vec<ConflictWire>,
+    /// The secret they come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_arn: Option<String>,
     task_definition: String,
+}
+
+/// A variable and where its value comes from.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RuntimeVariable)]
+#[serde(rename_all = "camelCase")]
+struct VariableWire {
+    /// The name of the environment variable.
+    name: &'static str,
+    /// The key in the secret's JSON value.
+    secret_key: &'static str,
+}
+
+/// A variable that stagedb does not overwrite.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VariableConflict)]
+struct ConflictWire {
+    /// The name of the environment variable.
+    name: String,
 }
 
 impl SettingsApi {
@@ -22,11 +45,13 @@ impl SettingsApi {
         let stack = self.stage_stack(stage).await?;
         let observed = self.observe_containers(&stack).await?.map_err(Problem::conflict)?;
         let variables = runtime_variables(&observed.variables, &stage.secret_name());
+        let conflicts = conflicts(&stack, &observed.variables);
+        let variable = |v: database::RuntimeVariable| VariableWire { name: v.name, secret_key: v.secret_key };
         Ok(Reply::json(
             200,
-            &Wire {
-                conflicts: conflicts(&stack, &observed.variables),
-                variables,
+            &VariablesWire {
+                conflicts: conflicts.into_iter().map(|c| ConflictWire { name: c.name }).collect(),
+                variables: variables.into_iter().map(variable).collect(),
                 secret_arn: stack.outputs.get("SecretArn").cloned(),
                 task_definition: observed.service.task_definition_arn,
             },

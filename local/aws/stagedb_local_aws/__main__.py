@@ -45,33 +45,44 @@ def build_app(settings: Settings, installation):
     from ministack import app as ministack
 
     from stagedb_local_aws import (
+        change_sets,
         cloudformation,
         custom_resources,
         ecs,
         http_api,
         rds,
         rds_catalog,
+        rds_clusters,
         rds_snapshots,
         resource_types,
         secrets_manager,
+        security_groups,
+        stack_operations,
         step_functions,
     )
     from stagedb_local_aws.control import Control
+    from stagedb_local_aws.rds_control import RdsControl
+    from stagedb_local_aws.rds_modify import Modifications
     from stagedb_local_aws.rds_store import Store
 
     # The Runtime API otherwise delays every warm invocation by the 40 ms of a delayed ACK.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     store = Store(installation, settings.timings)
     rds_catalog.install()
-    rds_snapshots.install(store, rds.install(store))
+    modifications = Modifications(store)
+    rds_snapshots.install(store, rds.install(store, modifications))
+    rds_clusters.install(store)
     cloudformation.install()
+    change_sets.install(settings.timings)
+    stack_operations.install()
     custom_resources.install()
+    security_groups.install()
     resource_types.install()
     secrets_manager.install()
     http_api.install()
     step_functions.install()
     ecs.install(settings.timings)
-    return Control(ministack.app, settings.timings)
+    return Control(ministack.app, settings.timings, RdsControl(store, modifications))
 
 
 async def serve(app, settings: Settings, installation, parent: int) -> None:

@@ -18,6 +18,11 @@ logger = logging.getLogger("cloudformation")
 
 STACK = "AWS::CloudFormation::Stack"
 CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+_CLEANUP_BEFORE = {
+    "UPDATE_COMPLETE": CLEANUP,
+    # MiniStack leaves it out when a rollback is continued.
+    "UPDATE_ROLLBACK_COMPLETE": "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+}
 
 _events: queue.SimpleQueue = queue.SimpleQueue()
 
@@ -47,8 +52,9 @@ def add_event(
 ) -> None:
     """Records a stack event; one of the stack itself is also published."""
     of_stack = resource_type == STACK and (physical_id or stack_id) == stack_id
-    if of_stack and status == "UPDATE_COMPLETE" and _last_stack_status(stack_id) != CLEANUP:
-        add_event(stack_id, stack_name, logical_id, STACK, CLEANUP, physical_id=stack_id)
+    cleanup = _CLEANUP_BEFORE.get(status) if of_stack else None
+    if cleanup and _last_stack_status(stack_id) != cleanup:
+        add_event(stack_id, stack_name, logical_id, STACK, cleanup, physical_id=stack_id)
     if status.endswith("_FAILED") and not of_stack and not physical_id:
         failed = _stacks.get(stack_name, {}).get("_resources", {}).get(logical_id, {})
         physical_id = failed.get("PhysicalResourceId", "")
@@ -90,7 +96,12 @@ async def roll_back(stack_name, stack_id, stack, operation, reason_override="") 
     failed = operation.get("failed_logical_id")
     if failed and not (operation["is_update"] or operation["cancelled"] or reason_override):
         reason_override = f"The following resource(s) failed to create: [{failed}]. Rollback requested by user."
+    before = dict(stack.get("_resources", {}))
     await _roll_back_elsewhere(stack_name, stack_id, stack, operation, reason_override)
+    if stack["StackStatus"] == "ROLLBACK_FAILED":
+        # MiniStack forgets what it could not delete, and so would the next DeleteStack.
+        for logical_id in stack["_rollback_failed"]:
+            stack["_resources"][logical_id] = {**before[logical_id], "ResourceStatus": "DELETE_FAILED"}
 
 
 def create_stack(params):
@@ -128,12 +139,16 @@ def keeping_what_was_deleted(handler):
     return handle
 
 
-def update_stack(params):
-    stack = handlers._resolve_stack(_p(params, "StackName"))
-    status = stack["StackStatus"] if stack else ""
+def refuse_update(stack) -> tuple | None:
+    status = stack["StackStatus"]
     if status.endswith(("_IN_PROGRESS", "_FAILED")) or status == "ROLLBACK_COMPLETE":
         return _error("ValidationError", f"Stack:{stack['StackId']} is in {status} state and can not be updated.")
-    return _update_stack_elsewhere(params)
+    return None
+
+
+def update_stack(params):
+    stack = handlers._resolve_stack(_p(params, "StackName"))
+    return (refuse_update(stack) if stack else None) or _update_stack_elsewhere(params)
 
 
 def delete_stack(params):

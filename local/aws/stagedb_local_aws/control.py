@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from stagedb_local_aws.rds_control import RdsControl
 from stagedb_local_aws.settings import Timings
 
 App = Callable[[dict, Callable, Callable], Awaitable[None]]
@@ -81,9 +82,10 @@ class Faults:
 class Control:
     """The ASGI application around MiniStack's."""
 
-    def __init__(self, app: App, timings: Timings) -> None:
+    def __init__(self, app: App, timings: Timings, rds: RdsControl) -> None:
         self._app = app
         self._timings = timings
+        self._rds = rds
         self._faults = Faults()
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
@@ -134,7 +136,8 @@ class Control:
                 return 200, self._timings.as_dict()
             case "POST", "/_local/tokens":
                 return 200, {"access_token": token_with_expiry(data["access_token"], data["exp"])}
-        return 404, {"message": f"no {method} {path}"}
+        answer = self._rds.answer(method, path.split("/")[3:], data) if path.startswith("/_local/rds/") else None
+        return answer or (404, {"message": f"no {method} {path}"})
 
 
 def token_with_expiry(token: str, expiry: int) -> str:
@@ -169,6 +172,12 @@ def _error(fault: Fault, as_json: bool) -> tuple[str, bytes]:
     if as_json:
         error = {"__type": fault.code, "message": fault.message, "Message": fault.message}
         return "application/x-amz-json-1.1", json.dumps(error).encode()
+    if fault.service == "ec2":
+        # Its protocol is a variant of the query protocol.
+        return "text/xml", (
+            f"<Response><Errors><Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message></Error>"
+            "</Errors><RequestID>injected-fault</RequestID></Response>"
+        ).encode()
     kind = "Sender" if fault.status < 500 else "Receiver"
     return "text/xml", (
         f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
-from ministack.services import rds
+from ministack.services import documentdb, rds
 
+from stagedb_local_aws import rds_events as events
 from stagedb_local_aws import rds_rules as rules
+from stagedb_local_aws import rds_versions as versions
+from stagedb_local_aws import rds_windows as windows
+from stagedb_local_aws import rds_xml
 from stagedb_local_aws.postgres import Cluster
+from stagedb_local_aws.rds_modify import Modifications, default_groups, secondary_zone
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
     Answer,
@@ -22,22 +28,10 @@ from stagedb_local_aws.rds_store import (
     instance_xml,
     must_be_new,
     now,
+    page,
     security_groups,
     subnet_group,
 )
-
-# What AWS changes at once, whatever ApplyImmediately says: parameter -> member of the instance.
-_IMMEDIATE_FLAGS = {
-    "DeletionProtection": "DeletionProtection",
-    "CopyTagsToSnapshot": "CopyTagsToSnapshot",
-    "AutoMinorVersionUpgrade": "AutoMinorVersionUpgrade",
-    "PubliclyAccessible": "PubliclyAccessible",
-    "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
-}
-_IMMEDIATE_TEXTS = ("PreferredBackupWindow", "PreferredMaintenanceWindow", "CACertificateIdentifier")
-# What goes through PendingModifiedValues.
-_PENDING_TEXTS = ("DBInstanceClass", "StorageType")
-_PENDING_NUMBERS = ("AllocatedStorage", "BackupRetentionPeriod", "Iops", "StorageThroughput")
 
 
 def new_record(request: Request, engine_version: str, storage_type: str) -> Record:
@@ -45,7 +39,8 @@ def new_record(request: Request, engine_version: str, storage_type: str) -> Reco
     identifier = rules.check_identifier(request.required("DBInstanceIdentifier"))
     group = subnet_group(request)
     region, account = get_region(), get_account_id()
-    return {
+    maintenance = request.text("PreferredMaintenanceWindow", windows.DEFAULT_MAINTENANCE).lower()
+    record: Record = {
         "DBInstanceIdentifier": identifier,
         "DBInstanceArn": f"arn:aws:rds:{region}:{account}:db:{identifier}",
         "DbiResourceId": f"db-{new_uuid().replace('-', '')[:26].upper()}",
@@ -58,29 +53,19 @@ def new_record(request: Request, engine_version: str, storage_type: str) -> Reco
         "Iops": 3000 if storage_type == "gp3" else None,
         "MultiAZ": request.flag("MultiAZ"),
         "AvailabilityZone": request.text("AvailabilityZone", f"{region}a"),
+        "SecondaryAvailabilityZone": None,
         "DBSubnetGroup": group,
         "VpcSecurityGroups": security_groups(request, str(group["VpcId"]))
         or default_security_group(str(group["VpcId"])),
         "DBSecurityGroups": [],
-        "DBParameterGroups": [
-            {
-                "DBParameterGroupName": request.text(
-                    "DBParameterGroupName", f"default.postgres{engine_version.split('.')[0]}"
-                ),
-                "ParameterApplyStatus": "in-sync",
-            }
-        ],
-        "OptionGroupMemberships": [
-            {"OptionGroupName": f"default:postgres-{engine_version.split('.')[0]}", "Status": "in-sync"}
-        ],
         "PubliclyAccessible": request.flag("PubliclyAccessible"),
         "DeletionProtection": request.flag("DeletionProtection"),
         "AutoMinorVersionUpgrade": request.flag("AutoMinorVersionUpgrade", True),
         "CopyTagsToSnapshot": request.flag("CopyTagsToSnapshot"),
         "EngineLifecycleSupport": request.text("EngineLifecycleSupport", "open-source-rds-extended-support"),
         "IAMDatabaseAuthenticationEnabled": request.flag("EnableIAMDatabaseAuthentication"),
-        "PreferredBackupWindow": request.text("PreferredBackupWindow", "03:00-04:00"),
-        "PreferredMaintenanceWindow": request.text("PreferredMaintenanceWindow", "sun:05:00-sun:06:00"),
+        "PreferredBackupWindow": request.text("PreferredBackupWindow", windows.backup_beside(maintenance)).lower(),
+        "PreferredMaintenanceWindow": maintenance,
         "MaxAllocatedStorage": request.number("MaxAllocatedStorage"),
         "MonitoringInterval": request.number("MonitoringInterval", 0),
         "PerformanceInsightsEnabled": request.flag("EnablePerformanceInsights"),
@@ -92,7 +77,12 @@ def new_record(request: Request, engine_version: str, storage_type: str) -> Reco
         "CustomerOwnedIpEnabled": False,
         "DedicatedLogVolume": False,
         "TagList": request.tags(),
-    }
+    } | default_groups(engine_version)
+    windows.check(maintenance, str(record["PreferredBackupWindow"]))
+    record["SecondaryAvailabilityZone"] = secondary_zone(record)
+    if request.given("DBParameterGroupName"):
+        record["DBParameterGroups"][0]["DBParameterGroupName"] = request.text("DBParameterGroupName")
+    return record
 
 
 def check_creation(request: Request) -> None:
@@ -119,17 +109,22 @@ def check_creation(request: Request) -> None:
         rules.check_port(port)
 
 
+def bring_up(server: Cluster) -> None:
+    """Starts a server that can prove to be `localhost`."""
+    server.use_certificate(*rds._pg_server_material(["localhost"], ["127.0.0.1"]))
+    server.start()
+
+
 class Instances:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._timings = store.timings
-        self._last_storage_change: dict[str, float] = {}
 
     def create(self, request: Request) -> Answer:
         check_creation(request)
         storage_type = request.text("StorageType", "gp3")
         user, password, database = (request.text(n) for n in ("MasterUsername", "MasterUserPassword", "DBName"))
-        record = new_record(request, rules.full_version(request.text("EngineVersion")), storage_type)
+        record = new_record(request, versions.full_version(request.text("EngineVersion")), storage_type)
         record |= {
             "DBInstanceClass": request.text("DBInstanceClass"),
             "AllocatedStorage": request.number("AllocatedStorage"),
@@ -142,169 +137,98 @@ class Instances:
         self.add(record)
         answer = instance_answer("CreateDBInstance", record)
 
-        def make() -> None:
-            cluster = self._store.installation.new_cluster(str(record["DbiResourceId"]))
-            self.bring_up(cluster)
-            cluster.create_master_user(user, password, database)
-            self.finish_creation(record, cluster)
+        def make() -> Cluster:
+            server = self._store.installation.new_cluster(str(record["DbiResourceId"]))
+            bring_up(server)
+            server.create_master_user(user, password, database)
+            return server
 
-        in_background(f"create {record['DBInstanceIdentifier']}", make, record)
+        self.complete(record, make, events.CREATED)
         return answer
 
     def add(self, record: Record) -> None:
+        identifier = str(record["DBInstanceIdentifier"])
         with self._store.lock:
-            must_be_new(str(record["DBInstanceIdentifier"]))
-            self._store.clusters[str(record["DbiResourceId"])] = None
-            rds._instances[record["DBInstanceIdentifier"]] = record
+            must_be_new(identifier)
+            record["_ending"] = self._store.next_creations.pop(identifier, None)
+            self._store.servers[str(record["DbiResourceId"])] = None
+            rds._instances[identifier] = record
             rds._tags[record["DBInstanceArn"]] = list(record["TagList"])
 
-    def bring_up(self, cluster: Cluster) -> None:
-        cluster.use_certificate(*rds._pg_server_material(["localhost"], ["127.0.0.1"]))
-        cluster.start()
+    def complete(self, record: Record, make: Callable[[], Cluster], kind: events.Kind, message: str = "") -> None:
+        """Makes the server in the background, unless the creation is to end without one."""
 
-    def finish_creation(self, record: Record, cluster: Cluster) -> None:
-        time.sleep(self._timings.rds_create_seconds)
-        with self._store.lock:
-            if not self._store.is_current(record) or record["DBInstanceStatus"] != "creating":
-                cluster.remove()  # It was deleted meanwhile.
-                return
-            self._store.clusters[str(record["DbiResourceId"])] = cluster
-            record["Endpoint"] = {"Address": "localhost", "Port": cluster.port, "HostedZoneId": "Z2R2ITUGPM61AM"}
-            record["InstanceCreateTime"] = now()
-            if record["BackupRetentionPeriod"]:
-                record["LatestRestorableTime"] = now()
-            record["DBInstanceStatus"] = "available"
+        def run() -> None:
+            server = None if record["_ending"] else make()
+            time.sleep(self._timings.rds_create_seconds)
+            with self._store.lock:
+                is_wanted = self._store.is_current(record) and record["DBInstanceStatus"] == "creating"
+                if server is not None and is_wanted and not record["_ending"]:
+                    self._open(record, server)
+                    events.record(record, kind, message)
+                    return
+                if is_wanted:
+                    record["DBInstanceStatus"] = record["_ending"].status
+                    events.record(record, events.CREATION_FAILED, record["_ending"].event)
+            if server is not None:
+                server.remove()
 
-    def modify(self, record: Record, request: Request) -> Answer:
-        with self._store.lock:
-            rules.check_state(record, rules.USABLE)
-            wanted, password = self._wanted_changes(record, request)
-            self._change_at_once(record, request)
-            pending = {**record["PendingModifiedValues"], **wanted}
-            pending = {name: value for name, value in pending.items() if value != record.get(name)}
-            if password:
-                pending["MasterUserPassword"] = "****"
-            record["PendingModifiedValues"] = pending
-            # A new password never waits for the maintenance window.
-            applies = {"MasterUserPassword": "****"} if password else {}
-            if request.flag("ApplyImmediately"):
-                applies = dict(pending)
-            if applies:
-                before = record["DBInstanceStatus"]
-                only_password = list(applies) == ["MasterUserPassword"]
-                record["DBInstanceStatus"] = "resetting-master-credentials" if only_password else "modifying"
-                in_background(
-                    f"modify {record['DBInstanceIdentifier']}",
-                    lambda: self._apply(record, applies, password, str(before)),
-                    record,
-                )
-            return instance_answer("ModifyDBInstance", record)
+        in_background(f"create {record['DBInstanceIdentifier']}", run, record)
 
-    def _wanted_changes(self, record: Record, request: Request) -> tuple[Record, str]:
-        """Checks the whole request before anything changes."""
-        if request.given("NewDBInstanceIdentifier") or request.flag("ManageMasterUserPassword"):
-            raise Refusal("InvalidParameterCombination", "The local AWS models neither renaming nor managed passwords.")
-        password = request.text("MasterUserPassword")
-        if password:
-            rules.check_password(password)
-        wanted: Record = {name: request.text(name) for name in _PENDING_TEXTS if request.given(name)}
-        wanted |= {name: request.number(name) for name in _PENDING_NUMBERS if request.given(name)}
-        if request.given("MultiAZ"):
-            wanted["MultiAZ"] = request.flag("MultiAZ")
-        if request.given("EngineVersion"):
-            wanted["EngineVersion"] = rules.full_version(request.text("EngineVersion"))
-            if int(wanted["EngineVersion"].split(".")[0]) < int(str(record["EngineVersion"]).split(".")[0]):
-                raise Refusal(
-                    "InvalidParameterCombination",
-                    f"Cannot upgrade postgres from {record['EngineVersion']} to {wanted['EngineVersion']}",
-                )
-        if "DBInstanceClass" in wanted:
-            rules.check_class(str(wanted["DBInstanceClass"]))
-        if "BackupRetentionPeriod" in wanted:
-            rules.check_retention(wanted["BackupRetentionPeriod"])
-        storage_type = str(wanted.get("StorageType", record["StorageType"]))
-        rules.check_storage_type(storage_type)
-        storage = wanted.get("AllocatedStorage", record["AllocatedStorage"])
-        if storage != record["AllocatedStorage"] or storage_type != record["StorageType"]:
-            rules.check_growth(record["AllocatedStorage"], storage)
-            rules.check_storage(storage, storage_type)
-            self._check_storage_may_change(record)
-        if limit := request.number("MaxAllocatedStorage"):
-            rules.check_autoscaling_limit(limit, storage, storage_type)
-        return wanted, password
-
-    def _check_storage_may_change(self, record: Record) -> None:
-        changed = self._last_storage_change.get(str(record["DbiResourceId"]))
-        cooldown = self._timings.rds_storage_cooldown_seconds
-        cooling = changed is not None and time.monotonic() - changed < cooldown
-        if cooling or record["DBInstanceStatus"] == "storage-optimization":
-            raise Refusal(
-                "InvalidParameterCombination",
-                "You can't currently modify the storage of this DB instance because the previous storage change "
-                "is being optimized.",
-            )
-
-    def _change_at_once(self, record: Record, request: Request) -> None:
-        groups = security_groups(request, str(record["DBSubnetGroup"]["VpcId"]))
-        if groups:
-            record["VpcSecurityGroups"] = groups
-        record |= {member: request.flag(name) for name, member in _IMMEDIATE_FLAGS.items() if request.given(name)}
-        record |= {name: request.text(name) for name in _IMMEDIATE_TEXTS if request.given(name)}
-        if limit := request.number("MaxAllocatedStorage"):
-            storage = request.number("AllocatedStorage", record["AllocatedStorage"])
-            record["MaxAllocatedStorage"] = None if limit == storage else limit
-
-    def _apply(self, record: Record, changes: Record, password: str, before: str) -> None:
-        time.sleep(self._timings.rds_modify_seconds)
-        cluster = self._store.cluster(record)
-        if password:
-            cluster.set_password(str(record["MasterUsername"]), password)
-        if "DBInstanceClass" in changes and cluster.is_running:
-            cluster.restart()  # On AWS, too, connections end when the class changes.
-        grows = "AllocatedStorage" in changes
-        with self._store.lock:
-            if not self._store.is_current(record) or record["DBInstanceStatus"] == "deleting":
-                return
-            record |= {name: value for name, value in changes.items() if name != "MasterUserPassword"}
-            left = record["PendingModifiedValues"].items()
-            record["PendingModifiedValues"] = {name: value for name, value in left if name not in changes}
-            if grows:
-                self._last_storage_change[str(record["DbiResourceId"])] = time.monotonic()
-            record["DBInstanceStatus"] = "storage-optimization" if grows else before
-        if grows:
-            time.sleep(self._timings.rds_optimization_seconds)
-            self.leave(record, "storage-optimization", "available")
-
-    def leave(self, record: Record, status: str, following: str) -> None:
-        """To the following status, unless something else happened meanwhile."""
-        with self._store.lock:
-            if record["DBInstanceStatus"] == status:
-                record["DBInstanceStatus"] = following
+    def _open(self, record: Record, server: Cluster) -> None:
+        self._store.servers[str(record["DbiResourceId"])] = server
+        record["Endpoint"] = {"Address": "localhost", "Port": server.port, "HostedZoneId": "Z2R2ITUGPM61AM"}
+        record["InstanceCreateTime"] = now()
+        if record["BackupRetentionPeriod"]:
+            record["LatestRestorableTime"] = now()
+        record["DBInstanceStatus"] = "available"
 
     def reboot(self, record: Record, _request: Request) -> Answer:
-        return self._pass(record, "RebootDBInstance", rules.USABLE, "rebooting", Cluster.restart, "available")
+        def restart(server: Cluster) -> None:
+            events.record(record, events.SHUT_DOWN)
+            server.restart()
+            events.record(record, events.RESTARTED)
+
+        return self._pass(record, "RebootDBInstance", rules.USABLE, "rebooting", restart)
 
     def stop(self, record: Record, _request: Request) -> Answer:
-        return self._pass(record, "StopDBInstance", ("available",), "stopping", Cluster.stop, "stopped")
+        def stop(server: Cluster) -> None:
+            server.stop()
+            events.record(record, events.STOPPED)
+
+        return self._pass(record, "StopDBInstance", ("available",), "stopping", stop, "stopped")
 
     def start(self, record: Record, _request: Request) -> Answer:
-        return self._pass(record, "StartDBInstance", ("stopped",), "starting", Cluster.start, "available")
+        def start(server: Cluster) -> None:
+            server.start()
+            events.record(record, events.STARTED)
 
-    def _pass(self, record: Record, action: str, allowed: tuple[str, ...], status: str, work, following: str) -> Answer:
+        return self._pass(record, "StartDBInstance", ("stopped",), "starting", start)
+
+    def _pass(
+        self,
+        record: Record,
+        action: str,
+        allowed: tuple[str, ...],
+        status: str,
+        work: Callable[[Cluster], None],
+        following: str = "",
+    ) -> Answer:
+        """Through a status to the following one: without one, to where an instance is when nothing is being done."""
         with self._store.lock:
             rules.check_state(record, allowed)
             record["DBInstanceStatus"] = status
 
         def run() -> None:
-            work(self._store.cluster(record))
-            self.leave(record, status, following)
+            work(self._store.server(record))
+            self._store.leave(record, status, following or self._store.settled_status(record))
 
         answer = instance_answer(action, record)
         in_background(f"{action} {record['DBInstanceIdentifier']}", run, record)
         return answer
 
 
-def install(store: Store) -> Instances:
+def install(store: Store, modifications: Modifications) -> Instances:
     """Takes over the instance actions of MiniStack, for PostgreSQL only."""
     instances = Instances(store)
     _create_elsewhere = rds._ACTION_MAP["CreateDBInstance"]
@@ -317,24 +241,28 @@ def install(store: Store) -> Instances:
 
     rds._ACTION_MAP["CreateDBInstance"] = create_db_instance
     for action, method in {
-        "ModifyDBInstance": instances.modify,
+        "ModifyDBInstance": modifications.modify,
         "RebootDBInstance": instances.reboot,
         "StopDBInstance": instances.stop,
         "StartDBInstance": instances.start,
     }.items():
         take_over(store, action, method)
 
-    _describe_elsewhere = rds._ACTION_MAP["DescribeDBInstances"]
+    _events_elsewhere = rds._ACTION_MAP["DescribeEvents"]
 
-    def describe_db_instances(params):
-        record = store.instance(Request(params).text("DBInstanceIdentifier"))
-        exact = {"DBInstanceIdentifier": [record["DBInstanceIdentifier"]]} if record else {}
-        return _describe_elsewhere({**params, **exact})
+    def describe_events(params):
+        # Identifiers have no case.
+        return _events_elsewhere({**params, "SourceIdentifier": [Request(params).text("SourceIdentifier").lower()]})
 
-    rds._ACTION_MAP["DescribeDBInstances"] = describe_db_instances
-
+    rds._ACTION_MAP["DescribeEvents"] = describe_events
+    rds._ACTION_MAP["DescribeDBInstances"] = answers_refusals(describe_instances(store))
     _xml_elsewhere, _reset_elsewhere = rds._instance_xml, rds.reset
-    rds._instance_xml = lambda record: instance_xml(record) if store.owns(record) else _xml_elsewhere(record)
+
+    def xml(record: Record) -> str:
+        ours = store.owns(record) or "_member_of" in record
+        return instance_xml(record) if ours else _xml_elsewhere(record)
+
+    rds._instance_xml = xml
 
     def reset() -> None:
         store.forget_everything()
@@ -342,6 +270,28 @@ def install(store: Store) -> Instances:
 
     rds.reset = reset
     return instances
+
+
+def describe_instances(store: Store) -> Callable[[Request], Answer]:
+    """Ours by an identifier without case; and all instances in pages, which MiniStack's are not."""
+    _describe_elsewhere = rds._ACTION_MAP["DescribeDBInstances"]
+
+    def describe(request: Request) -> Answer:
+        if request.given("DBInstanceIdentifier"):
+            record = store.find(request.text("DBInstanceIdentifier"))
+            exact = {"DBInstanceIdentifier": [record["DBInstanceIdentifier"]]} if record else {}
+            return _describe_elsewhere({**request.params, **exact})
+        filters = rds._parse_filters(request.params)
+        found = rds._apply_instance_filters(rds._instances.values(), filters)
+        shown, marker = page(request, sorted(found, key=lambda record: record["DBInstanceIdentifier"]))
+        instances = "".join(f"<DBInstance>{rds._instance_xml(record)}</DBInstance>" for record in shown)
+        if not marker:
+            instances += documentdb.instance_members_xml(filters)
+        body = f"<DBInstances>{instances}</DBInstances>{rds_xml.fields(marker)}"
+        action = "DescribeDBInstances"
+        return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
+
+    return describe
 
 
 def take_over(store: Store, action: str, method) -> None:

@@ -1,40 +1,38 @@
-"""What can be ordered, and the rules about subnet groups."""
+"""What can be ordered, in which versions, and the rules about subnet groups."""
 
 from __future__ import annotations
-
-import re
 
 from ministack.core.responses import get_region
 from ministack.services import rds
 
 from stagedb_local_aws import rds_rules as rules
-from stagedb_local_aws import rds_xml
+from stagedb_local_aws import rds_versions as versions
 from stagedb_local_aws.rds_rules import Refusal
-from stagedb_local_aws.rds_store import Answer, Request, answers_refusals
+from stagedb_local_aws.rds_store import Answer, Request, answer, answers_refusals, page
 
 
 def orderable_options(request: Request) -> Answer:
-    wanted_class = request.text("DBInstanceClass")
-    size = request.number("MaxRecords", 100)
-    if not 20 <= size <= 1000:
-        raise Refusal("InvalidParameterValue", f"Invalid value {size} for MaxRecords. Must be between 20 and 1000.")
+    wanted_class, wanted_version = request.text("DBInstanceClass"), request.text("EngineVersion")
     # AWS lists every version unless one is named.
-    versions = [request.text("EngineVersion")] if request.text("EngineVersion") else rules.ENGINE_VERSIONS.values()
+    named = [versions.full_version(wanted_version)] if wanted_version else versions.VERSIONS
     options = []
     if request.flag("Vpc", True):
         options = [
-            _option(name, rules.full_version(version), storage_type)
+            _option(name, version, storage_type)
             for name in rules.ORDERABLE_CLASSES
             if wanted_class in ("", name)
-            for version in versions
+            for version in named
             for storage_type in rules.STORAGE_TYPES
         ]
-    start = request.number("Marker", 0)
-    page = {"OrderableDBInstanceOptions": options[start : start + size]}
-    if start + size < len(options):
-        page["Marker"] = start + size
-    action = "DescribeOrderableDBInstanceOptions"
-    return rds._xml(200, f"{action}Response", f"<{action}Result>{rds_xml.fields(page)}</{action}Result>")
+    shown, marker = page(request, options, most=1000)
+    return answer("DescribeOrderableDBInstanceOptions", {"OrderableDBInstanceOptions": shown, **marker})
+
+
+def engine_versions(request: Request) -> Answer:
+    found = versions.listed(request.text("EngineVersion"), request.flag("DefaultOnly"))
+    shown, marker = page(request, found)
+    described = [versions.described(version) for version in shown]
+    return answer("DescribeDBEngineVersions", {"DBEngineVersions": described, **marker})
 
 
 def _option(name: str, version: str, storage_type: str) -> dict[str, object]:
@@ -90,31 +88,21 @@ def check_unused(request: Request) -> None:
                 f"Cannot delete the subnet group '{name}' because at least one database instance: "
                 f"{record['DBInstanceIdentifier']} is still using it.",
             )
+    for cluster in rds._clusters.values():
+        if cluster.get("DBSubnetGroup") == name:
+            raise Refusal(
+                "InvalidDBSubnetGroupStateFault",
+                f"Cannot delete the subnet group '{name}' because at least one database cluster: "
+                f"{cluster['DBClusterIdentifier']} is still using it.",
+            )
 
 
 def install() -> None:
-    _options_elsewhere = rds._ACTION_MAP["DescribeOrderableDBInstanceOptions"]
-    _versions_elsewhere = rds._ACTION_MAP["DescribeDBEngineVersions"]
-    ours = answers_refusals(orderable_options)
-
-    def describe_orderable(params):
-        return ours(params) if Request(params).text("Engine") == "postgres" else _options_elsewhere(params)
-
-    def describe_versions(params):
-        request = Request(params)
-        if request.text("Engine") != "postgres":
-            return _versions_elsewhere(params)
-        wanted = {**params}
-        if request.text("EngineVersion") in rules.ENGINE_VERSIONS:
-            # A major version alone: here each has one minor version, which is then also its default.
-            wanted["EngineVersion"] = [rules.ENGINE_VERSIONS[request.text("EngineVersion")]]
-            wanted.pop("DefaultOnly", None)
-        status, headers, body = _versions_elsewhere(wanted)
-        family = rb"<DBParameterGroupFamily>postgres\1"
-        return status, headers, re.sub(rb"<DBParameterGroupFamily>(\d)", family, body)
-
-    rds._ACTION_MAP["DescribeOrderableDBInstanceOptions"] = describe_orderable
-    rds._ACTION_MAP["DescribeDBEngineVersions"] = describe_versions
+    for action, ours in (
+        ("DescribeOrderableDBInstanceOptions", orderable_options),
+        ("DescribeDBEngineVersions", engine_versions),
+    ):
+        rds._ACTION_MAP[action] = _for_postgres(answers_refusals(ours), rds._ACTION_MAP[action])
     # CloudFormation calls these two by name, the API through the map.
     for action, function, check in (
         ("CreateDBSubnetGroup", "_create_subnet_group", check_zones),
@@ -123,6 +111,10 @@ def install() -> None:
         checked = _checked(getattr(rds, function), check)
         setattr(rds, function, checked)
         rds._ACTION_MAP[action] = checked
+
+
+def _for_postgres(ours, elsewhere):
+    return lambda params: (ours if Request(params).text("Engine") == "postgres" else elsewhere)(params)
 
 
 def _checked(handler, check):

@@ -17,10 +17,19 @@ ORDERABLE_CLASSES = [f"db.{family}.{size}" for family in ("t3", "t4g") for size 
 ]
 STORAGE_TYPES = ("gp3", "gp2")
 MIN_STORAGE_GIB, MAX_STORAGE_GIB = 20, 65_536
-ENGINE_VERSIONS = {"18": "18.3", "17": "17.5", "16": "16.4", "15": "15.3", "14": "14.8", "13": "13.11", "12": "12.15"}
-"""A major version and the minor one that it stands for: the versions MiniStack lists."""
-DEFAULT_ENGINE_VERSION = ENGINE_VERSIONS["15"]
 USABLE = ("available", "storage-optimization")
+MODIFIABLE = (*USABLE, "storage-full")
+"""More storage is what an instance needs whose storage is full."""
+STATUSES = (
+    *("available", "backing-up", "configuring-enhanced-monitoring", "configuring-iam-database-auth"),
+    *("configuring-log-exports", "converting-to-vpc", "creating", "delete-precheck", "deleting", "failed"),
+    *("inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable"),
+    *("incompatible-create", "incompatible-network", "incompatible-option-group", "incompatible-parameters"),
+    *("incompatible-restore", "insufficient-capacity", "maintenance", "modifying", "moving-to-vpc", "rebooting"),
+    *("resetting-master-credentials", "renaming", "restore-error", "starting", "stopped", "stopping"),
+    *("storage-config-upgrade", "storage-full", "storage-initialization", "storage-optimization", "upgrading"),
+)
+"""User guide, "Viewing DB instance status"."""
 RESERVED_USERS = ("admin", "rdsadmin", "rdsrepladmin", "rds_superuser")
 
 
@@ -137,27 +146,7 @@ def check_retention(days: int) -> None:
         raise Refusal("InvalidParameterValue", f"Invalid backup retention period: {days}. Must be between 0 and 35.")
 
 
-def full_version(value: str) -> str:
-    """`17` stands for the newest 17 that we know; a minor version stays as it is."""
-    if not value:
-        return DEFAULT_ENGINE_VERSION
-    if value in ENGINE_VERSIONS:
-        return ENGINE_VERSIONS[value]
-    major, dot, minor = value.partition(".")
-    if major in ENGINE_VERSIONS and dot and minor.isdigit():
-        return value
-    raise Refusal("InvalidParameterCombination", f"Cannot find version {value} for postgres")
-
-
-def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot: str) -> None:
-    name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
-    if status == "deleting":
-        raise Refusal("InvalidDBInstanceState", f"Instance {name} is already being deleted.")
-    if instance["DeletionProtection"]:
-        raise Refusal(
-            "InvalidParameterCombination",
-            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
-        )
+def check_final_snapshot(skip_snapshot: bool, snapshot: str) -> None:
     if skip_snapshot and snapshot:
         raise Refusal(
             "InvalidParameterCombination",
@@ -170,10 +159,22 @@ def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot
         )
     if snapshot:
         check_identifier(snapshot, "FinalDBSnapshotIdentifier", 255)
-        if status not in (*USABLE, "stopped"):
-            raise Refusal(
-                "InvalidDBInstanceState", f"Instance {name} is currently {status} - a final snapshot cannot be taken."
-            )
+
+
+def check_deletion(instance: Mapping[str, object], skip_snapshot: bool, snapshot: str) -> None:
+    name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
+    if status == "deleting":
+        raise Refusal("InvalidDBInstanceState", f"Instance {name} is already being deleted.")
+    if instance["DeletionProtection"]:
+        raise Refusal(
+            "InvalidParameterCombination",
+            "Cannot delete protected DB Instance, please disable deletion protection and try again.",
+        )
+    check_final_snapshot(skip_snapshot, snapshot)
+    if snapshot and status not in (*USABLE, "stopped"):
+        raise Refusal(
+            "InvalidDBInstanceState", f"Instance {name} is currently {status} - a final snapshot cannot be taken."
+        )
 
 
 def check_state(instance: Mapping[str, object], allowed: tuple[str, ...]) -> None:

@@ -7,8 +7,11 @@ import time
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import rds
 
+from stagedb_local_aws import rds_events as events
 from stagedb_local_aws import rds_rules as rules
-from stagedb_local_aws.rds import Instances, new_record, take_over
+from stagedb_local_aws import rds_xml
+from stagedb_local_aws.postgres import Cluster
+from stagedb_local_aws.rds import Instances, bring_up, new_record, take_over
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
     Answer,
@@ -19,6 +22,7 @@ from stagedb_local_aws.rds_store import (
     in_background,
     instance_answer,
     now,
+    page,
     snapshot_answer,
 )
 
@@ -46,7 +50,7 @@ class Snapshots:
         with self._store.lock:
             self._must_be_new(name)
             rules.check_state(record, (*rules.USABLE, "stopped"))
-            before = str(record["DBInstanceStatus"])
+            was_stopped = record["DBInstanceStatus"] == "stopped"
             record["DBInstanceStatus"] = "backing-up"
             snapshot = self._add(name, record, request.tags())
             answer = snapshot_answer("CreateDBSnapshot", snapshot)
@@ -55,7 +59,8 @@ class Snapshots:
             try:
                 self._fill(snapshot, record)
             finally:
-                self._instances.leave(record, "backing-up", before)
+                following = "stopped" if was_stopped else self._store.settled_status(record)
+                self._store.leave(record, "backing-up", following)
 
         in_background(f"snapshot {name}", make, snapshot)
         return answer
@@ -71,19 +76,20 @@ class Snapshots:
             answer = instance_answer("DeleteDBInstance", record)
 
         def remove() -> None:
-            cluster = self._store.clusters[str(record["DbiResourceId"])]
-            if cluster is not None:
-                cluster.stop()
+            server = self._store.servers[str(record["DbiResourceId"])]
+            if server is not None:
+                server.stop()
             if snapshot is not None:
                 self._fill(snapshot, record)
             time.sleep(self._timings.rds_delete_seconds)
-            if cluster is not None:
-                cluster.remove()
+            if server is not None:
+                server.remove()
             with self._store.lock:
                 rds._tags.pop(record["DBInstanceArn"], None)
                 if self._store.is_current(record):
                     del rds._instances[record["DBInstanceIdentifier"]]
-                self._store.clusters.pop(str(record["DbiResourceId"]), None)
+                self._store.servers.pop(str(record["DbiResourceId"]), None)
+            events.record(record, events.DELETED)
 
         in_background(f"delete {record['DBInstanceIdentifier']}", remove, record)
         return answer
@@ -91,8 +97,8 @@ class Snapshots:
     def restore(self, request: Request) -> Answer:
         name = request.required("DBSnapshotIdentifier")
         snapshot = _find(name)
-        if snapshot is None or snapshot["DBSnapshotArn"] not in self._store.snapshot_files:
-            raise Refusal("DBSnapshotNotFound", f"DBSnapshot {name} not found.", 404)
+        if snapshot is None:
+            raise _not_found(name)
         if snapshot["Status"] != "available":
             raise Refusal("InvalidDBSnapshotState", f"The snapshot {name} is {snapshot['Status']}, not available.")
         source: Record = snapshot["_instance"]
@@ -111,19 +117,55 @@ class Snapshots:
         self._instances.add(record)
         answer = instance_answer("RestoreDBInstanceFromDBSnapshot", record)
         files = self._store.snapshot_files[str(snapshot["DBSnapshotArn"])]
+        snapshot_name = snapshot["DBSnapshotIdentifier"]
 
-        def make() -> None:
-            cluster = self._store.installation.restored_cluster(files, str(record["DbiResourceId"]))
-            self._instances.bring_up(cluster)
-            self._instances.finish_creation(record, cluster)
+        def make() -> Cluster:
+            server = self._store.installation.restored_cluster(files, str(record["DbiResourceId"]))
+            bring_up(server)
+            return server
 
-        in_background(f"restore {record['DBInstanceIdentifier']}", make, record)
+        self._instances.complete(record, make, events.RESTORED, events.RESTORED.message.format(snapshot_name))
         return answer
 
-    def discard_files(self, snapshot: Record) -> None:
-        files = self._store.snapshot_files.pop(str(snapshot["DBSnapshotArn"]), None)
+    def describe(self, request: Request) -> Answer:
+        """By name, or of one instance, or all: those of one type."""
+        name = request.text("DBSnapshotIdentifier")
+        if name and _find(name) is None:
+            raise _not_found(name)
+        identifier = request.text("DBInstanceIdentifier").rpartition(":db:")[2].lower()
+        found = [_find(name)] if name else list(rds._snapshots.values())
+        found = [
+            snapshot
+            for snapshot in found
+            if identifier in ("", snapshot["DBInstanceIdentifier"])
+            and request.text("DbiResourceId") in ("", snapshot.get("DbiResourceId"))
+            and request.text("SnapshotType") in ("", snapshot["SnapshotType"])
+        ]
+        shown, marker = page(request, found)
+        snapshots = "".join(f"<DBSnapshot>{rds._snapshot_xml(snapshot)}</DBSnapshot>" for snapshot in shown)
+        body = f"<DBSnapshots>{snapshots}</DBSnapshots>{rds_xml.fields(marker)}"
+        action = "DescribeDBSnapshots"
+        return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
+
+    def delete(self, request: Request) -> Answer:
+        name = request.required("DBSnapshotIdentifier")
+        with self._store.lock:
+            snapshot = _find(name)
+            if snapshot is None:
+                raise _not_found(name)
+            if snapshot["Status"] not in ("available", "failed"):
+                raise Refusal(
+                    "InvalidDBSnapshotState",
+                    "Cannot delete the snapshot because it is not currently in the available or failed state.",
+                )
+            del rds._snapshots[snapshot["DBSnapshotIdentifier"]]
+            arn = str(snapshot["DBSnapshotArn"])
+            rds._tags.pop(arn, None)
+            files = self._store.snapshot_files.pop(arn, None)
+        snapshot["Status"] = "deleted"
         if files is not None:
             self._store.installation.discard(files)
+        return snapshot_answer("DeleteDBSnapshot", snapshot)
 
     def _must_be_new(self, name: str) -> None:
         if name in rds._snapshots:
@@ -137,26 +179,26 @@ class Snapshots:
         if not tags and record["CopyTagsToSnapshot"]:
             tags = [dict(tag) for tag in record["TagList"]]
         arn = f"arn:aws:rds:{get_region()}:{get_account_id()}:snapshot:{name}"
-        copied = ("DBInstanceIdentifier", "DBInstanceClass", "Engine", "EngineVersion", "LicenseModel", "StorageType")
-        copied += ("AllocatedStorage", "MasterUsername", "AvailabilityZone", "StorageEncrypted", "DbiResourceId")
+        copied = ("DBInstanceIdentifier", "Engine", "EngineVersion", "LicenseModel", "StorageType", "Iops")
+        copied += ("StorageThroughput", "AllocatedStorage", "MasterUsername", "AvailabilityZone", "DbiResourceId")
+        copied += ("KmsKeyId", "IAMDatabaseAuthenticationEnabled")
         snapshot: Record = {
             **{member: record[member] for member in copied},
             "DBSnapshotIdentifier": name,
             "DBSnapshotArn": arn,
-            "SnapshotCreateTime": now(),
-            "OriginalSnapshotCreateTime": now(),
-            "SnapshotDatabaseTime": now(),
-            "InstanceCreateTime": record.get("InstanceCreateTime") or now(),
+            # As on AWS, only once it is there.
+            "SnapshotCreateTime": None,
+            "OriginalSnapshotCreateTime": None,
+            "SnapshotDatabaseTime": None,
+            "InstanceCreateTime": record["InstanceCreateTime"],
             "Status": "creating",
             "PercentProgress": 0,
             "SnapshotType": "manual",
             "SnapshotTarget": "region",
             "VpcId": record["DBSubnetGroup"]["VpcId"],
-            "Port": record["Endpoint"]["Port"] if "Endpoint" in record else 5432,
-            "DBName": record.get("DBName") or "",
+            "Port": record["Endpoint"]["Port"],
+            "OptionGroupName": record["OptionGroupMemberships"][0]["OptionGroupName"],
             "Encrypted": record["StorageEncrypted"],
-            "KmsKeyId": record.get("KmsKeyId") or "",
-            "IAMDatabaseAuthenticationEnabled": record["IAMDatabaseAuthenticationEnabled"],
             "TagList": tags,
             "_instance": {key: value for key, value in record.items() if not isinstance(value, (dict, list))},
         }
@@ -165,9 +207,12 @@ class Snapshots:
         return snapshot
 
     def _fill(self, snapshot: Record, record: Record) -> None:
-        files = self._store.cluster(record).copy_files(f"snapshot-{snapshot['DbiResourceId']}-{time.time_ns()}")
+        files = self._store.server(record).copy_files(f"snapshot-{snapshot['DbiResourceId']}-{time.time_ns()}")
+        taken = now()
         time.sleep(self._timings.rds_snapshot_seconds)
         with self._store.lock:
+            for member in ("SnapshotCreateTime", "OriginalSnapshotCreateTime", "SnapshotDatabaseTime"):
+                snapshot[member] = taken
             self._store.snapshot_files[str(snapshot["DBSnapshotArn"])] = files
             snapshot["PercentProgress"] = 100
             snapshot["Status"] = "available"
@@ -178,27 +223,33 @@ def _find(name: str) -> Record | None:
     return rds._snapshots.get(name.rpartition(":snapshot:")[2].lower())
 
 
+def _not_found(name: str) -> Refusal:
+    return Refusal("DBSnapshotNotFound", f"DBSnapshot {name} not found.", 404)
+
+
+def _is_ours(snapshot: Record) -> bool:
+    return "_instance" in snapshot
+
+
 def install(store: Store, instances: Instances) -> None:
     snapshots = Snapshots(store, instances)
     take_over(store, "CreateDBSnapshot", lambda _record, request: snapshots.create(request))
     take_over(store, "DeleteDBInstance", snapshots.delete_instance)
+    for action, ours in (
+        ("RestoreDBInstanceFromDBSnapshot", snapshots.restore),
+        ("DeleteDBSnapshot", snapshots.delete),
+    ):
+        rds._ACTION_MAP[action] = _unless_elsewhere(answers_refusals(ours), rds._ACTION_MAP[action])
+    rds._ACTION_MAP["DescribeDBSnapshots"] = answers_refusals(snapshots.describe)
+    _xml_elsewhere = rds._snapshot_xml
+    rds._snapshot_xml = lambda record: rds_xml.fields(record) if _is_ours(record) else _xml_elsewhere(record)
 
-    _restore_elsewhere = rds._ACTION_MAP["RestoreDBInstanceFromDBSnapshot"]
-    _delete_elsewhere = rds._ACTION_MAP["DeleteDBSnapshot"]
 
-    def is_ours(params) -> bool:
+def _unless_elsewhere(ours, elsewhere):
+    """Ours for our snapshots and unknown ones; MiniStack's for those of its own instances."""
+
+    def handle(params):
         snapshot = _find(Request(params).text("DBSnapshotIdentifier"))
-        return snapshot is None or "_instance" in snapshot
+        return (ours if snapshot is None or _is_ours(snapshot) else elsewhere)(params)
 
-    def restore(params):
-        return answers_refusals(snapshots.restore)(params) if is_ours(params) else _restore_elsewhere(params)
-
-    def delete_snapshot(params):
-        snapshot = _find(Request(params).text("DBSnapshotIdentifier"))
-        answer = _delete_elsewhere(params)
-        if snapshot is not None and answer[0] == 200:
-            snapshots.discard_files(snapshot)
-        return answer
-
-    rds._ACTION_MAP["RestoreDBInstanceFromDBSnapshot"] = restore
-    rds._ACTION_MAP["DeleteDBSnapshot"] = delete_snapshot
+    return handle

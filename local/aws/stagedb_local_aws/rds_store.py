@@ -1,8 +1,9 @@
 """What the RDS modules share: requests, answers, and which instances have a real server.
 
-The records live in MiniStack's own dictionaries, so that its DescribeDBInstances, tags and
-filters see them. An instance is ours if a cluster is known by its `DbiResourceId`; all others
-(Aurora, MySQL, what CloudFormation makes by itself) stay with MiniStack, as a control plane only.
+The records live in MiniStack's own dictionaries, so that its tags and filters see them. An
+instance is ours if a server is known by its `DbiResourceId`, or if it is a member of a cluster
+whose server is known; all others (MySQL, what CloudFormation makes by itself) stay with
+MiniStack, as a control plane only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ministack.core.concurrency import spawn_background
@@ -64,42 +66,78 @@ class Request:
         return self.text(name)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a creation ends that does not end in `available`: with no server and no endpoint."""
+
+    status: str
+    event: str = ""
+
+
 class Store:
     def __init__(self, installation: Installation, timings: Timings) -> None:
         self.installation = installation
         self.timings = timings
         self.lock = threading.RLock()
-        self.clusters: dict[str, Cluster | None] = {}
+        self.servers: dict[str, Cluster | None] = {}
         """By DbiResourceId. None until the server of a new instance has been made."""
+        self.cluster_servers: dict[str, Cluster | None] = {}
+        """By DbClusterResourceId."""
         self.snapshot_files: dict[str, Path] = {}
         """By DBSnapshotArn."""
+        self.next_creations: dict[str, Ending] = {}
+        """By DBInstanceIdentifier: each takes effect once."""
+        self._optimized_at: dict[str, float] = {}
+        """By DbiResourceId: when the optimization of its storage ends."""
+
+    def find(self, identifier: str) -> Record | None:
+        """The instance, whoever makes it. Identifiers have no case."""
+        return rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
 
     def instance(self, identifier: str) -> Record | None:
-        """The instance, if it is one with a real server. Identifiers have no case."""
-        found = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        """The instance, if it is one with a server of its own."""
+        found = self.find(identifier)
         return found if found is not None and self.owns(found) else None
 
     def owns(self, record: Record) -> bool:
-        return record.get("DbiResourceId") in self.clusters
+        return record.get("DbiResourceId") in self.servers
 
     def is_current(self, record: Record) -> bool:
         return rds._instances.get(record["DBInstanceIdentifier"]) is record
 
-    def cluster(self, record: Record) -> Cluster:
-        cluster = self.clusters[record["DbiResourceId"]]
-        if cluster is None:
-            raise RuntimeError(f"{record['DBInstanceIdentifier']} has no server yet")
-        return cluster
+    def server(self, record: Record) -> Cluster:
+        server = self.servers[record["DbiResourceId"]]
+        if server is None:
+            raise RuntimeError(f"{record['DBInstanceIdentifier']} has no server")
+        return server
+
+    def optimize(self, record: Record, seconds: float) -> None:
+        self._optimized_at[str(record["DbiResourceId"])] = time.monotonic() + seconds
+
+    def is_optimizing(self, record: Record) -> bool:
+        return time.monotonic() < self._optimized_at.get(str(record["DbiResourceId"]), 0.0)
+
+    def settled_status(self, record: Record) -> str:
+        """The status of an instance with which nothing else is being done."""
+        return "storage-optimization" if self.is_optimizing(record) else "available"
+
+    def leave(self, record: Record, status: str, following: str) -> None:
+        """To the following status, unless something else happened meanwhile."""
+        with self.lock:
+            if record["DBInstanceStatus"] == status:
+                record["DBInstanceStatus"] = following
 
     def forget_everything(self) -> None:
         """For MiniStack's own reset."""
         with self.lock:
-            for cluster in list(self.clusters.values()):
-                if cluster is not None:
-                    cluster.remove()
+            for server in [*self.servers.values(), *self.cluster_servers.values()]:
+                if server is not None:
+                    server.remove()
             for files in self.snapshot_files.values():
                 self.installation.discard(files)
-            self.clusters.clear()
+            self.servers.clear()
+            self.cluster_servers.clear()
+            self.next_creations.clear()
             self.snapshot_files.clear()
 
 
@@ -138,6 +176,21 @@ def snapshot_answer(action: str, snapshot: Record) -> Answer:
 
 def instance_xml(record: Record) -> str:
     return rds_xml.fields({**record, "TagList": record.get("TagList", []), "DbInstancePort": 0})
+
+
+def page(request: Request, items: list, most: int = 100) -> tuple[list, dict[str, object]]:
+    """One page of a list, and the `Marker` of the next one if there is one."""
+    size, marker = request.number("MaxRecords", 100), request.text("Marker", "0")
+    if not 20 <= size <= most:
+        raise Refusal("InvalidParameterValue", f"Invalid value {size} for MaxRecords. Must be between 20 and {most}.")
+    if not marker.isdigit():
+        raise Refusal("InvalidParameterValue", f"Invalid marker: {marker}")
+    end = int(marker) + size
+    return items[int(marker) : end], {"Marker": end} if end < len(items) else {}
+
+
+def answer(action: str, members: dict[str, object]) -> Answer:
+    return rds._xml(200, f"{action}Response", f"<{action}Result>{rds_xml.fields(members)}</{action}Result>")
 
 
 def now() -> str:

@@ -14,6 +14,12 @@ _ITEM_NAMES = {
     "TagList": "Tag",
     "AvailabilityZones": "AvailabilityZone",
     "OrderableDBInstanceOptions": "OrderableDBInstanceOption",
+    "DBEngineVersions": "DBEngineVersion",
+    "ValidUpgradeTarget": "UpgradeTarget",
+    "DBSnapshots": "DBSnapshot",
+    "DBClusterMembers": "DBClusterMember",
+    "AssociatedRoles": "DBClusterRole",
+    "ReadReplicaIdentifiers": "ReadReplicaIdentifier",
     "DBSecurityGroups": "DBSecurityGroup",
     "ReadReplicaDBInstanceIdentifiers": "ReadReplicaDBInstanceIdentifier",
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 
 from ministack.services import ec2, rds
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import provisioners
+
+from stagedb_local_aws import security_groups
 
 Created = tuple[str, dict]
 """The physical id, which is what `!Ref` gives, and the attributes for `!GetAtt`."""
@@ -26,7 +27,6 @@ def install() -> None:
         "delete": delete_ingress,
     }
     _make_ref_of_secret_its_arn(handlers["AWS::SecretsManager::Secret"])
-    _check_descriptions(handlers["AWS::EC2::SecurityGroup"])
     _refuse_to_delete_what_is_used(handlers)
 
 
@@ -64,43 +64,29 @@ def _succeed(answer: tuple[int, dict, bytes]) -> dict:
 
 
 def create_ingress(_logical_id: str, props: dict, _stack_name: str) -> Created:
-    group = _group(props)
     (rule,) = provisioners._ec2_sg_permissions([props])
-    if any(ec2._rules_match(rule, existing) for existing in group["IpPermissions"]):
-        raise ValueError(
-            f"the specified rule already exists in {group['GroupId']} "
-            "(Service: Ec2, Status Code: 400, Error Code: InvalidPermission.Duplicate)"
-        )
-    rule["SecurityGroupRuleId"] = ec2._sg_rule_id(group["GroupId"], False, rule)
-    group["IpPermissions"].append(rule)
+    security_groups.add(security_groups.find_group(props.get("GroupId", ""))["IpPermissions"], [rule])
     return rule["SecurityGroupRuleId"], {"Id": rule["SecurityGroupRuleId"]}
 
 
 def update_ingress(physical_id: str, old: dict, new: dict, stack_name: str) -> Created:
     """Every property but the description replaces the rule on AWS; a new one is made first."""
     rules = [{key: value for key, value in props.items() if key != "Description"} for props in (old, new)]
-    if rules[0] == rules[1]:
-        delete_ingress(physical_id, old)
-    return create_ingress("", new, stack_name)
+    if rules[0] != rules[1]:
+        return create_ingress("", new, stack_name)
+    (wanted,) = provisioners._ec2_sg_permissions([new])
+    security_groups.check_descriptions([new.get("Description", "")])
+    for rule in security_groups.find_group(new.get("GroupId", ""))["IpPermissions"]:
+        if rule.get("SecurityGroupRuleId") == physical_id:
+            security_groups.update_description(rule, wanted)
+    return physical_id, {"Id": physical_id}
 
 
-def delete_ingress(_physical_id: str, props: dict) -> None:
+def delete_ingress(physical_id: str, props: dict) -> None:
+    """Whoever revoked the rule, or deleted its group, was only faster."""
     group = ec2._security_groups.get(props.get("GroupId"))
-    if group is None:
-        return
-    (rule,) = provisioners._ec2_sg_permissions([props])
-    group["IpPermissions"] = [entry for entry in group["IpPermissions"] if not ec2._rules_match(rule, entry)]
-
-
-def _group(props: dict) -> dict:
-    ec2._ensure_defaults_initialized()
-    group = ec2._security_groups.get(props.get("GroupId"))
-    if group is None:
-        raise ValueError(
-            f"The security group '{props.get('GroupId')}' does not exist "
-            "(Service: Ec2, Status Code: 400, Error Code: InvalidGroup.NotFound)"
-        )
-    return group
+    rules = group["IpPermissions"] if group else []
+    security_groups.remove(rules, [rule for rule in rules if rule.get("SecurityGroupRuleId") == physical_id])
 
 
 # ---- AWS::SecretsManager::Secret
@@ -126,36 +112,6 @@ def _make_ref_of_secret_its_arn(handler: dict) -> None:
     handler["create"] = create_secret
     handler["update"] = update_secret
     handler["delete"] = lambda physical_id, props: delete(name_of(physical_id), props)
-
-
-# ---- AWS::EC2::SecurityGroup
-
-DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
-"""What EC2 takes as a description of a group or a rule (EC2 API reference, UserIdGroupPair): no apostrophe."""
-
-
-def _check_descriptions(handler: dict) -> None:
-    create, update = handler["create"], handler["update"]
-
-    def create_group(logical_id: str, props: dict, stack_name: str) -> Created:
-        check_descriptions(props)
-        return create(logical_id, props, stack_name)
-
-    def update_group(physical_id: str, old: dict, new: dict, *rest, **more) -> Created:
-        check_descriptions(new)
-        return update(physical_id, old, new, *rest, **more)
-
-    handler["create"], handler["update"] = create_group, update_group
-
-
-def check_descriptions(props: dict) -> None:
-    rules = [*props.get("SecurityGroupIngress", []), *props.get("SecurityGroupEgress", [])]
-    for text in [props.get("GroupDescription", ""), *(rule.get("Description", "") for rule in rules)]:
-        if not DESCRIPTION.fullmatch(text):
-            raise ValueError(
-                "Invalid rule description. Valid descriptions are strings less than 256 characters from the following "
-                "set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$* (Service: Ec2, Status Code: 400, Error Code: InvalidParameterValue)"
-            )
 
 
 # ---- What a database still uses cannot be deleted
@@ -193,8 +149,8 @@ def _refuse_to_delete_what_is_used(handlers: dict) -> None:
 
 def _users_of_group(group_id: str) -> list[str]:
     return [
-        record["DBInstanceIdentifier"]
-        for record in rds._instances.values()
+        record["DBInstanceIdentifier" if "DBInstanceIdentifier" in record else "DBClusterIdentifier"]
+        for record in (*rds._instances.values(), *rds._clusters.values())
         if any(group["VpcSecurityGroupId"] == group_id for group in record.get("VpcSecurityGroups", []))
     ]
 

@@ -29,6 +29,8 @@ class Timings:
     rds_storage_cooldown_seconds: float = 0.0
     """After a storage change, another one is refused for so long. AWS: six hours. 0 is off."""
     ecs_steady_seconds: float = 2.0
+    cloudformation_change_set_seconds: float = 0.5
+    """How long a change set is being created."""
 
     def update(self, changes: Mapping[str, object]) -> None:
         """Changes some timings; none of them if any name or value is wrong (ValueError)."""

@@ -28,6 +28,7 @@ FAST = {
     "RDS_OPTIMIZATION_SECONDS": "0.4",
     "RDS_SNAPSHOT_SECONDS": "0.3",
     "ECS_STEADY_SECONDS": "0.6",
+    "CLOUDFORMATION_CHANGE_SET_SECONDS": "0.4",
 }
 
 
@@ -149,8 +150,8 @@ class LocalAws:
         options = {"user": "app", "dbname": "app", "sslmode": "prefer", **options}
         return psycopg2.connect(host=endpoint["Address"], port=endpoint["Port"], password=password, **options)
 
-    def query(self, identifier: str, statement: str, password: str = PASSWORD) -> list[tuple]:
-        connection = self.connect(identifier, password)
+    def query(self, identifier: str, statement: str, password: str = PASSWORD, **options: object) -> list[tuple]:
+        connection = self.connect(identifier, password, **options)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

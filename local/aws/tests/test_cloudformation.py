@@ -8,43 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from local_aws import REGION, wait_for
+from local_aws import REGION
 
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
 
 
 def template(**resources: object) -> dict:
     return {"Resources": resources}
-
-
-@pytest.fixture
-def status_events(aws):
-    """The 'Stack Status Change' events that the default bus brings to a queue."""
-    sqs, events = aws.client("sqs"), aws.client("events")
-    name = f"status-{time.time_ns()}"
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    pattern = {"source": ["aws.cloudformation"], "detail-type": ["CloudFormation Stack Status Change"]}
-    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
-    arn = f"arn:aws:sqs:eu-west-1:000000000000:{name}"
-    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
-
-    def received(stack_id: str, until: str) -> list[dict]:
-        found: list[dict] = []
-
-        def complete() -> bool:
-            for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                event = json.loads(message["Body"])
-                if event["resources"] == [stack_id]:
-                    found.append(event)
-            return any(event["detail"]["status-details"]["status"] == until for event in found)
-
-        wait_for(complete)
-        return found
-
-    yield received
-    events.remove_targets(Rule=name, Ids=["1"])
-    events.delete_rule(Name=name)
 
 
 def test_each_status_of_a_stack_is_an_event_on_the_default_bus(aws, status_events):
@@ -213,6 +183,16 @@ def test_a_subnet_group_that_a_database_uses_stays(aws):
     assert any("user-of-group is still using it" in reason for reason in reasons)
 
 
+@pytest.fixture
+def change_sets_at_once(aws):
+    """The AWS CLI looks every five seconds."""
+    before = json.loads(aws.http("GET", "/_local/timings")[2])
+    aws.http("PUT", "/_local/timings", {"cloudformation_change_set_seconds": 0})
+    yield
+    aws.http("PUT", "/_local/timings", before)
+
+
+@pytest.mark.usefixtures("change_sets_at_once")
 def test_the_deploy_command_creates_and_updates_through_change_sets(aws, status_events):
     file = aws.directory / "deployed.json"
     command = [str(Path(sys.executable).parent / "aws"), "--endpoint-url", aws.url, "--region", REGION]

@@ -56,6 +56,7 @@ def test_an_effect_may_happen_and_its_answer_be_lost(aws, expect_error):
     ("service", "method", "operation"),
     [
         ("cloudformation", "list_stacks", "ListStacks"),
+        ("ec2", "describe_vpcs", "DescribeVpcs"),
         ("ecs", "list_clusters", "ListClusters"),
         ("secretsmanager", "list_secrets", "ListSecrets"),
         ("stepfunctions", "list_state_machines", "ListStateMachines"),

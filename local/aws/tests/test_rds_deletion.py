@@ -35,7 +35,7 @@ def test_a_deletion_takes_a_while_and_its_final_snapshot_keeps_the_data(aws):
     row = snapshot(aws, "leaving-final")
     assert row["TagList"] == tags and row["Encrypted"] and row["PercentProgress"] == 100
     assert (row["DBInstanceIdentifier"], row["MasterUsername"], row["AllocatedStorage"]) == ("leaving", "app", 20)
-    assert (row["Engine"], row["EngineVersion"]) == ("postgres", "15.3") and row["SnapshotCreateTime"]
+    assert (row["Engine"], row["EngineVersion"]) == ("postgres", "17.5") and row["SnapshotCreateTime"]
     # The same identifier is free again.
     rds.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier="leaving",

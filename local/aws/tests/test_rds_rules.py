@@ -57,15 +57,3 @@ def test_storage_is_from_20_to_65536_gib(gib, code):
 @pytest.mark.parametrize(("wanted", "allowed"), [(99, False), (100, True), (101, False), (109, False), (110, True)])
 def test_storage_never_shrinks_and_grows_by_a_tenth_at_least(wanted, allowed):
     assert (refused(rules.check_growth, 100, wanted) is None) == allowed
-
-
-@pytest.mark.parametrize(
-    ("given", "full"), [("17", "17.5"), ("15", "15.3"), ("16.4", "16.4"), ("16.11", "16.11"), ("", "15.3")]
-)
-def test_a_major_version_stands_for_its_newest_minor_version(given, full):
-    assert rules.full_version(given) == full
-
-
-@pytest.mark.parametrize("version", ["9", "99", "17.x", "abc"])
-def test_an_unknown_version_is_refused(version):
-    assert refused(rules.full_version, version) == "InvalidParameterCombination"

@@ -37,8 +37,12 @@ pub(crate) struct Instance {
     pub(crate) class: String,
     pub(crate) storage: u32,
     pub(crate) status: String,
-    pub(crate) pending_class: Option<String>,
-    pub(crate) pending_storage: Option<u32>,
+    pub(crate) version: String,
+    pub(crate) multi_az: bool,
+    pub(crate) backup_days: u32,
+    pub(crate) max_storage: Option<u32>,
+    pub(crate) iops: Option<u32>,
+    pub(crate) pending: Pending,
     pub(crate) password: String,
     pub(crate) username: String,
     pub(crate) database_name: String,
@@ -56,9 +60,20 @@ pub(crate) struct Instance {
     course: VecDeque<(u64, Change)>,
 }
 
+/// What was accepted and is not yet so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    class: Option<String>,
+    storage: Option<u32>,
+    multi_az: Option<bool>,
+    version: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) identifier: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) taken_at: u64,
     pub(crate) available_at: u64,
     pub(crate) instance: Box<Instance>,
 }
@@ -137,11 +152,13 @@ impl Rds {
                         instance.status = "backing-up".to_owned();
                     }
                     Change::Applied => {
-                        if let Some(class) = instance.pending_class.take() {
-                            instance.class = class;
-                        }
-                        if let Some(storage) = instance.pending_storage.take() {
+                        let pending = std::mem::take(&mut instance.pending);
+                        instance.class = pending.class.unwrap_or_else(|| instance.class.clone());
+                        instance.version = pending.version.unwrap_or_else(|| instance.version.clone());
+                        instance.multi_az = pending.multi_az.unwrap_or(instance.multi_az);
+                        if let Some(storage) = pending.storage {
                             instance.storage = storage.max(instance.storage);
+                            instance.storage_changed = Some(at);
                         }
                         instance.status = instance.at_rest(at).to_owned();
                     }
@@ -175,11 +192,8 @@ impl Rds {
         let read = match call.operation.as_str() {
             "DescribeDBInstances" => Some(self.describe(&identifier, now)),
             "DescribeDBSnapshots" => Some(Ok(self.describe_snapshots(&identifier, now))),
-            "DescribeDBEngineVersions" => Some(Ok(
-                "<DBEngineVersions><DBEngineVersion><Engine>postgres</Engine><EngineVersion>17.5</EngineVersion>\
-                 </DBEngineVersion></DBEngineVersions>"
-                    .to_owned(),
-            )),
+            "DescribeDBEngineVersions" => Some(Ok(versions(call))),
+            "DescribeEvents" => Some(Ok(self.events(call.text("SourceIdentifier").unwrap_or_default()))),
             "DescribeOrderableDBInstanceOptions" => Some(Ok(orderable(call))),
             _ => None,
         };
@@ -196,6 +210,13 @@ impl Rds {
             }
             "ModifyDBInstance" => self.modify(call, &identifier, now, &mut random, weather)?,
             "DeleteDBInstance" => self.delete(call, &identifier, now, &mut random, weather)?,
+            "CreateDBSnapshot" => self.take_snapshot(call, &identifier, now, &mut random, weather)?,
+            "AddTagsToResource" => {
+                let arn = call.text("ResourceName").unwrap_or_default();
+                let identifier = arn.rsplit(':').next().unwrap_or_default();
+                let tags = call.pairs("Tags.Tag", "Key", "Value");
+                self.writable(identifier)?.tags.extend(tags);
+            }
             other => return Err(no("InvalidAction", other)),
         }
         if random.chance(weather.stale) {
@@ -220,10 +241,26 @@ impl Rds {
             element(&mut xml, "DBInstanceIdentifier", identifier);
             let status = if now < snapshot.available_at { "creating" } else { "available" };
             element(&mut xml, "Status", status);
-            tags(&mut xml, &snapshot.instance.tags);
+            element(&mut xml, "SnapshotCreateTime", &clock::text(snapshot.taken_at));
+            element(&mut xml, "AllocatedStorage", &snapshot.instance.storage.to_string());
+            element(&mut xml, "EngineVersion", &snapshot.instance.version);
+            tags(&mut xml, &snapshot.tags);
             xml.push_str("</DBSnapshot>");
         }
         xml + "</DBSnapshots>"
+    }
+
+    /// Of all that RDS tells, only when the storage was changed is read.
+    fn events(&self, identifier: &str) -> String {
+        let mut xml = "<Events>".to_owned();
+        if let Some(at) = self.instances.get(identifier).and_then(|instance| instance.storage_changed) {
+            xml.push_str("<Event>");
+            element(&mut xml, "SourceIdentifier", identifier);
+            element(&mut xml, "Message", "Finished applying modification to allocated storage");
+            element(&mut xml, "Date", &clock::text(at));
+            xml.push_str("</Event>");
+        }
+        xml + "</Events>"
     }
 
     fn refuse_existing(&self, identifier: &str) -> Result<(), Failure> {
@@ -259,8 +296,12 @@ impl Rds {
             class: text("DBInstanceClass"),
             storage: call.number("AllocatedStorage").unwrap_or(20),
             status: "creating".to_owned(),
-            pending_class: None,
-            pending_storage: None,
+            version: full_version(call.text("EngineVersion").unwrap_or("17")),
+            multi_az: call.flag("MultiAZ"),
+            backup_days: call.number("BackupRetentionPeriod").unwrap_or(1),
+            max_storage: call.number("MaxAllocatedStorage"),
+            iops: None,
+            pending: Pending::default(),
             password,
             username: text("MasterUsername"),
             database_name: text("DBName"),
@@ -299,8 +340,8 @@ impl Rds {
         let instance = Instance {
             class: call.text("DBInstanceClass").unwrap_or_default().to_owned(),
             status: "creating".to_owned(),
-            pending_class: None,
-            pending_storage: None,
+            multi_az: call.flag("MultiAZ"),
+            pending: Pending::default(),
             tags: call.pairs("Tags.Tag", "Key", "Value"),
             protected: call.flag("DeletionProtection"),
             security_groups: call.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
@@ -335,14 +376,14 @@ impl Rds {
         weather: &Weather,
     ) -> Result<(), Failure> {
         let instance = self.writable(identifier)?;
-        let (class, storage) = (call.text("DBInstanceClass"), call.number("AllocatedStorage"));
         if !instance.is_usable() {
             let words = format!("Database instance is not in available state, but {}.", instance.status);
             return Err(no("InvalidDBInstanceState", words));
         }
+        let mut pending = instance.pending.clone();
         // What is pending already can be asked for again.
-        let new = |storage: &u32| *storage != instance.storage && instance.pending_storage != Some(*storage);
-        if let Some(storage) = storage.filter(new) {
+        let new = |storage: &u32| *storage != instance.storage && instance.pending.storage != Some(*storage);
+        if let Some(storage) = call.number("AllocatedStorage").filter(new) {
             if storage < instance.storage {
                 return Err(no(
                     "InvalidParameterCombination",
@@ -355,10 +396,39 @@ impl Rds {
                              is being optimized.";
                 return Err(no("InvalidParameterCombination", words));
             }
-            instance.pending_storage = Some(storage);
+            pending.storage = Some(storage);
         }
-        if let Some(class) = class.filter(|class| *class != instance.class) {
-            instance.pending_class = Some(class.to_owned());
+        if let Some(class) = call.text("DBInstanceClass") {
+            pending.class = (class != instance.class).then(|| class.to_owned());
+        }
+        if call.text("MultiAZ").is_some() {
+            pending.multi_az = (call.flag("MultiAZ") != instance.multi_az).then(|| call.flag("MultiAZ"));
+        }
+        if let Some(version) = call.text("EngineVersion") {
+            let version = full_version(version);
+            if number_of(&version) < number_of(&instance.version) {
+                return Err(no("InvalidParameterCombination", "Cannot upgrade to an earlier version."));
+            }
+            pending.version = (version != instance.version).then_some(version);
+        }
+        if let Some(days) = call.number("BackupRetentionPeriod") {
+            instance.backup_days = days;
+        }
+        if let Some(max) = call.number("MaxAllocatedStorage") {
+            let storage = pending.storage.unwrap_or(instance.storage);
+            if max != storage && max < storage + storage.div_ceil(10) {
+                return Err(no(
+                    "InvalidParameterCombination",
+                    "Invalid max storage size for engine name postgres.",
+                ));
+            }
+            instance.max_storage = (max > storage).then_some(max);
+        }
+        if let Some(password) = call.text("MasterUserPassword") {
+            password.clone_into(&mut instance.password);
+            let ends = now + random.within(SECOND, 10 * SECOND);
+            instance.course.push_back((now, Change::Status("resetting-master-credentials")));
+            instance.course.push_back((ends, Change::Applied));
         }
         if call.text("DeletionProtection").is_some() {
             instance.protected = call.flag("DeletionProtection");
@@ -367,20 +437,52 @@ impl Rds {
         if !groups.is_empty() {
             instance.security_groups = groups;
         }
-        if instance.pending_class.is_some() || instance.pending_storage.is_some() {
-            // The status changes a while after the call.
-            let begins = now + random.within(0, 30 * SECOND);
+        let changed = pending != instance.pending;
+        instance.pending = pending;
+        let at_once = call.flag("ApplyImmediately");
+        if instance.pending != Pending::default() && (changed || at_once) {
+            // The status changes a while after the call, or in the maintenance window.
+            let begins = if at_once {
+                now + random.within(0, 30 * SECOND)
+            } else {
+                now + random.within(HOUR, 160 * HOUR)
+            };
             let ends = begins + takes(random, weather);
             instance.course.retain(|(_, change)| matches!(change, Change::Optimized));
-            instance.course.push_back((begins, Change::Status("modifying")));
-            instance.course.push_back((ends, Change::Applied));
-            if instance.pending_storage.is_some() {
-                instance.storage_changed = Some(ends);
+            let status = if instance.pending.version.is_some() { "upgrading" } else { "modifying" };
+            instance.course.push_back((begins, Change::Status(status)));
+            if instance.pending.storage.is_some() {
                 instance.optimizing_until = ends + random.within(HOUR, 20 * HOUR);
                 instance.course.push_back((instance.optimizing_until, Change::Optimized));
             }
-            instance.course.make_contiguous().sort_by_key(|(at, _)| *at);
+            instance.course.push_back((ends, Change::Applied));
         }
+        instance.course.make_contiguous().sort_by_key(|(at, _)| *at);
+        Ok(())
+    }
+
+    fn take_snapshot(
+        &mut self,
+        call: &Call,
+        identifier: &str,
+        now: u64,
+        random: &mut Random,
+        weather: &Weather,
+    ) -> Result<(), Failure> {
+        let id = call.text("DBSnapshotIdentifier").unwrap_or_default().to_owned();
+        if self.snapshots.contains_key(&id) {
+            return Err(no("DBSnapshotAlreadyExists", "Cannot create the snapshot: it already exists."));
+        }
+        let available_at = now + takes(random, weather);
+        let instance = self.writable(identifier)?;
+        if !instance.is_usable() {
+            return Err(no("InvalidDBInstanceState", "Cannot create a snapshot in this state."));
+        }
+        let mut tags = instance.tags.clone();
+        tags.extend(call.pairs("Tags.Tag", "Key", "Value"));
+        let instance = Box::new(instance.clone());
+        let identifier = identifier.to_owned();
+        self.snapshots.insert(id, Snapshot { identifier, tags, taken_at: now, available_at, instance });
         Ok(())
     }
 
@@ -424,6 +526,8 @@ impl Rds {
             // Available before the instance is gone.
             let snapshot = Snapshot {
                 identifier: identifier.to_owned(),
+                tags: copy.tags.clone(),
+                taken_at: now,
                 available_at: random.within(now, gone_at),
                 instance: Box::new(copy),
             };
@@ -503,8 +607,12 @@ impl Rds {
             class: "db.m7g.large".to_owned(),
             storage: 500,
             status: "available".to_owned(),
-            pending_class: None,
-            pending_storage: None,
+            version: "17.5".to_owned(),
+            multi_az: false,
+            backup_days: 7,
+            max_storage: None,
+            iops: None,
+            pending: Pending::default(),
             password: "theirs".to_owned(),
             username: "theirs".to_owned(),
             database_name: "theirs".to_owned(),
@@ -559,13 +667,26 @@ fn xml(identifier: &str, instance: &Instance) -> String {
         );
     }
     xml.push_str("</VpcSecurityGroups><PendingModifiedValues>");
-    if let Some(class) = &instance.pending_class {
-        element(&mut xml, "DBInstanceClass", class);
-    }
-    if let Some(storage) = instance.pending_storage {
-        element(&mut xml, "AllocatedStorage", &storage.to_string());
+    let Pending { class, storage, multi_az, version } = &instance.pending;
+    let pending = [
+        ("DBInstanceClass", class.clone()),
+        ("AllocatedStorage", storage.map(|gib| gib.to_string())),
+        ("MultiAZ", multi_az.map(|flag| flag.to_string())),
+        ("EngineVersion", version.clone()),
+    ];
+    for (name, value) in pending.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        element(&mut xml, name, &value);
     }
     xml.push_str("</PendingModifiedValues>");
+    element(&mut xml, "EngineVersion", &instance.version);
+    element(&mut xml, "MultiAZ", &instance.multi_az.to_string());
+    element(&mut xml, "BackupRetentionPeriod", &instance.backup_days.to_string());
+    element(&mut xml, "PreferredMaintenanceWindow", "sun:03:00-sun:03:30");
+    for (name, value) in [("MaxAllocatedStorage", instance.max_storage), ("Iops", instance.iops)] {
+        if let Some(value) = value {
+            element(&mut xml, name, &value.to_string());
+        }
+    }
     element(&mut xml, "DeletionProtection", if instance.protected { "true" } else { "false" });
     tags(&mut xml, &instance.tags);
     xml + "</DBInstance>"
@@ -580,6 +701,34 @@ fn tags(xml: &mut String, tags: &BTreeMap<String, String>) {
         xml.push_str("</Tag>");
     }
     xml.push_str("</TagList>");
+}
+
+/// The default minor version of a major one.
+fn full_version(version: &str) -> String {
+    if version.contains('.') {
+        version.to_owned()
+    } else {
+        format!("{version}.{}", if version == "17" { 5 } else { 1 })
+    }
+}
+
+fn number_of(version: &str) -> (u32, u32) {
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    (major.parse().unwrap_or_default(), minor.parse().unwrap_or_default())
+}
+
+/// A version, and what it can be upgraded to.
+fn versions(call: &Call) -> String {
+    let version = full_version(call.text("EngineVersion").unwrap_or("17"));
+    let mut xml = "<DBEngineVersions><DBEngineVersion><Engine>postgres</Engine>".to_owned();
+    element(&mut xml, "EngineVersion", &version);
+    xml.push_str("<ValidUpgradeTarget>");
+    for target in ["17.6", "18.1"].into_iter().filter(|target| number_of(target) > number_of(&version)) {
+        xml.push_str("<UpgradeTarget><Engine>postgres</Engine>");
+        element(&mut xml, "EngineVersion", target);
+        xml.push_str("</UpgradeTarget>");
+    }
+    xml + "</ValidUpgradeTarget></DBEngineVersion></DBEngineVersions>"
 }
 
 fn orderable(call: &Call) -> String {

@@ -54,6 +54,8 @@ pub(crate) struct StackEvent {
     pub(crate) status: String,
     pub(crate) reason: String,
     pub(crate) at: u64,
+    /// The token of the operation.
+    pub(crate) token: Option<String>,
 }
 
 impl Stacks {
@@ -121,6 +123,9 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
                 element(&mut xml, "Timestamp", &clock::text(event.at));
                 element(&mut xml, "ResourceStatus", &event.status);
                 element(&mut xml, "ResourceStatusReason", &event.reason);
+                if let Some(token) = &event.token {
+                    element(&mut xml, "ClientRequestToken", token);
+                }
                 xml.push_str("</member>");
             }
             Ok(Reply::Xml(xml + "</StackEvents>"))
@@ -133,6 +138,7 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
             stack.protected = call.flag("EnableTerminationProtection");
             Ok(id_reply(&id))
         }
+        "ContinueUpdateRollback" => continue_rollback(model, call, &name),
         "DeleteStack" => delete(model, &name).map(|()| Reply::Xml(String::new())),
         other => Err(Failure::new(400, "InvalidAction", other)),
     }
@@ -233,6 +239,25 @@ fn update(model: &Arc<Model>, call: &Call, name: &str) -> Result<Reply, Failure>
     let (model, begun) = (Arc::clone(model), id.clone());
     tokio::spawn(async move { engine::update(&model, &begun).await });
     Ok(id_reply(&id))
+}
+
+fn continue_rollback(model: &Arc<Model>, call: &Call, name: &str) -> Result<Reply, Failure> {
+    let token = call.text("ClientRequestToken").map(str::to_owned);
+    let mut world = model.world();
+    let (id, stack) = world.stacks.find_mut(name)?;
+    if token.is_some() && stack.token == token {
+        return Ok(Reply::Xml(String::new()));
+    }
+    if stack.status != "UPDATE_ROLLBACK_FAILED" {
+        let words = format!("Stack [{id}] is in {} state and can not continue its rollback.", stack.status);
+        return Err(validation(words));
+    }
+    stack.status = "UPDATE_ROLLBACK_IN_PROGRESS";
+    stack.token = token;
+    drop(world);
+    let model = Arc::clone(model);
+    tokio::spawn(async move { engine::continue_rollback(&model, &id).await });
+    Ok(Reply::Xml(String::new()))
 }
 
 /// Begins to delete a stack; safe to repeat.

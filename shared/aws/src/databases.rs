@@ -1,4 +1,4 @@
-//! RDS for PostgreSQL.
+//! RDS for PostgreSQL: the instance of a stage, and its snapshots.
 
 use std::future::Future;
 
@@ -6,30 +6,29 @@ use aws_config::SdkConfig;
 use aws_sdk_rds::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    types::{DbInstance, DbSnapshot, Tag},
+    types::{DbInstance, DbSnapshot, SourceType, Tag},
 };
 use database::{
-    Changes, Created, Endpoint, Instance, InstanceClass, Observed, Owner, Pending, Snapshot, SnapshotId,
-    SnapshotStatus, Stage, Status,
+    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Observed, Owner,
+    Pending, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
 };
 use thiserror::Error;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
-    AwsError, Credentials, TAG_GENERATION, TAG_LOGICAL_ID, TAG_STACK, TAG_STAGE, TAG_STAGE_STACK_ID,
-    error::failed,
+    AwsError, Credentials, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID, TAG_STACK,
+    TAG_STAGE, TAG_STAGE_STACK_ID, error::failed, instant::instant,
 };
 
 /// RDS's word for PostgreSQL.
-const ENGINE: &str = "postgres";
-/// For how many days RDS keeps automated backups.
-const BACKUP_RETENTION_DAYS: i32 = 7;
+pub(crate) const ENGINE: &str = "postgres";
 /// No fee for versions that are past their standard support: RDS then upgrades them.
 const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 
 /// The databases of this account and region.
 #[derive(Debug, Clone)]
 pub struct Databases {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// Why a change was not begun.
@@ -44,15 +43,6 @@ pub enum WriteError {
     /// AWS failed.
     #[error(transparent)]
     Aws(AwsError),
-}
-
-/// What RDS says of an instance class that can be ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Orderable {
-    /// The least gp3 storage in GiB.
-    pub min_storage_gib: u32,
-    /// The most gp3 storage in GiB.
-    pub max_storage_gib: u32,
 }
 
 impl Databases {
@@ -81,6 +71,15 @@ impl Databases {
     pub async fn observe(&self, identifier: &str) -> Result<Observed, AwsError> {
         // The instance first: once it is seen to be gone, its final snapshot is there to be seen.
         let instance = self.instance(identifier).await?;
+        let snapshots = self.snapshots(identifier).await?;
+        Ok(Observed { instance, snapshots, attached: None })
+    }
+
+    /// The manual and final snapshots of an identifier, whether or not there is an instance of it.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn snapshots(&self, identifier: &str) -> Result<Vec<Snapshot>, AwsError> {
         let call = self.client.describe_db_snapshots().db_instance_identifier(identifier);
         let mut pages = call.snapshot_type("manual").into_paginator().items().send();
         let mut snapshots = Vec::new();
@@ -91,49 +90,46 @@ impl Databases {
                 Err(error) => return Err(failed("DescribeDBSnapshots")(error)),
             }
         }
-        Ok(Observed { instance, snapshots })
+        Ok(snapshots)
     }
 
-    /// Whether a class can be ordered for this version, and with how much storage.
+    /// When the storage of an instance was last changed, by a person or by RDS itself, if that was within the last hours
+    /// in which RDS takes no other change. RDS shows it in its events only.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn orderable(
-        &self,
-        class: &InstanceClass,
-        engine_version: &str,
-    ) -> Result<Option<Orderable>, AwsError> {
-        let Some(version) = self.full_version(engine_version).await? else {
-            return Ok(None);
+    pub async fn storage_changed_at(&self, identifier: &str) -> Result<Option<OffsetDateTime>, AwsError> {
+        let events = self.events(identifier, database::STORAGE_REST).await?;
+        // RDS-EVENT-0017 and -0218 (RDS user guide, "Amazon RDS event categories and event messages").
+        let is_change = |message: &str| {
+            let message = message.to_ascii_lowercase();
+            message.contains("finished") && (message.contains("storage"))
         };
-        let call =
-            self.client.describe_orderable_db_instance_options().engine(ENGINE).engine_version(version);
-        let call = call.db_instance_class(class.as_ref()).vpc(true);
-        let reply = match call.send().await {
-            Ok(reply) => reply,
-            Err(error) if error.code().is_some_and(|code| code.starts_with("InvalidParameter")) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(failed("DescribeOrderableDBInstanceOptions")(error)),
-        };
-        let gib =
-            |size: Option<i32>, otherwise| size.and_then(|gib| u32::try_from(gib).ok()).unwrap_or(otherwise);
-        Ok(reply.orderable_db_instance_options().iter().find(|o| o.storage_type() == Some("gp3")).map(|o| {
-            Orderable {
-                min_storage_gib: gib(o.min_storage_size(), 20),
-                max_storage_gib: gib(o.max_storage_size(), 65_536),
-            }
-        }))
+        Ok(events.into_iter().filter(|(_, message)| is_change(message)).map(|(at, _)| at).max())
     }
 
-    /// The version that RDS would create: of a major version alone, its default minor version.
-    async fn full_version(&self, engine_version: &str) -> Result<Option<String>, AwsError> {
-        if engine_version.contains('.') {
-            return Ok(Some(engine_version.to_owned()));
-        }
-        let call = self.client.describe_db_engine_versions().engine(ENGINE).engine_version(engine_version);
-        let reply = call.default_only(true).send().await.map_err(failed("DescribeDBEngineVersions"))?;
-        Ok(reply.db_engine_versions().first().and_then(|v| v.engine_version()).map(str::to_owned))
+    /// What RDS has said about an instance within the last `within`, oldest first.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn events(
+        &self,
+        identifier: &str,
+        within: Duration,
+    ) -> Result<Vec<(OffsetDateTime, String)>, AwsError> {
+        let call = self.client.describe_events().source_identifier(identifier);
+        let minutes = i32::try_from(within.whole_minutes()).unwrap_or(i32::MAX);
+        let call = call.source_type(SourceType::DbInstance).duration(minutes).max_records(100);
+        let reply = match call.send().await {
+            Ok(reply) => reply,
+            // RDS knows nothing of an instance that was never there.
+            Err(error) if matches!(error.code(), Some("InvalidParameterValue" | "DBInstanceNotFound")) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed("DescribeEvents")(error)),
+        };
+        let event = |e: &aws_sdk_rds::types::Event| Some((instant(e.date()?), e.message()?.to_owned()));
+        Ok(reply.events().iter().filter_map(event).collect())
     }
 
     /// Begins to create an empty instance. Safe to repeat: the identifier exists once.
@@ -152,7 +148,7 @@ impl Databases {
             .create_db_instance()
             .db_instance_identifier(stage.identifier())
             .engine(ENGINE)
-            .engine_version(&created.engine_version)
+            .engine_version(created.engine_version.to_string())
             .engine_lifecycle_support(NO_EXTENDED_SUPPORT)
             .db_instance_class(created.instance_class.as_ref())
             .allocated_storage(gib(created.storage.get()))
@@ -164,15 +160,17 @@ impl Databases {
             .db_subnet_group_name(&created.subnet_group)
             .vpc_security_group_ids(&created.security_group)
             .publicly_accessible(false)
-            .backup_retention_period(BACKUP_RETENTION_DAYS)
+            .backup_retention_period(gib(created.backup_retention.days()))
+            .set_max_allocated_storage(created.max_storage.map(|max| gib(max.get())))
+            .multi_az(created.multi_az)
             .copy_tags_to_snapshot(true)
             .auto_minor_version_upgrade(true)
-            .set_tags(Some(tags(stage, owner, created)));
+            .set_tags(Some(tags(stage, owner, created, true)));
         write("CreateDBInstance", call.send()).await
     }
 
-    /// Begins to create an instance from a snapshot, with that snapshot's data and credentials. Safe to repeat: the
-    /// identifier exists once.
+    /// Begins to create an instance from a snapshot, with that snapshot's data and credentials; `has_credentials`: they
+    /// are this generation's. Safe to repeat: the identifier exists once.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -182,6 +180,7 @@ impl Databases {
         owner: &Owner,
         created: &Created,
         snapshot: &SnapshotId,
+        has_credentials: bool,
     ) -> Result<(), WriteError> {
         let call = self
             .client
@@ -193,27 +192,75 @@ impl Databases {
             .db_subnet_group_name(&created.subnet_group)
             .vpc_security_group_ids(&created.security_group)
             .publicly_accessible(false)
+            .multi_az(created.multi_az)
             .copy_tags_to_snapshot(true)
             .auto_minor_version_upgrade(true)
-            .set_tags(Some(tags(stage, owner, created)));
+            .set_tags(Some(tags(stage, owner, created, has_credentials)));
         write("RestoreDBInstanceFromDBSnapshot", call.send()).await
     }
 
-    /// Begins changes at once, not in the next maintenance window. Safe to repeat: it names the end, not the way.
+    /// Begins changes, or leaves them to the maintenance window. Safe to repeat: it names the end, not the way.
     ///
     /// # Errors
     /// See [`WriteError`].
     pub async fn modify(&self, identifier: &str, changes: &Changes) -> Result<(), WriteError> {
+        let number = |number: Option<u32>| number.map(gib);
+        let upgrade = changes.engine_version.map(|version| version.to_string());
         let call = self
             .client
             .modify_db_instance()
             .db_instance_identifier(identifier)
-            .apply_immediately(true)
+            .apply_immediately(changes.apply == Apply::Now)
             .set_db_instance_class(changes.instance_class.as_ref().map(ToString::to_string))
-            .set_allocated_storage(changes.storage_gib.map(gib))
+            .set_allocated_storage(number(changes.storage_gib))
+            .set_iops(number(changes.iops))
+            .set_max_allocated_storage(number(changes.max_storage_gib))
+            .set_multi_az(changes.multi_az)
+            .set_backup_retention_period(number(changes.backup_retention_days))
+            .set_allow_major_version_upgrade(upgrade.as_ref().map(|_| true))
+            .set_engine_version(upgrade)
             .set_deletion_protection(changes.deletion_protection)
             .set_vpc_security_group_ids(changes.security_group.clone().map(|id| vec![id]));
         write("ModifyDBInstance", call.send()).await
+    }
+
+    /// Gives an instance the password of a generation, and notes in a tag that it has it. Safe to repeat.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn set_password(
+        &self,
+        stage: &Stage,
+        owner: &Owner,
+        generation: &Generation,
+        credentials: &Credentials,
+    ) -> Result<(), WriteError> {
+        let identifier = stage.identifier();
+        let call = self.client.modify_db_instance().db_instance_identifier(&identifier);
+        let call = call.master_user_password(credentials.password.expose()).apply_immediately(true);
+        write("ModifyDBInstance", call.send()).await?;
+        // The stage stack is in the same account and region.
+        let (partition, region, account) = place(&owner.stage_stack_id).unwrap_or_default();
+        let arn = format!("arn:{partition}:rds:{region}:{account}:db:{identifier}");
+        let tag = Tag::builder().key(TAG_CREDENTIALS).value(generation.to_string()).build();
+        write("AddTagsToResource", self.client.add_tags_to_resource().resource_name(arn).tags(tag).send())
+            .await
+    }
+
+    /// Begins to take a snapshot of a stage's database. Safe to repeat: the identifier exists once.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn take_snapshot(
+        &self,
+        stage: &Stage,
+        owner: &Owner,
+        created: &Created,
+        snapshot: &SnapshotId,
+    ) -> Result<(), WriteError> {
+        let call = self.client.create_db_snapshot().db_instance_identifier(stage.identifier());
+        let call = call.db_snapshot_identifier(snapshot.as_ref());
+        write("CreateDBSnapshot", call.set_tags(Some(tags(stage, owner, created, true))).send()).await
     }
 
     /// Begins to delete an instance. Safe to repeat: an instance that is being deleted is not deleted again.
@@ -253,7 +300,7 @@ where
         | "DBInstanceNotFound"
         | "DBSnapshotAlreadyExists"
         | "InvalidDBSnapshotState" => WriteError::ObserveAgain(error),
-        _ if error.refused => WriteError::Refused(error.message),
+        _ if error.refused => WriteError::Refused(format!("{} ({})", error.message, error.code)),
         _ => WriteError::Aws(error),
     })
 }
@@ -262,19 +309,21 @@ fn gib(gib: u32) -> i32 {
     i32::try_from(gib).unwrap_or(i32::MAX)
 }
 
-fn tags(stage: &Stage, owner: &Owner, created: &Created) -> Vec<Tag> {
-    [
+fn tags(stage: &Stage, owner: &Owner, created: &Created, has_credentials: bool) -> Vec<Tag> {
+    let credentials = has_credentials.then(|| (TAG_CREDENTIALS, created.generation.to_string()));
+    let always = [
         (TAG_STACK, stage.stack.to_string()),
         (TAG_STAGE, stage.stage.to_string()),
         (TAG_STAGE_STACK_ID, owner.stage_stack_id.clone()),
         (TAG_LOGICAL_ID, owner.logical_id.clone()),
         (TAG_GENERATION, created.generation.to_string()),
-    ]
-    .map(|(key, value)| Tag::builder().key(key).value(value).build())
-    .into()
+        (TAG_DATABASE_NAME, created.database_name.to_string()),
+    ];
+    let tag = |(key, value): (&str, String)| Tag::builder().key(key).value(value).build();
+    always.into_iter().chain(credentials).map(tag).collect()
 }
 
-fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+pub(crate) fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
@@ -285,23 +334,36 @@ fn owner(tags: &[Tag]) -> Option<Owner> {
     })
 }
 
-fn generation(tags: &[Tag]) -> Option<database::Generation> {
-    tag(tags, TAG_GENERATION)?.to_owned().try_into().ok()
+fn generation(tags: &[Tag], key: &str) -> Option<Generation> {
+    tag(tags, key)?.to_owned().try_into().ok()
 }
 
-fn instance(db: &DbInstance) -> Instance {
+/// The stage that tags name.
+pub(crate) fn stage(tags: &[Tag]) -> Option<Stage> {
+    let stack = StackName::try_from(tag(tags, TAG_STACK)?).ok()?;
+    Some(Stage { stack, stage: StageName::try_from(tag(tags, TAG_STAGE)?).ok()? })
+}
+
+fn version(text: Option<&str>) -> Option<EngineVersion> {
+    text?.to_owned().try_into().ok()
+}
+
+pub(crate) fn instance(db: &DbInstance) -> Instance {
     let tags = db.tag_list();
     let pending = db.pending_modified_values();
-    let storage = |gib: i32| u32::try_from(gib).ok();
+    let number = |number: i32| u32::try_from(number).ok();
     Instance {
         status: Status::from(db.db_instance_status().unwrap_or_default()),
         owner: owner(tags),
-        generation: generation(tags),
+        generation: generation(tags, TAG_GENERATION),
         instance_class: db.db_instance_class().unwrap_or_default().to_owned(),
-        storage_gib: db.allocated_storage().and_then(storage).unwrap_or_default(),
+        storage_gib: db.allocated_storage().and_then(number).unwrap_or_default(),
         pending: Pending {
             instance_class: pending.and_then(|p| p.db_instance_class()).map(str::to_owned),
-            storage_gib: pending.and_then(|p| p.allocated_storage()).and_then(storage),
+            storage_gib: pending.and_then(|p| p.allocated_storage()).and_then(number),
+            multi_az: pending.and_then(|p| p.multi_az()),
+            backup_retention_days: pending.and_then(|p| p.backup_retention_period()).and_then(number),
+            engine_version: version(pending.and_then(|p| p.engine_version())),
         },
         endpoint: db.endpoint().and_then(|e| {
             let port = u16::try_from(e.port()?).ok()?;
@@ -315,16 +377,32 @@ fn instance(db: &DbInstance) -> Instance {
             .filter_map(|group| group.vpc_security_group_id().map(str::to_owned))
             .collect(),
         was_available: db.instance_create_time().is_some() || db.latest_restorable_time().is_some(),
+        max_storage_gib: db.max_allocated_storage().and_then(number),
+        iops: db.iops().and_then(number),
+        multi_az: db.multi_az().unwrap_or_default(),
+        backup_retention_days: db.backup_retention_period().and_then(number).unwrap_or_default(),
+        engine_version: version(db.engine_version()),
+        credentials: generation(tags, TAG_CREDENTIALS),
+        maintenance_window: db.preferred_maintenance_window().map(str::to_owned),
     }
 }
 
-fn snapshot(found: &DbSnapshot) -> Option<Snapshot> {
-    let status = match found.status() {
-        Some("available") => SnapshotStatus::Available,
-        Some("failed") => SnapshotStatus::Failed,
-        _ => SnapshotStatus::Creating,
-    };
+pub(crate) fn snapshot(found: &DbSnapshot) -> Option<Snapshot> {
     let tags = found.tag_list();
-    let id = SnapshotId::from(found.db_snapshot_identifier()?.to_owned());
-    Some(Snapshot { id, status, owner: owner(tags), generation: generation(tags) })
+    Some(Snapshot {
+        id: SnapshotId::try_from(found.db_snapshot_identifier()?.to_owned()).ok()?,
+        status: match found.status() {
+            Some("available") => SnapshotStatus::Available,
+            Some("failed") => SnapshotStatus::Failed,
+            _ => SnapshotStatus::Creating,
+        },
+        owner: owner(tags),
+        generation: generation(tags, TAG_GENERATION),
+        stage: stage(tags),
+        credentials: generation(tags, TAG_CREDENTIALS),
+        database_name: tag(tags, TAG_DATABASE_NAME).and_then(|n| DatabaseName::try_from(n.to_owned()).ok()),
+        created_at: found.snapshot_create_time().map(instant),
+        storage_gib: found.allocated_storage().and_then(|gib| u32::try_from(gib).ok()).unwrap_or_default(),
+        engine_version: version(found.engine_version()),
+    })
 }

@@ -3,21 +3,28 @@
 //! There is no trait per adapter: the decisions are in the crate `database`, and the adapters are tested against a local
 //! AWS and against recorded requests.
 
+mod catalogue;
 mod config;
 mod databases;
 mod error;
 mod executions;
+mod instant;
 mod secrets;
+mod security_groups;
 mod services;
 mod stacks;
 
+pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
 pub use config::{load, retries, timeouts};
-pub use databases::{Databases, Orderable, WriteError};
+pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use executions::{Executions, Started};
-pub use secrets::{Credentials, Password, PutError, SecretValue, SecretVersion, Secrets};
+pub use secrets::{
+    Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion, Secrets,
+};
+pub use security_groups::SecurityGroups;
 pub use services::{Rebuilt, Rollout, Service, Services, TaskDefinition};
-pub use stacks::{ChangeError, Lookup, StackPage, Stacks, StageStack};
+pub use stacks::{ChangeError, ChangeSet, Lookup, ResourceChange, StackPage, Stacks, StageStack};
 
 /// Configuration shared by all clients.
 pub use aws_config::SdkConfig;
@@ -32,5 +39,9 @@ pub const TAG_STAGE_STACK_ID: &str = "stagedb:stage-stack-id";
 pub const TAG_LOGICAL_ID: &str = "stagedb:logical-id";
 /// The tag that names the generation of the data.
 pub const TAG_GENERATION: &str = "stagedb:generation";
+/// The tag that names the generation whose credentials the data has.
+pub const TAG_CREDENTIALS: &str = "stagedb:credentials";
+/// The tag that names the database inside, which RDS does not say of a snapshot.
+pub const TAG_DATABASE_NAME: &str = "stagedb:database-name";
 /// The tag on the ECS service that names the stage, and the operation of its stack, that its containers were redeployed for.
 pub const TAG_REBUILD: &str = "stagedb:rebuild";

@@ -103,6 +103,30 @@ pub enum PutError {
     Aws(#[from] AwsError),
 }
 
+/// Why somebody else's secret gives no credentials. What it holds is never repeated.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// There is none, or none that may be read.
+    #[error("there is no such secret, or stagedb may not read it")]
+    Missing,
+    /// Not the JSON structure that AWS documents for credentials.
+    #[error("the secret's value is not a JSON object with the text keys username and password")]
+    NoCredentials,
+    /// AWS failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+/// What is read of somebody else's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ForeignSecret {
+    /// Who logs in.
+    #[serde(flatten)]
+    pub credentials: Credentials,
+    /// The host that it says it is for, if it says so.
+    pub host: Option<String>,
+}
+
 /// The secrets of the stages.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -132,6 +156,65 @@ impl Secrets {
             return Err(AwsError::unexpected("GetSecretValue", words));
         };
         Ok(Some(SecretVersion { id: reply.version_id().unwrap_or_default().to_owned(), value }))
+    }
+
+    /// The credentials in somebody else's secret.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub async fn foreign(&self, arn: &str) -> Result<ForeignSecret, SecretError> {
+        let reply = match self.client.get_secret_value().secret_id(arn).send().await {
+            Ok(reply) => reply,
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("ResourceNotFoundException" | "AccessDeniedException" | "InvalidRequestException")
+                ) =>
+            {
+                return Err(SecretError::Missing);
+            }
+            Err(error) => return Err(SecretError::Aws(failed("GetSecretValue")(error))),
+        };
+        let secret: ForeignSecret = serde_json::from_str(reply.secret_string().unwrap_or_default())
+            .map_err(|_| SecretError::NoCredentials)?;
+        let Credentials { username, password } = &secret.credentials;
+        if username.is_empty() || password.expose().is_empty() {
+            return Err(SecretError::NoCredentials);
+        }
+        Ok(secret)
+    }
+
+    /// Whether Secrets Manager or RDS rotates a secret.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn is_rotated(&self, arn: &str) -> Result<bool, AwsError> {
+        let reply = self.client.describe_secret().secret_id(arn).send().await;
+        let reply = reply.map_err(failed("DescribeSecret"))?;
+        Ok(reply.rotation_enabled().unwrap_or_default() || reply.owning_service().is_some())
+    }
+
+    /// The version that clients read, if there is one.
+    ///
+    /// # Errors
+    /// AWS failed, or the value is not ours.
+    pub async fn current(&self, arn: &str) -> Result<Option<SecretVersion>, AwsError> {
+        self.labelled(arn, CURRENT).await
+    }
+
+    /// Puts a value that only this label names: clients go on reading the current one. Safe to repeat with the same token
+    /// and value.
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub async fn put_aside(
+        &self,
+        arn: &str,
+        token: &str,
+        value: &SecretValue,
+        label: &str,
+    ) -> Result<(), PutError> {
+        self.put_with_labels(arn, token, value, &[label]).await
     }
 
     /// Takes the labels of old generations off, so that a new one can be labelled: Secrets Manager allows 20 labels over
@@ -169,10 +252,21 @@ impl Secrets {
         value: &SecretValue,
         label: &str,
     ) -> Result<(), PutError> {
+        self.put_with_labels(arn, token, value, &[CURRENT, label]).await
+    }
+
+    async fn put_with_labels(
+        &self,
+        arn: &str,
+        token: &str,
+        value: &SecretValue,
+        labels: &[&str],
+    ) -> Result<(), PutError> {
         let text = serde_json::to_string(value).unwrap_or_default();
         let call =
             self.client.put_secret_value().secret_id(arn).client_request_token(token).secret_string(text);
-        match call.version_stages(CURRENT).version_stages(label).send().await {
+        let labels = labels.iter().map(|&label| label.to_owned()).collect();
+        match call.set_version_stages(Some(labels)).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ResourceExistsException") => Err(PutError::PutBefore),
             Err(error) => Err(failed("PutSecretValue")(error).into()),

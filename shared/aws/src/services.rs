@@ -11,7 +11,7 @@ use aws_sdk_ecs::{
 use database::{ContainerVariables, SecretReference};
 use time::OffsetDateTime;
 
-use crate::{AwsError, TAG_REBUILD, error::failed};
+use crate::{AwsError, TAG_REBUILD, error::failed, instant::instant};
 
 /// The ECS services of this account and region.
 #[derive(Debug, Clone)]
@@ -235,10 +235,7 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
     let network = found.network_configuration().and_then(|n| n.awsvpc_configuration());
     let controller = found.deployment_controller().map(|c| c.r#type().as_str());
     let primary = found.deployments().iter().find(|d| d.status() == Some("PRIMARY"));
-    let instant = |at: Option<&aws_smithy_types::DateTime>| {
-        at.and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok())
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    };
+    let instant = |at: Option<&aws_smithy_types::DateTime>| at.map_or(OffsetDateTime::UNIX_EPOCH, instant);
     let rollout = primary.map(|d| match d.rollout_state() {
         Some(DeploymentRolloutState::Failed) => {
             Rollout::Failed(d.rollout_state_reason().unwrap_or("ECS gave no reason").to_owned())

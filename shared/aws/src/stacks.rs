@@ -6,14 +6,13 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::{
     Client,
     error::ProvideErrorMetadata,
-    types::{Parameter, Stack, Tag},
+    types::{ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Stack, Tag},
 };
 use aws_smithy_types::date_time::Format;
 use database::{StackEvent, StackName, StackStatus, Stage, StageName};
 use thiserror::Error;
-use time::OffsetDateTime;
 
-use crate::{AwsError, TAG_STACK, TAG_STAGE, error::failed};
+use crate::{AwsError, TAG_STACK, TAG_STAGE, error::failed, instant::instant};
 
 /// The stacks of this account and region.
 #[derive(Debug, Clone)]
@@ -49,6 +48,30 @@ pub enum Lookup {
     Foreign,
     /// The stack of a stage; not necessarily of the one whose name was derived.
     Found(Box<StageStack>),
+}
+
+/// What an operation would do to one resource of a stack, as a change set says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceChange {
+    /// The resource.
+    pub logical_id: String,
+    /// Its type.
+    pub resource_type: String,
+    /// CloudFormation's word for what is done, such as `Modify`.
+    pub action: String,
+    /// CloudFormation's word for whether it is replaced: `True`, `False` or `Conditional`.
+    pub replacement: Option<String>,
+}
+
+/// How far a change set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeSet {
+    /// Not there yet.
+    Pending,
+    /// What would be done.
+    Ready(Vec<ResourceChange>),
+    /// CloudFormation would refuse the operation, in its words.
+    Refused(String),
 }
 
 /// A page of stage stacks. It may be empty and still have a next one: other stacks are passed over.
@@ -125,6 +148,7 @@ impl Stacks {
                 status: e.resource_status()?.as_str().to_owned(),
                 reason: e.resource_status_reason().filter(|r| !r.is_empty()).map(str::to_owned),
                 at: instant(e.timestamp()?),
+                token: e.client_request_token().map(str::to_owned),
             })
         };
         Ok(reply.stack_events().iter().filter_map(event).collect())
@@ -162,15 +186,100 @@ impl Stacks {
         }
     }
 
+    /// Goes on with a rollback that failed. `token` makes a repeat harmless.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn continue_rollback(&self, id: &str, role_arn: &str, token: &str) -> Result<(), ChangeError> {
+        let call = self.client.continue_update_rollback().stack_name(id).role_arn(role_arn);
+        match call.client_request_token(token).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ValidationError") => {
+                Err(ChangeError::WrongState(failed("ContinueUpdateRollback")(error)))
+            }
+            Err(error) => Err(ChangeError::Aws(failed("ContinueUpdateRollback")(error))),
+        }
+    }
+
+    /// Begins to make a change set of what an update would do. The stack itself does not change.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn create_change_set(
+        &self,
+        id: &str,
+        name: &str,
+        template: &str,
+        parameters: &BTreeMap<String, String>,
+        role_arn: &str,
+    ) -> Result<(), ChangeError> {
+        let call = self
+            .client
+            .create_change_set()
+            .stack_name(id)
+            .change_set_name(name)
+            .change_set_type(ChangeSetType::Update)
+            .template_body(template)
+            .set_parameters(Some(to_parameters(parameters)))
+            .role_arn(role_arn);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_validation(&error, "") => {
+                Err(ChangeError::WrongState(failed("CreateChangeSet")(error)))
+            }
+            Err(error) => Err(ChangeError::Aws(failed("CreateChangeSet")(error))),
+        }
+    }
+
+    /// How far a change set is.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn change_set(&self, id: &str, name: &str) -> Result<ChangeSet, AwsError> {
+        let call = self.client.describe_change_set().stack_name(id).change_set_name(name);
+        let reply = call.send().await.map_err(failed("DescribeChangeSet"))?;
+        let change = |change: &aws_sdk_cloudformation::types::Change| {
+            let change = change.resource_change()?;
+            Some(ResourceChange {
+                logical_id: change.logical_resource_id()?.to_owned(),
+                resource_type: change.resource_type()?.to_owned(),
+                action: change.action().map_or("", ChangeAction::as_str).to_owned(),
+                replacement: change.replacement().map(|r| r.as_str().to_owned()),
+            })
+        };
+        let reason = reply.status_reason().unwrap_or_default();
+        Ok(match reply.status() {
+            Some(ChangeSetStatus::CreateComplete) => {
+                ChangeSet::Ready(reply.changes().iter().filter_map(change).collect())
+            }
+            Some(ChangeSetStatus::Failed)
+                if reason.contains("didn't contain changes") || reason.contains("No updates") =>
+            {
+                ChangeSet::Ready(Vec::new())
+            }
+            Some(ChangeSetStatus::Failed) => ChangeSet::Refused(reason.to_owned()),
+            _ => ChangeSet::Pending,
+        })
+    }
+
+    /// Deletes a change set, whatever it says. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn delete_change_set(&self, id: &str, name: &str) -> Result<(), AwsError> {
+        let call = self.client.delete_change_set().stack_name(id).change_set_name(name);
+        call.send().await.map(|_| ()).map_err(failed("DeleteChangeSet"))
+    }
+
     /// Begins to delete a stack that has no database, after taking its protection off. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn delete(&self, id: &str, role_arn: &str) -> Result<(), AwsError> {
+    pub async fn delete(&self, id: &str, role_arn: &str, token: &str) -> Result<(), AwsError> {
         let call =
             self.client.update_termination_protection().stack_name(id).enable_termination_protection(false);
         call.send().await.map_err(failed("UpdateTerminationProtection"))?;
-        let call = self.client.delete_stack().stack_name(id).role_arn(role_arn);
+        let call = self.client.delete_stack().stack_name(id).role_arn(role_arn).client_request_token(token);
         call.send().await.map(|_| ()).map_err(failed("DeleteStack"))
     }
 
@@ -243,8 +352,4 @@ fn stage_stack(stack: &Stack) -> Option<StageStack> {
             .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())))
             .collect(),
     })
-}
-
-fn instant(at: &aws_smithy_types::DateTime) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(at.as_nanos()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -169,6 +169,17 @@ impl Properties {
         }
     }
 
+    /// These properties, with a default for each of these that is missing: what an earlier version of the template had
+    /// not comes back in rollbacks and deletions.
+    #[must_use]
+    pub fn with_defaults(&self, defaults: &[(&str, &str)]) -> Self {
+        let mut properties = self.0.clone();
+        for (name, value) in defaults {
+            properties.entry(*name).or_insert_with(|| Value::String((*value).to_owned()));
+        }
+        Self(properties)
+    }
+
     /// A property as a type that checks it.
     ///
     /// # Errors

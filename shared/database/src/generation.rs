@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{OffsetDateTime, macros::format_description};
 
+use crate::{EngineVersion, SettingError};
+
 /// The generation of a database's data: each creation by a person starts a new one. It is a property of the resource, a
 /// tag on the instance and its snapshots, and a staging label of the credentials.
 ///
@@ -78,6 +80,19 @@ impl SnapshotId {
         Self(format!("{identifier}-{generation}-{number}"))
     }
 
+    /// The snapshot that is taken before a major version is left for ever. `request` tells two tries apart: each takes
+    /// the data as it is then. At most 58 + 1 + 32 + 8 + 7 + 1 + 16 characters of RDS's 255.
+    #[must_use]
+    pub fn before_upgrade(
+        identifier: &str,
+        generation: &Generation,
+        to: EngineVersion,
+        request: &str,
+    ) -> Self {
+        let to = to.to_string().replace('.', "-");
+        Self(format!("{identifier}-{generation}-before-{to}-{request}"))
+    }
+
     /// Which final snapshot of that generation this is, if it is one.
     #[must_use]
     pub fn number_of(&self, identifier: &str, generation: &Generation) -> Option<u32> {
@@ -86,9 +101,21 @@ impl SnapshotId {
     }
 }
 
-impl From<String> for SnapshotId {
-    fn from(id: String) -> Self {
-        Self(id)
+impl TryFrom<String> for SnapshotId {
+    type Error = SettingError;
+
+    fn try_from(id: String) -> Result<Self, SettingError> {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_id = id.len() <= 255
+            && id.starts_with(|c: char| c.is_ascii_alphabetic())
+            && id.split('-').all(is_word);
+        if is_id { Ok(Self(id)) } else { Err(SettingError::Snapshot) }
+    }
+}
+
+impl From<SnapshotId> for String {
+    fn from(id: SnapshotId) -> String {
+        id.0
     }
 }
 

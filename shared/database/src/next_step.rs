@@ -8,8 +8,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
-    DatabaseName, Endpoint, Generation, Instance, InstanceClass, Observed, Owner, SnapshotId, SnapshotStatus,
-    Stage, Status, StorageGiB, minimum_growth,
+    Apply, AttachedKind, BackupRetention, DatabaseIdentifier, DatabaseName, Endpoint, EngineVersion,
+    ExistingDatabaseName, Generation, Instance, InstanceClass, Observed, Owner, Snapshot, SnapshotId,
+    SnapshotStatus, Stage, Status, StorageGiB, minimum_growth,
 };
 
 /// A request gives up after this long, below the hour that CloudFormation waits.
@@ -30,8 +31,21 @@ pub struct Request {
     pub owner: Owner,
     /// What shall be.
     pub desired: Desired,
-    /// The generation of the properties before this change: if it is the desired one, its data existed.
-    pub previous_generation: Option<Generation>,
+    /// The properties before this change.
+    pub previous: Previous,
+    /// Tells this request from others in names: at most 16 lower-case letters and digits.
+    pub token: String,
+}
+
+/// What is looked at of the properties before a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Previous {
+    /// If it is the desired one, its data existed.
+    pub generation: Option<Generation>,
+    /// Whether somebody else's database was attached.
+    pub is_attached: bool,
+    /// Whether changes were left to the maintenance window.
+    pub is_deferred: bool,
 }
 
 /// The kind of a request.
@@ -52,6 +66,19 @@ pub enum Desired {
     None,
     /// A database that we make and own.
     Created(Created),
+    /// Somebody else's, of which only the address is looked up.
+    Attached(Attached),
+}
+
+/// Somebody else's database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// Instance or cluster.
+    pub kind: AttachedKind,
+    /// Its identifier.
+    pub identifier: DatabaseIdentifier,
+    /// The database inside.
+    pub database_name: ExistingDatabaseName,
 }
 
 /// A database that we make and own.
@@ -65,8 +92,18 @@ pub struct Created {
     pub storage: StorageGiB,
     /// The database inside.
     pub database_name: DatabaseName,
-    /// The PostgreSQL version it is created with.
-    pub engine_version: String,
+    /// The least version it shall have; a major one alone means its default minor version at creation.
+    pub engine_version: EngineVersion,
+    /// Up to where RDS may grow the storage by itself; `None`: it does not.
+    pub max_storage: Option<StorageGiB>,
+    /// Whether it shall have a standby in a second availability zone.
+    pub multi_az: bool,
+    /// For how long automated backups are kept.
+    pub backup_retention: BackupRetention,
+    /// When changes are made that interrupt it.
+    pub apply: Apply,
+    /// The snapshot that its data begins with; `None`: it begins empty.
+    pub from_snapshot: Option<SnapshotId>,
     /// The subnets it is placed in.
     pub subnet_group: String,
     /// Who may connect.
@@ -85,15 +122,21 @@ pub struct Clock {
 pub enum Step {
     /// Create the instance, empty.
     Create(Created),
-    /// Create the instance from the final snapshot of its generation.
+    /// Create the instance from a snapshot.
     Restore {
         /// What the instance shall be.
         created: Created,
         /// The snapshot that holds the data.
         snapshot: SnapshotId,
+        /// Whether the data has this generation's credentials already.
+        has_credentials: bool,
     },
-    /// Change the instance at once.
+    /// Change the instance.
     Modify(Changes),
+    /// Give the instance this generation's password, and note that it has it.
+    SetPassword(Generation),
+    /// Take a snapshot of the instance, as it is about to become what it cannot be taken back from.
+    Snapshot(SnapshotId),
     /// Delete the instance.
     Delete {
         /// Without one only if the instance was never available.
@@ -114,10 +157,28 @@ pub struct Changes {
     pub instance_class: Option<InstanceClass>,
     /// More storage, in GiB.
     pub storage_gib: Option<u32>,
+    /// The IOPS that so much storage must be given with.
+    pub iops: Option<u32>,
+    /// Up to where RDS grows the storage by itself, in GiB; the storage itself: not at all.
+    pub max_storage_gib: Option<u32>,
+    /// Whether it has a standby.
+    pub multi_az: Option<bool>,
+    /// For how many days automated backups are kept.
+    pub backup_retention_days: Option<u32>,
+    /// A newer version.
+    pub engine_version: Option<EngineVersion>,
     /// Whether RDS shall refuse to delete it.
     pub deletion_protection: Option<bool>,
     /// The only VPC security group.
     pub security_group: Option<String>,
+    /// When: what is accepted earlier and still pending is done with it.
+    pub apply: Apply,
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        *self == Self { apply: self.apply, ..Self::default() }
+    }
 }
 
 /// What the stage stack learns of its database.
@@ -130,12 +191,14 @@ pub struct Attributes {
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseAttributes {
-    /// The DB instance identifier.
+    /// The identifier of the DB instance or the DB cluster.
     pub identifier: String,
     /// Where clients connect to.
     pub endpoint: Endpoint,
     /// The database inside.
-    pub database_name: DatabaseName,
+    pub database_name: String,
+    /// The security group of somebody else's database that the stage's service needs a rule in.
+    pub access_group: Option<String>,
 }
 
 /// Why a request cannot be done, in words for a person.
@@ -197,9 +260,44 @@ pub enum Refusal {
         minutes = GIVE_UP_AFTER.as_secs() / 60
     )]
     GaveUp(String),
+    /// What is to be attached is not there.
+    #[error("There is no {kind} {identifier} with an endpoint in this account and region, so it cannot be attached.", kind = kind_in_words(*kind))]
+    AttachedMissing {
+        /// Instance or cluster.
+        kind: AttachedKind,
+        /// Its identifier.
+        identifier: DatabaseIdentifier,
+    },
+    /// One source directly after the other.
+    #[error(
+        "The stage has the DB instance {0}, which stagedb created. Remove it first, then attach another database."
+    )]
+    RemoveFirst(String),
+    /// One source directly after the other.
+    #[error(
+        "The stage has somebody else's database attached. Remove it from the stage first, then create a new one."
+    )]
+    DetachFirst,
+    /// There is nothing to restore.
+    #[error(
+        "The snapshot {0} is not an available snapshot of this stage, so the database cannot begin with it."
+    )]
+    SnapshotMissing(SnapshotId),
+    /// The way back could not be made, so the way forth is not gone.
+    #[error(
+        "The snapshot {0}, which is taken before the upgrade, failed, so the version is not changed. Save again."
+    )]
+    SnapshotFailed(SnapshotId),
     /// RDS said no.
     #[error("RDS refused: {0}")]
     Rds(String),
+}
+
+fn kind_in_words(kind: AttachedKind) -> &'static str {
+    match kind {
+        AttachedKind::Instance => "DB instance",
+        AttachedKind::Cluster => "DB cluster",
+    }
 }
 
 /// The next step towards what a request asks for.
@@ -211,6 +309,9 @@ pub fn next_step(request: &Request, observed: &Observed, clock: Clock) -> Step {
         }
         (Desired::Created(created), Operation::Create | Operation::Update) => {
             towards_created(request, created, observed, clock)
+        }
+        (Desired::Attached(attached), Operation::Create | Operation::Update) => {
+            towards_attached(request, attached, observed)
         }
     };
     match step {
@@ -256,6 +357,28 @@ fn towards_none(request: &Request, observed: &Observed, clock: Clock) -> Step {
     }
 }
 
+/// Somebody else's database is only looked at: whatever its status is, its address is the same.
+fn towards_attached(request: &Request, attached: &Attached, observed: &Observed) -> Step {
+    let is_ours = |i: &&Instance| i.is_of(&request.owner) && i.status != Status::Deleting;
+    if observed.instance.as_ref().is_some_and(|i| is_ours(&i)) {
+        return Step::Refuse(Refusal::RemoveFirst(request.stage.identifier()));
+    }
+    let found = observed.attached.as_ref();
+    let Some((database, endpoint)) = found.and_then(|database| Some((database, database.endpoint.clone()?)))
+    else {
+        let (kind, identifier) = (attached.kind, attached.identifier.clone());
+        return Step::Refuse(Refusal::AttachedMissing { kind, identifier });
+    };
+    Step::Finish(Attributes {
+        database: Some(DatabaseAttributes {
+            identifier: attached.identifier.to_string(),
+            endpoint,
+            database_name: attached.database_name.to_string(),
+            access_group: database.security_groups.first().cloned(),
+        }),
+    })
+}
+
 fn towards_created(request: &Request, created: &Created, observed: &Observed, clock: Clock) -> Step {
     let identifier = request.stage.identifier();
     let Some(instance) = &observed.instance else {
@@ -276,17 +399,22 @@ fn towards_created(request: &Request, created: &Created, observed: &Observed, cl
         {
             Step::Refuse(Refusal::DatabaseName(identifier))
         }
-        Status::Usable { optimizing } => match differences(instance, created, clock) {
+        // Restored from a snapshot of another generation: the password inside is still that one's.
+        Status::Usable { .. } if instance.credentials.as_ref() != Some(&created.generation) => {
+            Step::SetPassword(created.generation.clone())
+        }
+        Status::Usable { optimizing } => match differences(request, instance, created, clock) {
             Differences::Changes(changes) if changes.storage_gib.is_some() && *optimizing => {
                 Step::Refuse(Refusal::Optimizing(identifier))
             }
             Differences::Changes(changes) => Step::Modify(changes),
+            Differences::Upgrade(version) => upgrade(request, instance, created, version, observed, clock),
             Differences::ToCome => wait(clock),
             Differences::None => finish(identifier, instance, created, clock),
         },
         Status::Creating | Status::InProgress(_) | Status::Deleting => wait(clock),
         // Nothing is to be changed, as in a rollback: its bad state is then not this request's failure.
-        Status::Stopped | Status::Failed(_) if is_as_desired(instance, created, clock) => {
+        Status::Stopped | Status::Failed(_) if is_as_desired(request, instance, created, clock) => {
             finish(identifier, instance, created, clock)
         }
         Status::Stopped => Step::Refuse(Refusal::Stopped(identifier)),
@@ -294,30 +422,67 @@ fn towards_created(request: &Request, created: &Created, observed: &Observed, cl
     }
 }
 
-/// There is no instance. Data that existed is restored; only a generation that is new begins empty.
+/// There is no instance. Data that existed is restored; only a generation that is new begins empty, or with the
+/// snapshot that a person chose.
 fn towards_first_instance(request: &Request, created: &Created, observed: &Observed, clock: Clock) -> Step {
     let identifier = request.stage.identifier();
-    let mut ours: Vec<_> = observed
-        .snapshots
-        .iter()
-        .filter(|s| {
-            s.owner.as_ref() == Some(&request.owner) && s.generation.as_ref() == Some(&created.generation)
-        })
-        .filter_map(|s| Some((s.id.number_of(&identifier, &created.generation)?, s)))
-        .collect();
-    ours.sort_by_key(|(number, _)| *number);
-    match ours.last() {
-        Some((_, newest)) => match newest.status {
-            SnapshotStatus::Available => {
-                Step::Restore { created: created.clone(), snapshot: newest.id.clone() }
-            }
-            SnapshotStatus::Creating => wait(clock),
-            SnapshotStatus::Failed => Step::Refuse(Refusal::DataMissing(identifier)),
+    let number = |s: &Snapshot| s.id.number_of(&identifier, &created.generation);
+    let is_ours = |s: &&Snapshot| {
+        s.owner.as_ref() == Some(&request.owner) && s.generation.as_ref() == Some(&created.generation)
+    };
+    let finals = observed.snapshots.iter().filter(is_ours).filter_map(|s| Some((number(s)?, s)));
+    if let Some((_, newest)) = finals.max_by_key(|(number, _)| *number) {
+        return restore(created, newest, Refusal::DataMissing(identifier), clock);
+    }
+    if request.previous.generation.as_ref() == Some(&created.generation) {
+        return Step::Refuse(Refusal::DataMissing(identifier));
+    }
+    if request.previous.is_attached {
+        return Step::Refuse(Refusal::DetachFirst);
+    }
+    let Some(id) = &created.from_snapshot else {
+        return Step::Create(created.clone());
+    };
+    let chosen = observed.snapshots.iter().find(|s| s.id == *id && s.stage.as_ref() == Some(&request.stage));
+    match chosen {
+        Some(chosen) => restore(created, chosen, Refusal::SnapshotMissing(id.clone()), clock),
+        None => Step::Refuse(Refusal::SnapshotMissing(id.clone())),
+    }
+}
+
+fn restore(created: &Created, snapshot: &Snapshot, otherwise: Refusal, clock: Clock) -> Step {
+    match snapshot.status {
+        SnapshotStatus::Available => Step::Restore {
+            created: created.clone(),
+            snapshot: snapshot.id.clone(),
+            has_credentials: snapshot.credentials.as_ref() == Some(&created.generation),
         },
-        None if request.previous_generation.as_ref() == Some(&created.generation) => {
-            Step::Refuse(Refusal::DataMissing(identifier))
-        }
-        None => Step::Create(created.clone()),
+        SnapshotStatus::Creating => wait(clock),
+        SnapshotStatus::Failed => Step::Refuse(otherwise),
+    }
+}
+
+/// A new major version cannot be taken back, so its data is kept in a snapshot first.
+fn upgrade(
+    request: &Request,
+    instance: &Instance,
+    created: &Created,
+    version: EngineVersion,
+    observed: &Observed,
+    clock: Clock,
+) -> Step {
+    let modify =
+        Step::Modify(Changes { engine_version: Some(version), apply: created.apply, ..Changes::default() });
+    if instance.engine_version.is_some_and(|live| live.major() == version.major()) {
+        return modify;
+    }
+    let identifier = request.stage.identifier();
+    let id = SnapshotId::before_upgrade(&identifier, &created.generation, version, &request.token);
+    match observed.snapshots.iter().find(|s| s.id == id).map(|s| s.status) {
+        None => Step::Snapshot(id),
+        Some(SnapshotStatus::Creating) => wait(clock),
+        Some(SnapshotStatus::Available) => modify,
+        Some(SnapshotStatus::Failed) => Step::Refuse(Refusal::SnapshotFailed(id)),
     }
 }
 
@@ -327,30 +492,67 @@ enum Differences {
     /// RDS has accepted the change and has yet to do it.
     ToCome,
     Changes(Changes),
+    /// Everything else is as desired: a change of the version is made alone.
+    Upgrade(EngineVersion),
 }
 
-fn differences(instance: &Instance, created: &Created, clock: Clock) -> Differences {
-    let mut changes = Changes::default();
-    let mut to_come = false;
-    let begins_yet = clock.elapsed < CHANGE_BEGINS_WITHIN;
+/// How one value differs from what is desired.
+enum Difference {
+    None,
+    ToCome,
+    Change,
+}
 
-    if !instance.has_or_gets_class(&created.instance_class) {
+fn differences(request: &Request, instance: &Instance, created: &Created, clock: Clock) -> Differences {
+    let pending = &instance.pending;
+    // What was accepted for the maintenance window does not begin by itself.
+    let begins_yet = clock.elapsed < CHANGE_BEGINS_WITHIN && !request.previous.is_deferred;
+    let to_come = match created.apply {
+        Apply::MaintenanceWindow => Difference::None,
+        Apply::Now if begins_yet => Difference::ToCome,
+        Apply::Now => Difference::Change,
+    };
+    let difference = |is_live: bool, will_be: Option<bool>| match (is_live, will_be) {
+        (true, None) => Difference::None,
+        (_, Some(true)) => match &to_come {
+            Difference::None => Difference::None,
+            Difference::ToCome => Difference::ToCome,
+            Difference::Change => Difference::Change,
+        },
+        (false, None) | (_, Some(false)) => Difference::Change,
+    };
+    let mut changes = Changes { apply: created.apply, ..Changes::default() };
+    let mut waits = false;
+    let mut differs = |difference: Difference| {
+        waits |= matches!(difference, Difference::ToCome);
+        matches!(difference, Difference::Change)
+    };
+
+    let class = created.instance_class.as_ref();
+    let will_be = pending.instance_class.as_deref().map(|pending| pending == class);
+    if differs(difference(instance.instance_class == class, will_be)) {
         changes.instance_class = Some(created.instance_class.clone());
-    } else if instance.pending.instance_class.is_some() {
-        if begins_yet {
-            to_come = true;
-        } else {
-            changes.instance_class = Some(created.instance_class.clone());
-        }
     }
     // A floor: autoscaling and a rollback after a growth both leave more than is desired, and that is done already.
-    if created.storage.get() > instance.storage_gib {
-        if begins_yet && instance.pending.storage_gib.is_some_and(|gib| gib >= created.storage.get()) {
-            to_come = true;
-        } else {
-            changes.storage_gib = Some(created.storage.get().max(minimum_growth(instance.storage_gib)));
-        }
+    let storage = created.storage.get();
+    if storage > instance.storage_gib
+        && differs(difference(false, pending.storage_gib.map(|gib| gib >= storage)))
+    {
+        let storage = storage.max(minimum_growth(instance.storage_gib));
+        changes.storage_gib = Some(storage);
+        // So much gp3 storage is striped, and comes with at least 12000 IOPS (RDS user guide, "gp3 storage").
+        changes.iops = (storage >= STRIPED_GIB).then(|| instance.iops.unwrap_or(0).max(STRIPED_IOPS));
     }
+    let standby = pending.multi_az.map(|pending| pending == created.multi_az);
+    if differs(difference(instance.multi_az == created.multi_az, standby)) {
+        changes.multi_az = Some(created.multi_az);
+    }
+    let days = created.backup_retention.days();
+    let backups = pending.backup_retention_days.map(|pending| pending == days);
+    if differs(difference(instance.backup_retention_days == days, backups)) {
+        changes.backup_retention_days = Some(days);
+    }
+    changes.max_storage_gib = max_storage(instance, created, changes.storage_gib);
     // An instance is created without protection, so that a half-made one can be deleted in every status.
     if !instance.deletion_protection {
         changes.deletion_protection = Some(true);
@@ -359,28 +561,58 @@ fn differences(instance: &Instance, created: &Created, clock: Clock) -> Differen
         changes.security_group = Some(created.security_group.clone());
     }
 
-    if changes != Changes::default() {
+    // A floor too: RDS upgrades minor versions by itself, and takes none back.
+    let wanted = created.engine_version;
+    let is_reached = instance.engine_version.is_none_or(|live| wanted.is_reached_by(live));
+    let will_reach = pending.engine_version.map(|pending| wanted.is_reached_by(pending));
+    let upgrades = !is_reached && differs(difference(false, will_reach));
+
+    if !changes.is_empty() {
         Differences::Changes(changes)
-    } else if to_come {
+    } else if waits {
         Differences::ToCome
+    } else if upgrades {
+        Differences::Upgrade(wanted)
     } else {
         Differences::None
     }
 }
 
+/// From this size on, gp3 storage is striped (RDS user guide, "gp3 storage").
+const STRIPED_GIB: u32 = 400;
+/// What striped gp3 storage has at least.
+const STRIPED_IOPS: u32 = 12_000;
+
+/// The ceiling of storage autoscaling, if it has to be changed. RDS takes one that is 10 % above the storage; a lower one,
+/// as in a rollback after the storage grew, is left as it is.
+fn max_storage(instance: &Instance, created: &Created, grows_to: Option<u32>) -> Option<u32> {
+    let storage = grows_to.unwrap_or(instance.storage_gib);
+    match created.max_storage.map(StorageGiB::get) {
+        Some(wanted) if instance.max_storage_gib != Some(wanted) => {
+            (wanted >= minimum_growth(storage)).then_some(wanted)
+        }
+        // RDS's way to say "none": the storage itself.
+        None if instance.max_storage_gib.is_some_and(|max| max > instance.storage_gib) => Some(storage),
+        Some(_) | None => None,
+    }
+}
+
 /// Whether the instance was handed out before, and nothing is to be changed.
-fn is_as_desired(instance: &Instance, created: &Created, clock: Clock) -> bool {
+fn is_as_desired(request: &Request, instance: &Instance, created: &Created, clock: Clock) -> bool {
     instance.was_available
         && instance.endpoint.is_some()
-        && matches!(differences(instance, created, clock), Differences::None)
+        && instance.credentials.as_ref() == Some(&created.generation)
+        && matches!(differences(request, instance, created, clock), Differences::None)
 }
 
 fn finish(identifier: String, instance: &Instance, created: &Created, clock: Clock) -> Step {
     let Some(endpoint) = instance.endpoint.clone() else {
         return wait(clock);
     };
-    let database_name = created.database_name.clone();
-    Step::Finish(Attributes { database: Some(DatabaseAttributes { identifier, endpoint, database_name }) })
+    let database_name = created.database_name.to_string();
+    Step::Finish(Attributes {
+        database: Some(DatabaseAttributes { identifier, endpoint, database_name, access_group: None }),
+    })
 }
 
 /// Soon at first, for what is quick; then slowly enough that a state machine's history (25,000 events) never fills.

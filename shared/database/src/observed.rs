@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{DatabaseName, Generation, InstanceClass, SnapshotId};
+use time::OffsetDateTime;
+
+use crate::{DatabaseName, EngineVersion, Generation, SnapshotId, Stage};
 
 /// Everything [`next_step()`](crate::next_step()) looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +13,17 @@ pub struct Observed {
     pub instance: Option<Instance>,
     /// The manual and final snapshots of that identifier.
     pub snapshots: Vec<Snapshot>,
+    /// The database that is to be attached, if that is what is desired and it is there.
+    pub attached: Option<AttachedDatabase>,
+}
+
+/// Somebody else's database, as far as an attached one is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedDatabase {
+    /// Where clients connect to; of a cluster, its writer. Missing while it is being created.
+    pub endpoint: Option<Endpoint>,
+    /// The ids of its VPC security groups.
+    pub security_groups: Vec<String>,
 }
 
 /// The resource that an instance or a snapshot belongs to, from its tags.
@@ -47,6 +60,20 @@ pub struct Instance {
     pub security_groups: Vec<String>,
     /// Whether it was ever available, and so may hold data.
     pub was_available: bool,
+    /// Up to where RDS grows the storage by itself, in GiB.
+    pub max_storage_gib: Option<u32>,
+    /// The provisioned IOPS.
+    pub iops: Option<u32>,
+    /// Whether it has a standby in a second availability zone.
+    pub multi_az: bool,
+    /// For how many days automated backups are kept.
+    pub backup_retention_days: u32,
+    /// The live version.
+    pub engine_version: Option<EngineVersion>,
+    /// The generation whose credentials it has, from its tags.
+    pub credentials: Option<Generation>,
+    /// RDS's words for its weekly maintenance window in UTC, such as `sun:05:00-sun:06:00`.
+    pub maintenance_window: Option<String>,
 }
 
 /// Changes that RDS has accepted and not yet applied.
@@ -56,6 +83,12 @@ pub struct Pending {
     pub instance_class: Option<String>,
     /// The storage to come, in GiB.
     pub storage_gib: Option<u32>,
+    /// Whether a standby comes or goes.
+    pub multi_az: Option<bool>,
+    /// The retention of backups to come, in days.
+    pub backup_retention_days: Option<u32>,
+    /// The version to come.
+    pub engine_version: Option<EngineVersion>,
 }
 
 /// Where clients connect to.
@@ -129,6 +162,18 @@ pub struct Snapshot {
     pub owner: Option<Owner>,
     /// The generation its tags name.
     pub generation: Option<Generation>,
+    /// The stage its tags name: a stage that is registered anew is the same stage.
+    pub stage: Option<Stage>,
+    /// The generation whose credentials its data has, from its tags.
+    pub credentials: Option<Generation>,
+    /// The database inside, from its tags.
+    pub database_name: Option<DatabaseName>,
+    /// When it was taken.
+    pub created_at: Option<OffsetDateTime>,
+    /// The storage that its data was on, in GiB: what is restored has at least that.
+    pub storage_gib: u32,
+    /// The version of its data.
+    pub engine_version: Option<EngineVersion>,
 }
 
 /// The status of a DB snapshot.
@@ -147,12 +192,6 @@ impl Instance {
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.owner.as_ref() == Some(owner) && self.generation.is_some()
-    }
-
-    /// Whether its class is this one, or will be.
-    #[must_use]
-    pub fn has_or_gets_class(&self, class: &InstanceClass) -> bool {
-        self.pending.instance_class.as_deref().unwrap_or(&self.instance_class) == class.as_ref()
     }
 
     /// Whether it was created with this database inside.

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::failure::advice;
+
 /// How long the containers may take to get their variables after the stage stack is complete, before that counts as
 /// failed: the event's delivery and its retries take minutes at the most.
 const PUBLISHED_WITHIN: time::Duration = time::Duration::minutes(20);
@@ -18,8 +20,12 @@ pub enum StackStatus {
     Complete,
     /// The last operation failed and the state before it was restored.
     RolledBack,
-    /// The last operation failed, and the stack is not usable as it is.
-    Failed,
+    /// The creation failed: only the stack's deletion is possible.
+    CreationFailed,
+    /// An update and then its rollback failed: only going on with the rollback is possible.
+    RollbackFailed,
+    /// The deletion failed: only another deletion is possible.
+    DeletionFailed,
     /// The stack is deleted.
     Deleted,
 }
@@ -30,8 +36,9 @@ impl From<&str> for StackStatus {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Self::Complete,
             "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Self::RolledBack,
             "DELETE_COMPLETE" => Self::Deleted,
-            "ROLLBACK_COMPLETE" => Self::Failed,
-            _ if status.ends_with("_FAILED") => Self::Failed,
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Self::CreationFailed,
+            "DELETE_FAILED" => Self::DeletionFailed,
+            _ if status.ends_with("_FAILED") => Self::RollbackFailed,
             _ if status.contains("ROLLBACK") => Self::RollingBack,
             _ => Self::InProgress,
         }
@@ -59,6 +66,8 @@ pub struct StackEvent {
     pub reason: Option<String>,
     /// When it happened.
     pub at: OffsetDateTime,
+    /// What the operation was begun with, if whoever began it gave something.
+    pub token: Option<String>,
 }
 
 /// What CloudFormation shows of a stage stack.
@@ -98,6 +107,15 @@ pub struct Rebuild {
     /// Why it failed, in words for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a person can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<&'static str>,
+    /// Whether the same again may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_retry: Option<bool>,
+    /// What AWS says about the failure, word for word and oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub raw: Vec<String>,
     /// When it began.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<OffsetDateTime>,
@@ -161,7 +179,9 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
         StackStatus::InProgress => (Phase::Updating, None),
         StackStatus::RollingBack => (Phase::Updating, stack_reason),
         StackStatus::RolledBack => (Phase::RolledBack, stack_reason),
-        StackStatus::Failed => (Phase::Failed, stack_reason),
+        StackStatus::CreationFailed | StackStatus::RollbackFailed | StackStatus::DeletionFailed => {
+            (Phase::Failed, stack_reason)
+        }
         StackStatus::Deleted => (Phase::Complete, None),
         StackStatus::Complete => match containers {
             Containers::Complete { .. } => (Phase::Complete, None),
@@ -174,12 +194,39 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
             Containers::Waiting | Containers::Redeploying { .. } => (Phase::Redeploying, None),
         },
     };
-    let mut steps: Vec<_> =
-        [("credentials", "Credentials"), ("database", "Database"), ("connection", "Connection")]
-            .map(|(name, logical_id)| resource_step(name, logical_id, events))
-            .into();
+    let mut steps: Vec<_> = [
+        ("credentials", "Credentials"),
+        ("database", "Database"),
+        ("access", "Access"),
+        ("connection", "Connection"),
+    ]
+    .map(|(name, logical_id)| resource_step(name, logical_id, events))
+    .into();
     steps.push(containers_step(stack.status, containers, ended_at));
-    Rebuild { phase, reason, started_at: events.last().map(|e| e.at), steps }
+    let advice = reason.as_deref().filter(|_| phase != Phase::Updating).map(advice);
+    let next_step = match stack.status {
+        StackStatus::RollbackFailed => Some("Rebuild: the rollback then goes on, once its cause is gone."),
+        StackStatus::CreationFailed => Some("Register the stage again, once the cause is gone."),
+        StackStatus::DeletionFailed => Some("Delete the stage again, once the cause is gone."),
+        _ => advice.map(|advice| advice.next_step),
+    };
+    Rebuild {
+        phase,
+        next_step,
+        can_retry: advice.map(|advice| advice.retry),
+        raw: if reason.is_some() { raw(events) } else { Vec::new() },
+        reason,
+        started_at: events.last().map(|e| e.at),
+        steps,
+    }
+}
+
+/// The reasons of all failures, oldest first.
+fn raw(events: &[StackEvent]) -> Vec<String> {
+    let failed =
+        |e: &&StackEvent| e.status.ends_with("_FAILED") || e.status.ends_with("ROLLBACK_IN_PROGRESS");
+    let line = |e: &StackEvent| Some(format!("{} {}: {}", e.logical_id, e.status, e.reason.as_deref()?));
+    events.iter().rev().filter(failed).filter_map(line).collect()
 }
 
 /// From the newest event back to the one with which a person's operation began.
@@ -273,6 +320,7 @@ mod tests {
                 status: (*status).to_owned(),
                 reason: (!reason.is_empty()).then(|| (*reason).to_owned()),
                 at,
+                token: None,
             }
         };
         let mut events: Vec<_> = events.iter().map(event).collect();
@@ -334,6 +382,9 @@ mod tests {
         assert_eq!(rebuild.phase, Phase::RolledBack);
         assert_eq!(rebuild.reason.as_deref(), Some("RDS refused: no capacity (zone a)."));
         assert_eq!(rebuild.steps[1].status, StepStatus::Failed);
+        assert_eq!(rebuild.can_retry, Some(true));
+        assert!(rebuild.raw[0].starts_with("Database UPDATE_FAILED: Received response status [FAILED]"));
+        assert_eq!(rebuild.raw.len(), 3, "{:?}", rebuild.raw);
     }
 
     #[test]
@@ -348,8 +399,17 @@ mod tests {
 
     #[test]
     fn a_stack_that_needs_a_person_is_failed() {
-        for status in ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"] {
-            assert_eq!(StackStatus::from(status), StackStatus::Failed, "{status}");
+        for (status, expected) in [
+            ("ROLLBACK_COMPLETE", StackStatus::CreationFailed),
+            ("ROLLBACK_FAILED", StackStatus::CreationFailed),
+            ("CREATE_FAILED", StackStatus::CreationFailed),
+            ("UPDATE_ROLLBACK_FAILED", StackStatus::RollbackFailed),
+            ("DELETE_FAILED", StackStatus::DeletionFailed),
+        ] {
+            assert_eq!(StackStatus::from(status), expected, "{status}");
+            let rebuild = rebuild(&observation(status, &[]), &Containers::Waiting, START);
+            assert_eq!(rebuild.phase, Phase::Failed, "{status}");
+            assert!(rebuild.next_step.is_some_and(|step| step.contains("again") || step.contains("goes on")));
         }
         for status in ["UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"] {
             assert_eq!(StackStatus::from(status), StackStatus::RollingBack, "{status}");

@@ -30,6 +30,7 @@ fn sdk_types_stop_at_the_adapters() {
         "settings-api",
         "database-resource",
         "database-progress",
+        "access-resource",
         "credentials-resource",
         "publish-variables",
     ] {

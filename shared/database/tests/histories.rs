@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use database::{
-    Changes, Clock, Created, Desired, Endpoint, Instance, Observed, Operation, Owner, Pending, Request,
-    Snapshot, SnapshotId, SnapshotStatus, Stage, Status, Step, next_step,
+    Apply, BackupRetention, Changes, Clock, Created, Desired, Endpoint, Instance, Observed, Operation, Owner,
+    Pending, Previous, Request, Snapshot, SnapshotId, SnapshotStatus, Stage, Status, Step, next_step,
 };
 use proptest::prelude::*;
 
@@ -66,6 +66,13 @@ impl Rds {
             deletion_protection: false,
             security_groups: vec![created.security_group.clone()],
             was_available: false,
+            max_storage_gib: None,
+            iops: Some(3000),
+            multi_az: false,
+            backup_retention_days: created.backup_retention.days(),
+            engine_version: Some(created.engine_version),
+            credentials: Some(created.generation.clone()),
+            maintenance_window: None,
         });
     }
 
@@ -98,7 +105,13 @@ impl Rds {
                 id,
                 status: SnapshotStatus::Creating,
                 owner: Some(owner()),
+                credentials: generation.clone(),
                 generation,
+                stage: None,
+                database_name: None,
+                created_at: None,
+                storage_gib: instance.storage_gib,
+                engine_version: None,
             });
         }
     }
@@ -106,7 +119,7 @@ impl Rds {
     fn perform(&mut self, step: Step, busy: u32) {
         match step {
             Step::Create(created) => self.begin(&created, format!("data of {}", created.generation), busy),
-            Step::Restore { created, snapshot } => {
+            Step::Restore { created, snapshot, .. } => {
                 let data =
                     self.snapshot_data.iter().find(|(id, _)| *id == snapshot).expect("it exists").1.clone();
                 self.begin(&created, data, busy);
@@ -114,6 +127,7 @@ impl Rds {
             Step::Modify(changes) => self.modify(changes, busy),
             Step::Delete { final_snapshot } => self.delete(final_snapshot, busy),
             Step::Wait(_) => {}
+            Step::SetPassword(_) | Step::Snapshot(_) => panic!("nothing here asks for it"),
             Step::Finish(_) | Step::Refuse(_) => unreachable!("these end the request"),
         }
     }
@@ -139,7 +153,8 @@ fn wish() -> impl Strategy<Value = Wish> {
 /// Runs one request to its end; every answer is lost `repeat` times, so it is asked for again.
 fn run(rds: &mut Rds, request: &Request, busy: u32, repeat: bool) -> Step {
     for tick in 0..400 {
-        let observed = Observed { instance: rds.instance.clone(), snapshots: rds.snapshots.clone() };
+        let observed =
+            Observed { instance: rds.instance.clone(), snapshots: rds.snapshots.clone(), attached: None };
         let clock = Clock { elapsed: Duration::from_secs(tick) };
         let step = next_step(request, &observed, clock);
         if matches!(step, Step::Finish(_) | Step::Refuse(_)) {
@@ -157,7 +172,12 @@ fn created(number: usize, class: &str, storage: i64) -> Created {
         instance_class: class.to_owned().try_into().unwrap(),
         storage: storage.try_into().unwrap(),
         database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: "17".to_owned(),
+        engine_version: "17.5".to_owned().try_into().unwrap(),
+        max_storage: None,
+        multi_az: false,
+        backup_retention: BackupRetention::DEFAULT,
+        apply: Apply::Now,
+        from_snapshot: None,
         subnet_group: "subnets".to_owned(),
         security_group: "sg-1".to_owned(),
     }
@@ -189,7 +209,8 @@ proptest! {
                 stage: stage.clone(),
                 owner: owner(),
                 desired: desired.clone(),
-                previous_generation,
+                previous: Previous { generation: previous_generation, ..Previous::default() },
+                token: "0a1b2c3d".to_owned(),
             };
             let forward = run(&mut rds, &request(&next.0, previous(current.1)), busy, repeat);
             prop_assert!(matches!(forward, Step::Finish(_)), "{forward:?}");

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use database::{
-    Attributes, Changes, Clock, Created, DatabaseAttributes, Desired, Endpoint, GIVE_UP_AFTER, Instance,
-    Observed, Operation, Owner, Pending, Refusal, Request, Snapshot, SnapshotId, SnapshotStatus, Stage,
-    Status, Step, next_step,
+    Apply, Attached, AttachedDatabase, AttachedKind, Attributes, BackupRetention, Changes, Clock, Created,
+    DatabaseAttributes, Desired, Endpoint, GIVE_UP_AFTER, Instance, Observed, Operation, Owner, Pending,
+    Previous, Refusal, Request, Snapshot, SnapshotId, SnapshotStatus, Stage, Status, Step, next_step,
 };
 
 const IDENTIFIER: &str = "shop-dev-postgres";
@@ -21,21 +21,47 @@ fn generation(text: &str) -> database::Generation {
     text.to_owned().try_into().unwrap()
 }
 
+fn version(text: &str) -> database::EngineVersion {
+    text.to_owned().try_into().unwrap()
+}
+
 fn created() -> Created {
     Created {
         generation: generation("g1"),
         instance_class: "db.t4g.micro".to_owned().try_into().unwrap(),
         storage: 20.try_into().unwrap(),
         database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: "17".to_owned(),
+        engine_version: version("17"),
+        max_storage: None,
+        multi_az: false,
+        backup_retention: BackupRetention::DEFAULT,
+        apply: Apply::Now,
+        from_snapshot: None,
         subnet_group: "subnets".to_owned(),
         security_group: "sg-1".to_owned(),
     }
 }
 
 fn request(operation: Operation, desired: Desired) -> Request {
-    let stage = Stage { stack: "shop".try_into().unwrap(), stage: "dev".try_into().unwrap() };
-    Request { operation, stage, owner: owner(), desired, previous_generation: None }
+    let (previous, token) = (Previous::default(), "0a1b2c3d".to_owned());
+    Request { operation, stage: stage(), owner: owner(), desired, previous, token }
+}
+
+fn stage() -> Stage {
+    Stage { stack: "shop".try_into().unwrap(), stage: "dev".try_into().unwrap() }
+}
+
+/// Towards something a little different from what [`created`] is.
+fn wanted_with(change: impl FnOnce(&mut Created)) -> Request {
+    let mut created = created();
+    change(&mut created);
+    request(Operation::Update, Desired::Created(created))
+}
+
+/// A change after which the generation `g1` is desired, as it was before.
+fn wanted_again() -> Request {
+    let previous = Previous { generation: Some(generation("g1")), ..Previous::default() };
+    Request { previous, ..wanted() }
 }
 
 fn wanted() -> Request {
@@ -64,6 +90,13 @@ fn instance() -> Instance {
         deletion_protection: true,
         security_groups: vec!["sg-1".to_owned()],
         was_available: true,
+        max_storage_gib: None,
+        iops: Some(3000),
+        multi_az: false,
+        backup_retention_days: 7,
+        engine_version: Some(version("17.5")),
+        credentials: Some(generation("g1")),
+        maintenance_window: None,
     }
 }
 
@@ -76,12 +109,27 @@ fn small(status: &str) -> Instance {
 }
 
 fn snapshot(number: u32, status: SnapshotStatus) -> Snapshot {
-    let id = SnapshotId::final_of(IDENTIFIER, &generation("g1"), number);
-    Snapshot { id, status, owner: Some(owner()), generation: Some(generation("g1")) }
+    Snapshot {
+        id: SnapshotId::final_of(IDENTIFIER, &generation("g1"), number),
+        status,
+        owner: Some(owner()),
+        generation: Some(generation("g1")),
+        stage: Some(stage()),
+        credentials: Some(generation("g1")),
+        database_name: None,
+        created_at: None,
+        storage_gib: 20,
+        engine_version: None,
+    }
 }
 
 fn seen(instance: impl Into<Option<Instance>>) -> Observed {
-    Observed { instance: instance.into(), snapshots: Vec::new() }
+    Observed { instance: instance.into(), ..Observed::default() }
+}
+
+/// No instance, and these snapshots.
+fn holding(snapshots: Vec<Snapshot>) -> Observed {
+    Observed { snapshots, ..Observed::default() }
 }
 
 fn step(request: &Request, instance: impl Into<Option<Instance>>) -> Step {
@@ -93,7 +141,8 @@ fn finished() -> Step {
         database: Some(DatabaseAttributes {
             identifier: IDENTIFIER.to_owned(),
             endpoint: Endpoint { host: "db.example".to_owned(), port: 5432 },
-            database_name: "app".to_owned().try_into().unwrap(),
+            database_name: "app".to_owned(),
+            access_group: None,
         }),
     })
 }
@@ -156,7 +205,7 @@ fn a_class_is_changed_and_then_waited_for() {
     let class = created().instance_class;
     assert_eq!(step(&wanted(), small.clone()), modify(|c| c.instance_class = Some(class.clone())));
 
-    let pending = Pending { instance_class: Some("db.t4g.micro".to_owned()), storage_gib: None };
+    let pending = Pending { instance_class: Some("db.t4g.micro".to_owned()), ..Pending::default() };
     let accepted = Instance { pending, ..small };
     assert!(is_wait(&step(&wanted(), accepted.clone())));
     assert!(is_wait(&step(&wanted(), Instance { status: Status::from("modifying"), ..accepted.clone() })));
@@ -172,7 +221,7 @@ fn a_class_is_changed_and_then_waited_for() {
 
 #[test]
 fn a_class_change_that_still_waits_for_its_window_is_taken_back_on_rollback() {
-    let pending = Pending { instance_class: Some("db.t4g.large".to_owned()), storage_gib: None };
+    let pending = Pending { instance_class: Some("db.t4g.large".to_owned()), ..Pending::default() };
     let class = created().instance_class;
     assert_eq!(
         step(&wanted(), Instance { pending, ..instance() }),
@@ -255,7 +304,7 @@ fn removal_takes_the_protection_off_and_then_a_final_snapshot() {
 fn a_second_removal_of_a_generation_takes_a_second_snapshot() {
     let unprotected = Instance { deletion_protection: false, ..instance() };
     let snapshots = vec![snapshot(1, SnapshotStatus::Available), snapshot(2, SnapshotStatus::Failed)];
-    let observed = Observed { instance: Some(unprotected), snapshots };
+    let observed = Observed { instance: Some(unprotected), snapshots, attached: None };
     assert_eq!(next_step(&unwanted(), &observed, START), delete(3));
 }
 
@@ -279,22 +328,24 @@ fn a_database_that_was_ever_available_is_never_deleted_without_a_final_snapshot(
 
 #[test]
 fn a_rollback_after_a_removal_brings_the_data_back() {
-    let request = Request { previous_generation: Some(generation("g1")), ..wanted() };
-    let observe =
-        |instance: Option<Instance>, snapshots| next_step(&request, &Observed { instance, snapshots }, START);
+    let request = wanted_again();
+    let observe = |instance: Option<Instance>, snapshots| {
+        next_step(&request, &Observed { instance, snapshots, attached: None }, START)
+    };
     assert!(is_wait(&observe(Some(with_status("deleting")), vec![snapshot(1, SnapshotStatus::Creating)])));
     assert!(is_wait(&observe(None, vec![snapshot(1, SnapshotStatus::Creating)])));
     let snapshots = vec![snapshot(2, SnapshotStatus::Available), snapshot(1, SnapshotStatus::Available)];
-    let restore = Step::Restore { created: created(), snapshot: snapshots[0].id.clone() };
+    let snapshot = snapshots[0].id.clone();
+    let restore = Step::Restore { created: created(), snapshot, has_credentials: true };
     assert_eq!(observe(None, snapshots), restore, "the newest one");
 }
 
 #[test]
 fn a_generation_that_existed_is_never_created_empty() {
-    let request = Request { previous_generation: Some(generation("g1")), ..wanted() };
+    let request = wanted_again();
     let missing = Step::Refuse(Refusal::DataMissing(IDENTIFIER.to_owned()));
     assert_eq!(step(&request, None), missing);
-    let failed = Observed { instance: None, snapshots: vec![snapshot(1, SnapshotStatus::Failed)] };
+    let failed = holding(vec![snapshot(1, SnapshotStatus::Failed)]);
     assert_eq!(next_step(&request, &failed, START), missing);
 }
 
@@ -303,8 +354,10 @@ fn a_snapshot_of_another_generation_or_stack_is_not_restored() {
     let other_generation =
         Snapshot { generation: Some(generation("g0")), ..snapshot(1, SnapshotStatus::Available) };
     let other_owner = Snapshot { owner: None, ..snapshot(1, SnapshotStatus::Available) };
-    let observed = Observed { instance: None, snapshots: vec![other_generation, other_owner] };
-    assert_eq!(next_step(&wanted(), &observed, START), Step::Create(created()));
+    assert_eq!(
+        next_step(&wanted(), &holding(vec![other_generation, other_owner]), START),
+        Step::Create(created())
+    );
 }
 
 #[test]
@@ -323,4 +376,188 @@ fn every_wait_ends_before_cloudformation_stops_waiting() {
         assert_eq!(gave_up, Step::Refuse(Refusal::GaveUp(IDENTIFIER.to_owned())));
     }
     assert!(GIVE_UP_AFTER < Duration::from_mins(58), "the state machine's timeout in template.yaml");
+}
+
+#[test]
+fn each_setting_that_rds_can_change_is_changed_alone_or_with_others() {
+    let cases: [(Request, Step); 5] = [
+        (wanted_with(|c| c.multi_az = true), modify(|c| c.multi_az = Some(true))),
+        (
+            wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
+            modify(|c| c.backup_retention_days = Some(14)),
+        ),
+        (
+            wanted_with(|c| c.max_storage = Some(100.try_into().unwrap())),
+            modify(|c| c.max_storage_gib = Some(100)),
+        ),
+        (
+            wanted_with(|c| c.engine_version = version("17.6")),
+            modify(|c| c.engine_version = Some(version("17.6"))),
+        ),
+        (
+            wanted_with(|c| {
+                c.multi_az = true;
+                c.engine_version = version("17.6");
+            }),
+            modify(|c| c.multi_az = Some(true)),
+        ),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(step(&request, instance()), expected, "{:?}", request.desired);
+    }
+}
+
+#[test]
+fn storage_that_grows_by_itself_is_told_where_to_stop_and_that_never_is_below_what_it_is() {
+    let grown = Instance { storage_gib: 200, max_storage_gib: Some(300), ..instance() };
+    let stops_below = wanted_with(|c| c.max_storage = Some(100.try_into().unwrap()));
+    assert_eq!(step(&stops_below, grown.clone()), finished(), "as in a rollback after it grew");
+    assert_eq!(step(&wanted(), grown), modify(|c| c.max_storage_gib = Some(200)), "no further");
+    let as_it_is = Instance { max_storage_gib: Some(20), ..instance() };
+    assert_eq!(step(&wanted(), as_it_is), finished(), "RDS's way to say that it does not grow");
+}
+
+#[test]
+fn storage_of_400_gib_and_more_comes_with_its_iops() {
+    for (desired, live_iops, expected) in
+        [(399, 3000, None), (400, 3000, Some(12_000)), (500, 20_000, Some(20_000))]
+    {
+        let request = wanted_with(|c| c.storage = i64::from(desired).try_into().unwrap());
+        let grow = modify(|c| {
+            c.storage_gib = Some(desired);
+            c.iops = expected;
+        });
+        assert_eq!(step(&request, Instance { iops: Some(live_iops), ..instance() }), grow, "{desired}");
+    }
+}
+
+#[test]
+fn what_interrupts_can_be_left_to_the_maintenance_window_and_the_request_does_not_wait_for_it() {
+    let request = wanted_with(|c| {
+        c.apply = Apply::MaintenanceWindow;
+        c.instance_class = "db.t4g.large".to_owned().try_into().unwrap();
+    });
+    let later = modify(|c| {
+        c.apply = Apply::MaintenanceWindow;
+        c.instance_class = Some("db.t4g.large".to_owned().try_into().unwrap());
+    });
+    assert_eq!(step(&request, instance()), later);
+    let pending = Pending { instance_class: Some("db.t4g.large".to_owned()), ..Pending::default() };
+    let accepted = Instance { pending, ..instance() };
+    assert_eq!(step(&request, accepted.clone()), finished());
+
+    // Later a person wants it now: what waits does not begin by itself.
+    let mut now = wanted_with(|c| c.instance_class = "db.t4g.large".to_owned().try_into().unwrap());
+    now.previous.is_deferred = true;
+    let at_once = modify(|c| c.instance_class = Some("db.t4g.large".to_owned().try_into().unwrap()));
+    assert_eq!(step(&now, accepted), at_once);
+}
+
+#[test]
+fn a_version_is_never_lowered() {
+    for newer in ["17.9", "18.1"] {
+        let upgraded = Instance { engine_version: Some(version(newer)), ..instance() };
+        assert_eq!(step(&wanted_with(|c| c.engine_version = version("17.5")), upgraded), finished());
+    }
+}
+
+#[test]
+fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
+    let request = wanted_with(|c| c.engine_version = version("18.1"));
+    let id: SnapshotId = "shop-dev-postgres-g1-before-18-1-0a1b2c3d".to_owned().try_into().unwrap();
+    assert_eq!(step(&request, instance()), Step::Snapshot(id.clone()));
+    let observe = |status| {
+        let before = Snapshot { id: id.clone(), ..snapshot(1, status) };
+        let observed = Observed { instance: Some(instance()), snapshots: vec![before], attached: None };
+        next_step(&request, &observed, START)
+    };
+    assert!(is_wait(&observe(SnapshotStatus::Creating)));
+    assert_eq!(observe(SnapshotStatus::Failed), Step::Refuse(Refusal::SnapshotFailed(id.clone())));
+    assert_eq!(observe(SnapshotStatus::Available), modify(|c| c.engine_version = Some(version("18.1"))));
+    let unprotected = Instance { deletion_protection: false, ..instance() };
+    let before = Snapshot { id: id.clone(), ..snapshot(1, SnapshotStatus::Available) };
+    let observed = Observed { instance: Some(unprotected), snapshots: vec![before], attached: None };
+    assert_eq!(next_step(&unwanted(), &observed, START), delete(1), "it is no final snapshot");
+}
+
+#[test]
+fn a_person_can_begin_with_a_snapshot_of_the_stage_and_gets_a_new_password() {
+    let earlier = Snapshot {
+        generation: Some(generation("g0")),
+        owner: Some(Owner { stage_stack_id: "arn:before-it-was-registered-anew".to_owned(), ..owner() }),
+        credentials: Some(generation("g0")),
+        ..snapshot(1, SnapshotStatus::Available)
+    };
+    let request = wanted_with(|c| c.from_snapshot = Some(earlier.id.clone()));
+    let Desired::Created(created) = request.desired.clone() else { unreachable!() };
+    let restore = Step::Restore { created, snapshot: earlier.id.clone(), has_credentials: false };
+    assert_eq!(next_step(&request, &holding(vec![earlier.clone()]), START), restore);
+
+    let restored = Instance { credentials: None, deletion_protection: false, ..instance() };
+    assert_eq!(step(&request, restored), Step::SetPassword(generation("g1")), "before anything else");
+    assert_eq!(step(&request, instance()), finished());
+
+    let missing = Step::Refuse(Refusal::SnapshotMissing(earlier.id.clone()));
+    let elsewhere = Snapshot { stage: None, ..earlier.clone() };
+    let failed = Snapshot { status: SnapshotStatus::Failed, ..earlier.clone() };
+    for snapshots in [vec![], vec![elsewhere], vec![failed]] {
+        assert_eq!(next_step(&request, &holding(snapshots.clone()), START), missing, "{snapshots:?}");
+    }
+    // A rollback after its removal finds its own final snapshot, not the one it began with.
+    let last = Snapshot { generation: Some(generation("g1")), ..snapshot(3, SnapshotStatus::Available) };
+    let Step::Restore { snapshot, .. } = next_step(&request, &holding(vec![earlier, last.clone()]), START)
+    else {
+        panic!("it is restored")
+    };
+    assert_eq!(snapshot, last.id);
+}
+
+fn attached() -> Request {
+    let attached = Attached {
+        kind: AttachedKind::Instance,
+        identifier: "orders".to_owned().try_into().unwrap(),
+        database_name: "orders".to_owned().try_into().unwrap(),
+    };
+    request(Operation::Update, Desired::Attached(attached))
+}
+
+#[test]
+fn an_attached_database_is_looked_up_and_never_touched() {
+    let endpoint = Endpoint { host: "orders.example".to_owned(), port: 5433 };
+    let database =
+        AttachedDatabase { endpoint: Some(endpoint.clone()), security_groups: vec!["sg-9".to_owned()] };
+    let observed = Observed { attached: Some(database.clone()), ..Observed::default() };
+    let handed_out = Step::Finish(Attributes {
+        database: Some(DatabaseAttributes {
+            identifier: "orders".to_owned(),
+            endpoint,
+            database_name: "orders".to_owned(),
+            access_group: Some("sg-9".to_owned()),
+        }),
+    });
+    assert_eq!(next_step(&attached(), &observed, START), handed_out);
+    for operation in [Operation::Update, Operation::Delete] {
+        let leave = Request { operation, desired: Desired::None, ..attached() };
+        assert_eq!(next_step(&leave, &observed, START), gone());
+    }
+    for missing in [None, Some(AttachedDatabase { endpoint: None, ..database })] {
+        let observed = Observed { attached: missing, ..Observed::default() };
+        let Step::Refuse(refusal) = next_step(&attached(), &observed, START) else {
+            panic!("it is not there")
+        };
+        assert!(refusal.to_string().starts_with("There is no DB instance orders"), "{refusal}");
+    }
+}
+
+#[test]
+fn one_source_does_not_follow_the_other_without_a_removal_in_between() {
+    let remove_first = Step::Refuse(Refusal::RemoveFirst(IDENTIFIER.to_owned()));
+    assert_eq!(step(&attached(), instance()), remove_first);
+    assert!(matches!(
+        step(&attached(), with_status("deleting")),
+        Step::Refuse(Refusal::AttachedMissing { .. })
+    ));
+    let mut from_attached = wanted();
+    from_attached.previous.is_attached = true;
+    assert_eq!(step(&from_attached, None), Step::Refuse(Refusal::DetachFirst));
 }

@@ -1,0 +1,192 @@
+//! The rule that lets a stage's service connect to an attached database, as one resource of the stage stack.
+//!
+//! Not the native `AWS::EC2::SecurityGroupIngress`: EC2 has each rule once, so the second stage that attaches the same
+//! database could not be made, the first one's removal would cut the others off, and a rule that was there before would be
+//! in the way. Which rules there are is read anew at every step (`database::access_step`), so a repeat and a crash do no harm.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws::{AwsError, SdkConfig, SecurityGroups};
+use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
+use database::{AccessStep, Stage, Wanted, access_step, claim_tag};
+use lambda::Invocation;
+use thiserror::Error;
+use tracing::{Instrument, error, info};
+
+/// How many steps are taken at the most: a rule to make or claim, and two to leave, with room for others' changes.
+const STEPS: usize = 12;
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct AccessResource {
+    groups: SecurityGroups,
+    responder: Responder,
+}
+
+impl AccessResource {
+    /// Ready to handle events.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { groups: SecurityGroups::new(config), responder: Responder::new(config.http_client()) }
+    }
+}
+
+/// Handles one event of CloudFormation's.
+///
+/// # Errors
+/// There is nobody to answer, or the answer could not be delivered.
+pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Result<(), AnswerError> {
+    let work = |_: Addressee, request: Request| {
+        let groups = resource.groups.clone();
+        if let Ok(stage) = request.properties.stage() {
+            lambda::log_stage(&stage.stack, &stage.stage);
+        }
+        async move { Some(outcome(&groups, &request).await) }.in_current_span()
+    };
+    custom_resource::answer(
+        &invocation.event,
+        invocation.time_left,
+        &resource.responder,
+        Request::physical_id,
+        work,
+    )
+    .await
+}
+
+/// Why the service cannot connect.
+#[derive(Debug, Error)]
+enum AccessError {
+    #[error("The request is not valid: {0}.")]
+    Invalid(#[from] InvalidRequest),
+    #[error("EC2 refused the rule that lets the service connect: {} ({})", .0.message, .0.code)]
+    Aws(#[from] AwsError),
+    #[error(
+        "The rules of the database's security group were changed by somebody else again and again. Save again."
+    )]
+    Unsettled,
+}
+
+async fn outcome(groups: &SecurityGroups, request: &Request) -> Outcome {
+    let done = async {
+        let stage = request.properties.stage()?;
+        settle(groups, &stage, wanted(request)?.as_ref()).await
+    };
+    match done.await {
+        Ok(()) => Outcome::Success(BTreeMap::new()),
+        Err(failure) => {
+            error!(error = lambda::chain(&failure), "the service's access was not brought up to date");
+            Outcome::Failed(failure.to_string())
+        }
+    }
+}
+
+/// The rule that a request asks for.
+fn wanted(request: &Request) -> Result<Option<Wanted>, InvalidRequest> {
+    let properties = &request.properties;
+    if request.resource_type != "Custom::PostgresAccess" {
+        return Err(InvalidRequest::ResourceType("Custom::PostgresAccess"));
+    }
+    // A database without a security group needs no rule.
+    let needs_none = |name| matches!(properties.text(name), Ok("none") | Err(InvalidRequest::Missing(_)));
+    if request.request_type == RequestType::Delete
+        || properties.text("Source")? != "attached"
+        || needs_none("SecurityGroupId")
+    {
+        return Ok(None);
+    }
+    let port = properties.number("Port")?;
+    Ok(Some(Wanted {
+        group: properties.text("SecurityGroupId")?.to_owned(),
+        port: u16::try_from(port).map_err(|_| InvalidRequest::Invalid {
+            name: "Port",
+            reason: "must be a port, 1 to 65535".to_owned(),
+        })?,
+        source_group: properties.text("ServiceSecurityGroupId")?.to_owned(),
+        identifier: properties.text("Identifier")?.to_owned(),
+    }))
+}
+
+async fn settle(groups: &SecurityGroups, stage: &Stage, wanted: Option<&Wanted>) -> Result<(), AccessError> {
+    let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
+    for _ in 0..STEPS {
+        let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
+        if let Some(wanted) = wanted {
+            let of_group = groups.rules_of(&wanted.group).await?;
+            rules.retain(|rule| rule.group != wanted.group);
+            rules.extend(of_group);
+        }
+        let step = access_step(stage, wanted, &rules);
+        info!(?step, "next step");
+        match (step, wanted) {
+            (AccessStep::Done, _) => return Ok(()),
+            (AccessStep::Authorize(tags), Some(wanted)) => {
+                let Wanted { group, port, source_group, .. } = wanted;
+                groups.authorize(group, *port, source_group, &description, &tags).await?;
+            }
+            (AccessStep::Authorize(_), None) => return Ok(()),
+            (AccessStep::Claim { id, tags }, _) => groups.tag(&id, &tags).await?,
+            (AccessStep::Release { id, key }, _) => groups.untag(&id, &key).await?,
+            (AccessStep::Revoke { group, id }, _) => groups.revoke(&group, &id).await?,
+        }
+    }
+    Err(AccessError::Unsettled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/access-resource")
+    }
+
+    fn sample(name: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+    }
+
+    fn asked(event: &Value) -> Result<Option<Wanted>, InvalidRequest> {
+        wanted(&Request::from_event(event).unwrap())
+    }
+
+    #[test]
+    fn every_sample_event_asks_for_what_its_name_says() {
+        let orders = Wanted {
+            group: "sg-0a1b2c3d4e5f60718".to_owned(),
+            port: 5433,
+            source_group: "sg-0fedcba9876543210".to_owned(),
+            identifier: "orders".to_owned(),
+        };
+        let samples = [
+            ("create-without-database.json", None),
+            ("update-attach.json", Some(orders)),
+            ("update-detach.json", None),
+            ("delete.json", None),
+        ];
+        assert_eq!(std::fs::read_dir(folder()).unwrap().count(), samples.len());
+        for (name, expected) in samples {
+            assert!(Addressee::from_event(&sample(name)).is_ok(), "{name}");
+            assert_eq!(asked(&sample(name)), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
+        for (property, value, expected) in [
+            ("Port", json!("none"), "the property Port must be a whole number"),
+            ("Port", json!("65536"), "the property Port must be a port, 1 to 65535"),
+            ("ServiceSecurityGroupId", json!(null), "the property ServiceSecurityGroupId is missing"),
+            ("Identifier", json!(""), "the property Identifier must not be empty"),
+        ] {
+            let mut event = sample("update-attach.json");
+            event["ResourceProperties"][property] = value;
+            assert_eq!(asked(&event).unwrap_err().to_string(), expected);
+        }
+        let mut event = sample("update-attach.json");
+        event["ResourceType"] = json!("Custom::PostgresDatabase");
+        assert_eq!(asked(&event).unwrap_err().to_string(), "ResourceType must be Custom::PostgresAccess");
+    }
+}

@@ -1,0 +1,307 @@
+//! Which of somebody else's databases a stage can be attached to, and with which credentials.
+
+use aws::{AwsError, Credentials, FoundDatabase, PutError, SecretError, SecretValue, StageStack};
+use database::{
+    AttachedKind, AttachedSettings, Generation, IngressRule, SecretArn, Settings, Stage, Status, place,
+    stage_of_claim,
+};
+
+use crate::{
+    Call, SettingsApi,
+    condition::hash,
+    problem::Problem,
+    save::{Aside, Plan, parameters},
+    stage::{generation, settings},
+    wish::{AttachedWish, CredentialsWish},
+};
+
+impl SettingsApi {
+    /// What attaching a database means, or why it is refused.
+    pub(crate) async fn plan_attachment(
+        &self,
+        stack: &StageStack,
+        wish: AttachedWish,
+        call: &Call,
+    ) -> Result<Plan, Problem> {
+        let before = match settings(stack) {
+            Settings::Attached(before) => Some(before),
+            Settings::None => None,
+            Settings::Created(_) => {
+                return Err(Problem::conflict(format!(
+                    "The stage has a database that stagedb created. Remove it first, with DELETE \
+                     /api/stacks/{}/stages/{}/database, which leaves a final snapshot; then attach another one.",
+                    stack.stage.stack, stack.stage.stage
+                )));
+            }
+        };
+        let found = self.found(&wish).await?;
+        if let Some(reason) = self.why_not(stack, &found).await? {
+            return Err(Problem::field(
+                "/identifier",
+                format!("must be a database that can be attached; {reason}"),
+            ));
+        }
+        let mut desired = AttachedSettings {
+            kind: found.kind,
+            identifier: wish.identifier,
+            database_name: wish.database_name,
+            secret_arn: None,
+        };
+        let same = before.as_ref().filter(|b| b.kind == desired.kind && b.identifier == desired.identifier);
+        let mut warnings = Vec::new();
+        let mut typed = None;
+        match wish.credentials {
+            None => match same {
+                Some(same) => desired.secret_arn.clone_from(&same.secret_arn),
+                None => return Err(Problem::field("/credentials", "is required")),
+            },
+            Some(CredentialsWish::Secret(arn)) => {
+                warnings.extend(self.check_secret(stack, &arn, &found).await?);
+                desired.secret_arn = Some(arn);
+            }
+            Some(CredentialsWish::Typed { username, password }) => {
+                let credentials = Credentials { username: username.into(), password };
+                if !self.has_credentials(stack, same, &credentials).await? {
+                    typed = Some(credentials);
+                }
+            }
+        }
+        if stack.parameters.get("ServiceSecurityGroupId").is_some()
+            && found.database.security_groups.is_empty()
+        {
+            warnings.push(format!(
+                "The database {} has no VPC security group, so stagedb makes no rule for it.",
+                found.identifier
+            ));
+        }
+        // A generation of credentials: a rollback finds those of before under their own.
+        let stays = typed.is_none() && same.is_some_and(|same| same.secret_arn == desired.secret_arn);
+        let generation = match generation(stack).filter(|_| stays) {
+            Some(generation) => generation,
+            None => Generation::at(call.now).map_err(|error| Problem::conflict(error.to_string()))?,
+        };
+        let aside = match typed {
+            None => None,
+            Some(credentials) => Some(self.aside(stack, credentials, &desired, &generation).await?),
+        };
+        let needed = aside.is_some() || before.as_ref() != Some(&desired);
+        Ok(Plan {
+            parameters: parameters(stack, &Settings::Attached(desired.clone()), Some(&generation)),
+            changes: attachment(before.as_ref(), &desired, aside.is_some()),
+            settings: Settings::Attached(desired),
+            warnings,
+            aside,
+            needed,
+        })
+    }
+
+    /// The database that a wish names.
+    async fn found(&self, wish: &AttachedWish) -> Result<FoundDatabase, Problem> {
+        let identifier = wish.identifier.as_ref();
+        let find = |kind| self.databases.find(kind, identifier);
+        let (instance, cluster) = match wish.kind {
+            Some(AttachedKind::Instance) => (find(AttachedKind::Instance).await?, None),
+            Some(AttachedKind::Cluster) => (None, find(AttachedKind::Cluster).await?),
+            None => (find(AttachedKind::Instance).await?, find(AttachedKind::Cluster).await?),
+        };
+        match (instance, cluster) {
+            (Some(found), None) | (None, Some(found)) => Ok(found),
+            (Some(_), Some(_)) => {
+                let detail = "must be instance or cluster, as there is one of each of that identifier";
+                Err(Problem::field("/kind", detail))
+            }
+            (None, None) => Err(Problem::field(
+                "/identifier",
+                "must be an RDS for PostgreSQL instance or an Aurora PostgreSQL cluster in this account and region; there \
+                 is none of that identifier. GET /api/databases lists them",
+            )),
+        }
+    }
+
+    /// Why a database cannot be attached to a stage, if it cannot.
+    pub(crate) async fn why_not(
+        &self,
+        stack: &StageStack,
+        found: &FoundDatabase,
+    ) -> Result<Option<String>, AwsError> {
+        if let Some(reason) = why_never(found) {
+            return Ok(Some(reason));
+        }
+        let vpc = match (&found.vpc_id, &found.subnet_group) {
+            (Some(vpc), _) => Some(vpc.clone()),
+            (None, Some(group)) => self.databases.vpc_of(group).await?,
+            (None, None) => None,
+        };
+        let of_stage = stack.parameters.get("VpcId");
+        Ok(match (vpc, of_stage) {
+            (Some(vpc), Some(of_stage)) if vpc != *of_stage => {
+                Some(format!("it is in the VPC {vpc}, and the service of the stage is in {of_stage}"))
+            }
+            _ => None,
+        })
+    }
+
+    /// Checks that a secret can be copied from; what a person should know of it.
+    async fn check_secret(
+        &self,
+        stack: &StageStack,
+        arn: &SecretArn,
+        found: &FoundDatabase,
+    ) -> Result<Vec<String>, Problem> {
+        let refuse = |detail: &str| Err(Problem::field("/credentials/secretArn", detail));
+        if arn.place() != place(&stack.id) {
+            return refuse("must be the ARN of a secret in this account and region");
+        }
+        if stack.outputs.get("SecretArn").is_some_and(|own| own == arn.as_ref()) {
+            return refuse("must be another secret than the stage's own");
+        }
+        let secret = match self.secrets.foreign(arn.as_ref()).await {
+            Ok(secret) => secret,
+            Err(SecretError::Missing) => {
+                return refuse(
+                    "must be a secret that exists and that stagedb may read, see the parameter AttachableSecrets of its \
+                     template and the key that the secret is encrypted with",
+                );
+            }
+            Err(SecretError::NoCredentials) => {
+                return refuse(
+                    "must be a secret whose value is a JSON object with the text keys username and password",
+                );
+            }
+            Err(SecretError::Aws(error)) => return Err(error.into()),
+        };
+        let mut warnings = Vec::new();
+        let host = found.database.endpoint.as_ref().map(|endpoint| endpoint.host.as_str());
+        if let (Some(named), Some(host)) = (&secret.host, host)
+            && named != host
+        {
+            warnings.push(format!("The secret is for the host {named}, and the database is at {host}."));
+        }
+        if self.secrets.is_rotated(arn.as_ref()).await? {
+            warnings.push(
+                "The secret is rotated. The stage gets the new password at its next rebuild; until then new connections of its \
+                 containers fail. Credentials that are not rotated avoid that."
+                    .to_owned(),
+            );
+        }
+        Ok(warnings)
+    }
+
+    /// Whether the stage has these credentials for the same database already.
+    async fn has_credentials(
+        &self,
+        stack: &StageStack,
+        same: Option<&AttachedSettings>,
+        credentials: &Credentials,
+    ) -> Result<bool, Problem> {
+        let (Some(arn), Some(generation)) = (stack.outputs.get("SecretArn"), generation(stack)) else {
+            return Ok(false);
+        };
+        if same.is_none_or(|same| same.secret_arn.is_some()) {
+            return Ok(false);
+        }
+        let version = self.secrets.labelled(arn, &generation.staging_label()).await?;
+        Ok(version.is_some_and(|version| version.value.credentials == *credentials))
+    }
+
+    /// What is to be put into the secret of a stage, beside its current value.
+    async fn aside(
+        &self,
+        stack: &StageStack,
+        credentials: Credentials,
+        desired: &AttachedSettings,
+        generation: &Generation,
+    ) -> Result<Aside, Problem> {
+        let Some(arn) = stack.outputs.get("SecretArn").cloned() else {
+            return Err(Problem::conflict(
+                "The stage stack has no secret. Rebuild the stage, then save again.",
+            ));
+        };
+        // Of the same database, where it is stays: containers may read the secret before the rebuild is complete.
+        let current = self.secrets.current(&arn).await?.filter(|version| {
+            version.value.db_instance_identifier.as_deref() == Some(desired.identifier.as_ref())
+        });
+        let value = match current {
+            Some(version) => SecretValue { credentials, ..version.value },
+            None => SecretValue::without_database(credentials),
+        };
+        Ok(Aside { arn, value, generation: generation.clone() })
+    }
+
+    /// Puts typed credentials straight where they belong.
+    pub(crate) async fn put_aside(&self, aside: &Aside, call: &Call) -> Result<(), Problem> {
+        self.secrets.forget_old_generations(&aside.arn).await?;
+        let label = aside.generation.staging_label();
+        let token = hash(&[call.token().as_bytes(), &[0], label.as_bytes()]);
+        match self.secrets.put_aside(&aside.arn, &token, &aside.value, &label).await {
+            Ok(()) => Ok(()),
+            Err(PutError::PutBefore) => Err(Problem::reused_key()),
+            Err(PutError::Aws(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Why a database cannot be attached to any stage, if it cannot.
+pub(crate) fn why_never(found: &FoundDatabase) -> Option<String> {
+    if let Some(stage) = &found.stage {
+        return Some(format!("stagedb created it for the stage {stage}"));
+    }
+    if found.is_replica {
+        return Some("it is a replica, which takes no writes".to_owned());
+    }
+    match Status::from(found.status.as_str()) {
+        Status::Usable { .. } | Status::InProgress(_) if found.database.endpoint.is_some() => None,
+        _ => Some(format!("it is in the status {}", found.status)),
+    }
+}
+
+/// The stages that use a database, by their claims on the rules of its security groups.
+pub(crate) fn used_by(found: &FoundDatabase, rules: &[IngressRule]) -> Vec<Stage> {
+    let of_database = |rule: &&IngressRule| found.database.security_groups.contains(&rule.group);
+    let claims = rules.iter().filter(of_database).flat_map(|rule| &rule.tags);
+    let mut stages: Vec<_> = claims
+        .filter(|(_, identifier)| **identifier == found.identifier)
+        .filter_map(|(key, _)| stage_of_claim(key))
+        .collect();
+    stages.sort();
+    stages.dedup();
+    stages
+}
+
+/// What attaching changes.
+fn attachment(
+    before: Option<&AttachedSettings>,
+    desired: &AttachedSettings,
+    has_new_credentials: bool,
+) -> Vec<database::Change> {
+    let change = |field, before: Option<String>, after: String, detail| database::Change {
+        field,
+        effect: if before.is_some() { database::Effect::InPlace } else { database::Effect::New },
+        before,
+        after,
+        can_be_undone: true,
+        when: database::Apply::Now,
+        detail,
+    };
+    let mut changes = Vec::new();
+    if before.is_none_or(|before| before.identifier != desired.identifier || before.kind != desired.kind) {
+        let detail = "The containers get the address of this database. The database itself is not changed; its security group \
+                      gets a rule for the stage's service.";
+        let before = before.map(|before| before.identifier.to_string());
+        changes.push(change("identifier", before, desired.identifier.to_string(), detail));
+    }
+    if before.is_none_or(|before| before.database_name != desired.database_name) {
+        let before = before.map(|before| before.database_name.to_string());
+        let after = desired.database_name.to_string();
+        changes.push(change("databaseName", before, after, "The containers connect to this database."));
+    }
+    if has_new_credentials || before.is_none_or(|before| before.secret_arn != desired.secret_arn) {
+        let words = |settings: &AttachedSettings| {
+            settings.secret_arn.as_ref().map_or_else(|| "typed".to_owned(), ToString::to_string)
+        };
+        let detail =
+            "They are copied into the stage's secret, at every rebuild anew if they come from another one.";
+        changes.push(change("credentials", before.map(words), words(desired), detail));
+    }
+    changes
+}
