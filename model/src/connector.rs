@@ -222,10 +222,14 @@ impl Connector {
         }
         let was_available = world.rds.instances.get(identifier).is_some_and(|i| i.was_available.is_some());
         let weather = if world.settled { Weather::default() } else { model.plan.weather };
-        let result = world.rds.call(call, now, model.plan.seed, &weather);
+        let request = self.process.current().request.clone();
+        let result = world.rds.call(call, request.as_deref(), now, model.plan.seed, &weather);
         match (call.operation.as_str(), &result) {
             ("DescribeDBInstances", Ok(_)) => {
-                if let Some(shown) = world.rds.shown(identifier, now).map(|instance| self.as_shown(instance))
+                if let Some(shown) = world
+                    .rds
+                    .shown(identifier, request.as_deref(), now)
+                    .map(|instance| self.as_shown(instance))
                 {
                     self.process.current().shown.insert(identifier.to_owned(), shown);
                 }

@@ -144,7 +144,8 @@ async fn settle(model: &Arc<Model>) {
         pass(3_600_000).await;
     }
     rest(model, &ALL).await;
-    pass(40 * 3_600_000).await;
+    // What waited for the maintenance window has come.
+    pass(9 * 24 * 3_600_000).await;
 }
 
 fn path(number: usize, of: &str) -> String {

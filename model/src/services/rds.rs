@@ -25,11 +25,21 @@ pub(crate) struct Rds {
     pub(crate) instances: BTreeMap<String, Instance>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// What is still described in place of the truth, and until when.
-    stale: BTreeMap<String, (u64, Option<Instance>)>,
+    stale: BTreeMap<String, Stale>,
     /// Data that was in an available instance which is gone, and who deleted it.
     pub(crate) gone: Vec<Gone>,
     writes: u64,
     data: u64,
+}
+
+/// A description that is out of date.
+#[derive(Debug, Clone)]
+struct Stale {
+    until: u64,
+    instance: Option<Instance>,
+    /// The request whose work sees it. Another one, which comes after it, sees the truth: a known limit of the product is that
+    /// it believes the first description it gets.
+    request: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -183,6 +193,7 @@ impl Rds {
     pub(crate) fn call(
         &mut self,
         call: &Call,
+        request: Option<&str>,
         now: u64,
         seed: u64,
         weather: &Weather,
@@ -190,7 +201,7 @@ impl Rds {
         self.advance(now);
         let identifier = call.text("DBInstanceIdentifier").unwrap_or_default().to_owned();
         let read = match call.operation.as_str() {
-            "DescribeDBInstances" => Some(self.describe(&identifier, now)),
+            "DescribeDBInstances" => Some(self.describe(&identifier, request, now)),
             "DescribeDBSnapshots" => Some(Ok(self.describe_snapshots(&identifier, now))),
             "DescribeDBEngineVersions" => Some(Ok(versions(call))),
             "DescribeEvents" => Some(Ok(self.events(call.text("SourceIdentifier").unwrap_or_default()))),
@@ -220,13 +231,15 @@ impl Rds {
             other => return Err(no("InvalidAction", other)),
         }
         if random.chance(weather.stale) {
-            self.stale.insert(identifier.clone(), (now + random.within(0, 3 * SECOND), before));
+            let until = now + random.within(0, 3 * SECOND);
+            let request = request.filter(|_| !weather.beyond).map(str::to_owned);
+            self.stale.insert(identifier.clone(), Stale { until, instance: before, request });
         }
         Ok(Reply::Xml(String::new()))
     }
 
-    fn describe(&self, identifier: &str, now: u64) -> Result<String, Failure> {
-        let Some(instance) = self.shown(identifier, now) else {
+    fn describe(&self, identifier: &str, request: Option<&str>, now: u64) -> Result<String, Failure> {
+        let Some(instance) = self.shown(identifier, request, now) else {
             return Err(no("DBInstanceNotFound", format!("DBInstance {identifier} not found.")));
         };
         Ok(format!("<DBInstances>{}</DBInstances>", xml(identifier, instance)))
@@ -742,9 +755,13 @@ fn orderable(call: &Call) -> String {
 
 impl Rds {
     /// What a description shows now, which may be a few seconds old.
-    pub(crate) fn shown(&self, identifier: &str, now: u64) -> Option<&Instance> {
+    pub(crate) fn shown(&self, identifier: &str, request: Option<&str>, now: u64) -> Option<&Instance> {
         match self.stale.get(identifier) {
-            Some((until, instance)) if now < *until => instance.as_ref(),
+            Some(stale)
+                if now < stale.until && stale.request.as_deref().is_none_or(|of| request == Some(of)) =>
+            {
+                stale.instance.as_ref()
+            }
             _ => self.instances.get(identifier),
         }
     }
