@@ -49,6 +49,9 @@ impl Connector {
         };
         let (number, fault) = self.fault(&call);
         pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
+        if self.is_overtaken() && call.service != Service::Answers && !model.plan.weather.beyond {
+            self.process.die();
+        }
         if !self.process.is_alive() {
             return std::future::pending().await;
         }
@@ -103,6 +106,14 @@ impl Connector {
         }
         let result = Plant::reply(model, &self.process, &call, result);
         Ok(wire::response(&call, result))
+    }
+
+    /// Whether a person cancelled the update while this invocation was at work on it. That it works on is a known limit.
+    fn is_overtaken(&self) -> bool {
+        let world = self.model.world();
+        let current = self.process.current();
+        let request = current.request.as_ref().and_then(|id| world.requests.all.get(id));
+        request.and_then(|request| request.abandoned).is_some_and(|number| current.invocation < number)
     }
 
     /// The number of this call, and what befalls it.

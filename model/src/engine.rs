@@ -406,6 +406,7 @@ async fn custom(
             told: std::collections::BTreeSet::default(),
             disturbed: false,
             over: false,
+            abandoned: None,
             arrived: Arc::clone(&arrived),
         },
     );
@@ -437,12 +438,14 @@ async fn custom(
         () = cancel.unwrap_or(&never).notified() => true,
         () = tokio::time::sleep(Duration::from_secs(seconds)) => false,
     };
+    let number = model.issue();
     let answer = {
         let mut world = model.world();
         let request = world.requests.all.get_mut(&request_id);
         request.and_then(|request| {
             request.disturbed |= cancelled;
             request.over = true;
+            request.abandoned = cancelled.then_some(number);
             request.answer.clone()
         })
     };

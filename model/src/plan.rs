@@ -187,8 +187,8 @@ pub struct Weather {
     pub slow: u16,
     /// Creations that RDS refuses or that end in a bad status.
     pub refused: u16,
-    /// Whether a request may also be delivered after CloudFormation has stopped waiting for it: a known limit of the
-    /// product, as a request does not say that it is no longer waited for.
+    /// Whether what the product does not claim to survive may happen too: a request that is delivered or worked on after
+    /// CloudFormation has stopped waiting for it, or comes minutes late; a description that is older than the request.
     pub beyond: bool,
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) disturbed: bool,
     /// It has its answer, or CloudFormation has stopped waiting for one.
     pub(crate) over: bool,
+    /// CloudFormation stopped waiting when this number was the next one: older invocations were at work then.
+    pub(crate) abandoned: Option<u64>,
     pub(crate) arrived: Arc<Notify>,
 }
 
