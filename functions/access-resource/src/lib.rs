@@ -118,12 +118,12 @@ async fn settle(groups: &SecurityGroups, stage: &Stage, wanted: Option<&Wanted>)
         let step = access_step(stage, wanted, &rules);
         info!(?step, "next step");
         match (step, wanted) {
-            (AccessStep::Done, _) => return Ok(()),
+            // Nothing is authorized that is not wanted.
+            (AccessStep::Done, _) | (AccessStep::Authorize(_), None) => return Ok(()),
             (AccessStep::Authorize(tags), Some(wanted)) => {
                 let Wanted { group, port, source_group, .. } = wanted;
                 groups.authorize(group, *port, source_group, &description, &tags).await?;
             }
-            (AccessStep::Authorize(_), None) => return Ok(()),
             (AccessStep::Claim { id, tags }, _) => groups.tag(&id, &tags).await?,
             (AccessStep::Release { id, key }, _) => groups.untag(&id, &key).await?,
             (AccessStep::Revoke { group, id }, _) => groups.revoke(&group, &id).await?,

@@ -66,9 +66,7 @@ impl SettingsApi {
                 }
             }
         }
-        if stack.parameters.get("ServiceSecurityGroupId").is_some()
-            && found.database.security_groups.is_empty()
-        {
+        if found.database.security_groups.is_empty() {
             warnings.push(format!(
                 "The database {} has no VPC security group, so stagedb makes no rule for it.",
                 found.identifier

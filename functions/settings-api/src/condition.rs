@@ -12,7 +12,8 @@ const KEY_MAX: usize = 128;
 /// What a request says about when it shall be done.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    if_match: Option<String>,
+    /// One of these tags must be the current one.
+    if_match: Option<Vec<String>>,
     /// CloudFormation's token of what the request begins, from its key and its body.
     token: Option<KeyedToken>,
 }
@@ -56,13 +57,29 @@ impl Conditions {
                 Some(KeyedToken::new(key, method_and_path, body))
             }
         };
-        Ok(Self { if_match: text(header::IF_MATCH).map(str::to_owned), token })
+        let if_match = text(header::IF_MATCH).map(entity_tags).transpose()?;
+        Ok(Self { if_match, token })
     }
 
     /// CloudFormation's token, if the request has a key.
     pub(crate) fn token(&self) -> Option<String> {
         self.token.as_ref().map(KeyedToken::token)
     }
+}
+
+/// The tags in an `If-Match` (RFC 9110), each with its quotes and without its mark as a weak one.
+fn entity_tags(header: &str) -> Result<Vec<String>, Problem> {
+    let is_tag = |tag: &str| {
+        let inner = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        tag == "*" || inner.is_some_and(|inner| inner.bytes().all(|b| b.is_ascii_graphic() && b != b'"'))
+    };
+    let tags = header.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    let tags: Vec<_> = tags.map(str::to_owned).collect();
+    if tags.iter().all(|tag| is_tag(tag)) {
+        return Ok(tags);
+    }
+    let detail = "The header If-Match has the ETag that GET …/database gave, with its quotes, or *.";
+    Err(Problem::header(detail))
 }
 
 /// The `ETag` of a stage's settings: another one after each operation of its stack.
@@ -82,8 +99,7 @@ impl SettingsApi {
         }
         if let Some(wanted) = &call.conditions.if_match {
             let current = etag(stack);
-            let matches = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == current;
-            if !wanted.split(',').map(str::trim).any(matches) {
+            if !wanted.iter().any(|tag| tag == "*" || *tag == current) {
                 return Err(Problem::changed_meanwhile());
             }
         }

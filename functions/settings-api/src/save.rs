@@ -122,7 +122,7 @@ impl SettingsApi {
         let desired = CreatedSettings {
             instance_class: wish.instance_class,
             storage: wish.storage,
-            max_storage: wish.max_storage.flatten(),
+            max_storage: wish.max_storage.or(None),
             multi_az: wish.multi_az.unwrap_or(false),
             backup_retention: wish.backup_retention.unwrap_or(BackupRetention::DEFAULT),
             engine_version: engine_version.unwrap_or(default_version),
@@ -131,6 +131,12 @@ impl SettingsApi {
             from_snapshot: wish.from_snapshot,
         };
         let orderable = self.databases.orderable(&desired.instance_class, desired.engine_version).await?;
+        if orderable.is_none() && !self.databases.offers(desired.engine_version).await? {
+            return Err(Problem::field(
+                "/engineVersion",
+                "must be a PostgreSQL version that RDS offers here",
+            ));
+        }
         let mut objections = check_creation(&desired, orderable);
         objections.extend(in_snapshot.map(|s| check_restoration(&desired, s)).unwrap_or_default());
         refuse(objections)?;
@@ -165,7 +171,7 @@ impl SettingsApi {
         let mut desired = CreatedSettings {
             instance_class: wish.instance_class,
             storage: wish.storage,
-            max_storage: wish.max_storage.unwrap_or(current.max_storage),
+            max_storage: wish.max_storage.or(current.max_storage),
             multi_az: wish.multi_az.unwrap_or(current.multi_az),
             backup_retention: wish.backup_retention.unwrap_or(current.backup_retention),
             engine_version: wish.engine_version.unwrap_or(current.engine_version),

@@ -96,6 +96,17 @@ impl Databases {
         Ok(reply.orderable_db_instance_options().iter().find_map(orderable))
     }
 
+    /// Whether RDS offers a version.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn offers(&self, version: EngineVersion) -> Result<bool, AwsError> {
+        let call =
+            self.client.describe_db_engine_versions().engine(ENGINE).engine_version(version.to_string());
+        let reply = call.send().await.map_err(failed("DescribeDBEngineVersions"))?;
+        Ok(!reply.db_engine_versions().is_empty())
+    }
+
     /// One page of the classes that can be ordered in this version, and the token of the next one.
     ///
     /// # Errors
