@@ -166,10 +166,10 @@ pub async fn databases(ground: &Ground) {
     let class = Some("db.t4g.small".to_owned().try_into().unwrap());
     let changes = Changes { instance_class: class, storage_gib: Some(40), ..Changes::default() };
     databases.modify(&identifier, &changes).await.unwrap();
-    let changed = until(&databases, &identifier, |instance| {
+    until(&databases, &identifier, |instance| {
         instance.is_some_and(|i| i.storage_gib == 40 && i.instance_class == "db.t4g.small" && is_usable(i))
-    });
-    changed.await;
+    })
+    .await;
 
     databases.modify(&identifier, &protection(false)).await.unwrap();
     usable(&databases, &identifier).await;

@@ -344,7 +344,7 @@ fn native(
         }
         // CloudFormation deletes a secret without a recovery window.
         ("AWS::SecretsManager::Secret", Change::Delete) => {
-            world.secrets.secrets.remove(&resource.physical_id);
+            world.secrets.by_arn.remove(&resource.physical_id);
         }
         ("AWS::EC2::SecurityGroup", Change::Create) => {
             resource.physical_id = format!("sg-{number:08}");
@@ -428,7 +428,7 @@ async fn custom(
     if let (Change::Update, Some(found)) = (change, found) {
         event["OldResourceProperties"] = found.properties.clone();
     }
-    invoke_later(model, kind, event);
+    invoke_later(model, kind, &event);
 
     let seconds = properties["ServiceTimeout"].as_str().and_then(|text| text.parse().ok()).unwrap_or(3600);
     let never = Arc::new(Notify::new());

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Brings an event to a function.
-pub(crate) fn deliver(model: &Arc<Model>, kind: Kind, event: Value) {
+pub(crate) fn deliver(model: &Arc<Model>, kind: Kind, event: &Value) {
     let mut random = model.random("event");
     let (weather, settled) = (model.plan.weather, model.world().settled);
     let copies = if !settled && random.chance(weather.twice) { 2 } else { 1 };
@@ -33,7 +33,7 @@ pub(crate) fn deliver(model: &Arc<Model>, kind: Kind, event: Value) {
         let busy = if delay < 10_000 { model.working() } else { model.delivering() };
         tokio::spawn(async move {
             pass(delay).await;
-            invoke_later(&model, kind, event);
+            invoke_later(&model, kind, &event);
             drop(busy);
         });
     }
@@ -56,5 +56,5 @@ pub(crate) fn stack_changed(model: &Arc<Model>, stack_id: &str, status: &str) {
         model.violated(Invariant::NothingLeaks, "a secret in an event");
     }
     crate::plant::Plant::stack_changed(model, &event);
-    deliver(model, Kind::PublishVariables, event);
+    deliver(model, Kind::PublishVariables, &event);
 }

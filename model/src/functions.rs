@@ -306,7 +306,7 @@ fn delivery(kind: Kind) -> Delivery {
 }
 
 /// Hands an event to a function, as often as Lambda would: at least once.
-pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: Value) {
+pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: &Value) {
     let mut random = model.random("delivery");
     let weather = model.plan.weather;
     let delivery = delivery(kind);
@@ -320,7 +320,8 @@ pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: Value) {
     }
     for copy in 0..copies {
         let soon = random.within(5, 300);
-        let delay = if copy == 0 && !(!settled && random.chance(weather.late)) {
+        let is_late = !settled && random.chance(weather.late);
+        let delay = if copy == 0 && !is_late {
             soon
         } else {
             // A repeat comes a little later; a delivery that was throttled comes within half of the event's age. A request

@@ -119,7 +119,7 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
             wrong(Invariant::Owned, words);
         }
     }
-    let secret = stack.outputs.get("SecretArn").and_then(|arn| world.secrets.secrets.get(arn));
+    let secret = stack.outputs.get("SecretArn").and_then(|arn| world.secrets.by_arn.get(arn));
     let Some(value) = secret.and_then(crate::services::secrets::Secret::current) else {
         return wrong(Invariant::SecretAgrees, format!("{identifier} has no secret"));
     };
@@ -193,7 +193,7 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         // The containers read the secret as they started.
         let now = world
             .secrets
-            .secrets
+            .by_arn
             .get(&arn)
             .and_then(crate::services::secrets::Secret::current)
             .unwrap_or_default();

@@ -197,6 +197,9 @@ pub(crate) const CLASSES: [&str; 3] = ["db.t4g.micro", "db.t4g.small", "db.m7g.l
 
 impl Plan {
     /// The plan of a seed.
+    ///
+    /// # Panics
+    /// Never: every number drawn fits.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let mut random = Random::of(seed, "plan", 0);

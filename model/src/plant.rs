@@ -1,7 +1,7 @@
 //! Planted bugs: what our functions would send or take in if they had such a defect, corrupted at the seam. They show that the
 //! model finds what it is there to find.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -168,8 +168,7 @@ impl Plant {
             (Self::TellsThePassword, "Answer") => {
                 let mut content = answer(call);
                 let world = model.world();
-                let value =
-                    world.secrets.secrets.values().find_map(crate::services::secrets::Secret::current);
+                let value = world.secrets.by_arn.values().find_map(crate::services::secrets::Secret::current);
                 if let (Some(value), true) = (value, content["Data"].is_object()) {
                     content["Data"]["Password"] = value["password"].clone();
                     set_answer(call, &content);
@@ -244,7 +243,7 @@ impl Plant {
                     ("stagedb:logical-id", text(&request["LogicalResourceId"])),
                     ("stagedb:generation", text(&request["ResourceProperties"]["Generation"])),
                 ] {
-                    tags.push_str(&format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
+                    let _ = write!(tags, "<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
                 }
                 let (before, rest) = xml.split_once("<TagList>").unwrap_or((&xml, ""));
                 let after = rest.split_once("</TagList>").map_or("", |(_, after)| after);

@@ -2,7 +2,7 @@
 //! the model is no fiction.
 
 #![recursion_limit = "256"]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use aws::SdkConfig;
 use aws_config::{BehaviorVersion, Region};

@@ -1,7 +1,6 @@
 //! Every planted bug is found, by an invariant that names it, within the histories that CI runs.
 
 #![recursion_limit = "256"]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use model::{Plan, Plant, run};
 

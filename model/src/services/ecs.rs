@@ -88,7 +88,7 @@ impl Ecs {
             let parts: Vec<_> = text(&pair["valueFrom"]).split(':').map(str::to_owned).collect();
             let (arn, key) =
                 (parts.get(..7).unwrap_or_default().join(":"), parts.get(7).cloned().unwrap_or_default());
-            let value = secrets.secrets.get(&arn).and_then(super::secrets::Secret::current);
+            let value = secrets.by_arn.get(&arn).and_then(super::secrets::Secret::current);
             let value = value.and_then(|value| match value.get(&key) {
                 Some(Value::String(text)) => Some(text.clone()),
                 Some(other) => Some(other.to_string()),

@@ -159,7 +159,7 @@ impl Rds {
                     Change::Status(status) => status.clone_into(&mut instance.status),
                     Change::Made => {
                         instance.was_available = Some(at);
-                        instance.status = "backing-up".to_owned();
+                        "backing-up".clone_into(&mut instance.status);
                     }
                     Change::Applied => {
                         let pending = std::mem::take(&mut instance.pending);
@@ -170,11 +170,11 @@ impl Rds {
                             instance.storage = storage.max(instance.storage);
                             instance.storage_changed = Some(at);
                         }
-                        instance.status = instance.at_rest(at).to_owned();
+                        instance.at_rest(at).clone_into(&mut instance.status);
                     }
                     Change::Optimized => {
                         if instance.status == "storage-optimization" {
-                            instance.status = "available".to_owned();
+                            "available".clone_into(&mut instance.status);
                         }
                     }
                     Change::Vanished { by_hand } => vanished.push((identifier.clone(), by_hand)),
@@ -217,7 +217,7 @@ impl Rds {
         match call.operation.as_str() {
             "CreateDBInstance" => self.create(call, &identifier, now, &mut random, weather)?,
             "RestoreDBInstanceFromDBSnapshot" => {
-                self.restore(call, &identifier, now, &mut random, weather)?
+                self.restore(call, &identifier, now, &mut random, weather)?;
             }
             "ModifyDBInstance" => self.modify(call, &identifier, now, &mut random, weather)?,
             "DeleteDBInstance" => self.delete(call, &identifier, now, &mut random, weather)?,
@@ -552,7 +552,7 @@ impl Rds {
 
     fn vanish(&mut self, identifier: &str, at: u64, by_hand: bool) {
         if let Some(instance) = self.instances.get_mut(identifier) {
-            instance.status = "deleting".to_owned();
+            "deleting".clone_into(&mut instance.status);
             instance.course.clear();
             instance.course.push_back((at, Change::Vanished { by_hand }));
         }
@@ -604,7 +604,7 @@ impl Rds {
             instance.storage = storage;
             instance.storage_changed = Some(now);
             instance.optimizing_until = now + 2 * HOUR;
-            instance.status = "storage-optimization".to_owned();
+            "storage-optimization".clone_into(&mut instance.status);
             instance.course.push_back((instance.optimizing_until, Change::Optimized));
         }
     }

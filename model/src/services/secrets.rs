@@ -14,7 +14,7 @@ const LABELS_MAX: usize = 20;
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Secrets {
-    pub(crate) secrets: BTreeMap<String, Secret>,
+    pub(crate) by_arn: BTreeMap<String, Secret>,
     passwords: u64,
     made: u64,
 }
@@ -69,18 +69,18 @@ impl Secret {
 impl Secrets {
     /// CloudFormation makes a secret; `None`: there is one of that name.
     pub(crate) fn create(&mut self, name: &str) -> Option<String> {
-        if self.secrets.values().any(|secret| secret.name == name) {
+        if self.by_arn.values().any(|secret| secret.name == name) {
             return None;
         }
         self.made += 1;
         let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-{:06}", self.made);
-        self.secrets.insert(arn.clone(), Secret { name: name.to_owned(), ..Secret::default() });
+        self.by_arn.insert(arn.clone(), Secret { name: name.to_owned(), ..Secret::default() });
         Some(arn)
     }
 
     fn find(&mut self, call: &Call) -> Result<(String, &mut Secret), Failure> {
         let id = call.text("SecretId").unwrap_or_default();
-        let found = self.secrets.iter_mut().find(|(arn, secret)| *arn == id || secret.name == id);
+        let found = self.by_arn.iter_mut().find(|(arn, secret)| *arn == id || secret.name == id);
         let words = "Secrets Manager can't find the specified secret.";
         found.map(|(arn, secret)| (arn.clone(), secret)).ok_or_else(|| missing(words))
     }

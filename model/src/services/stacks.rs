@@ -150,11 +150,11 @@ fn id_reply(id: &str) -> Reply {
     Reply::Xml(xml)
 }
 
+/// A template, its text and parameters.
+type Asked = (Arc<Template>, String, BTreeMap<String, String>);
+
 /// The template and the parameters of a call. A parameter without a value keeps the one before.
-fn asked(
-    call: &Call,
-    before: &BTreeMap<String, String>,
-) -> Result<(Arc<Template>, String, BTreeMap<String, String>), Failure> {
+fn asked(call: &Call, before: &BTreeMap<String, String>) -> Result<Asked, Failure> {
     let text = call.text("TemplateBody").unwrap_or_default().to_owned();
     let template = Template::read(&text).ok_or_else(|| validation("Template format error"))?;
     let prefix = "Parameters.member";

@@ -132,7 +132,7 @@ async fn run(model: &Arc<Model>, name: &str) {
                 "error": ended.error,
             },
         });
-        events::deliver(model, Kind::DatabaseResource, event);
+        events::deliver(model, Kind::DatabaseResource, &event);
     }
 }
 
@@ -202,15 +202,15 @@ async fn task(model: &Arc<Model>, state: &Value, data: &Value, started: &str) ->
             Ok(Err(_)) => "Lambda.Unknown",
             Err(_) => "States.Timeout",
         };
-        let Some(retrier) = matching(&state["Retry"], error) else { return Err(error.to_owned()) };
-        let count = retried.entry(retrier["ErrorEquals"].to_string()).or_default();
-        if *count >= retrier["MaxAttempts"].as_u64().unwrap_or(3) {
+        let Some(policy) = matching(&state["Retry"], error) else { return Err(error.to_owned()) };
+        let count = retried.entry(policy["ErrorEquals"].to_string()).or_default();
+        if *count >= policy["MaxAttempts"].as_u64().unwrap_or(3) {
             return Err(error.to_owned());
         }
-        let interval = retrier["IntervalSeconds"].as_u64().unwrap_or(1);
+        let interval = policy["IntervalSeconds"].as_u64().unwrap_or(1);
         let factor =
-            retrier["BackoffRate"].as_u64().unwrap_or(2).saturating_pow(u32::try_from(*count).unwrap_or(0));
-        let longest = retrier["MaxDelaySeconds"].as_u64().unwrap_or(u64::MAX / 2000);
+            policy["BackoffRate"].as_u64().unwrap_or(2).saturating_pow(u32::try_from(*count).unwrap_or(0));
+        let longest = policy["MaxDelaySeconds"].as_u64().unwrap_or(u64::MAX / 2000);
         *count += 1;
         pass(interval.saturating_mul(factor).min(longest) * 1000).await;
     }
