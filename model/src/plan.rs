@@ -214,7 +214,7 @@ impl Plan {
             twice: random.pick(&[0, 0, 50, 300]),
             late: random.pick(&[0, 0, 50, 300]),
             stale: random.pick(&[0, 0, 100, 500]),
-            slow: random.pick(&[0, 0, 20, 100]),
+            slow: random.pick(&[0, 0, 5, 30]),
             refused: random.pick(&[0, 0, 20, 100]),
             beyond: false,
         };

@@ -136,13 +136,13 @@ fn no(code: &'static str, words: impl Into<String>) -> Failure {
 /// How long something takes in milliseconds.
 fn takes(random: &mut Random, weather: &Weather) -> u64 {
     if random.chance(weather.slow) {
-        return random.within(10 * MINUTE, 90 * MINUTE);
+        return random.within(20 * MINUTE, 90 * MINUTE);
     }
     // Mostly soon, as every look at what goes on costs time and finds nothing.
     match random.weighted(&[80, 15, 5]) {
-        0 => random.within(SECOND, 6 * SECOND),
-        1 => random.within(6 * SECOND, MINUTE),
-        _ => random.within(MINUTE, 10 * MINUTE),
+        0 => random.within(SECOND / 2, 3 * SECOND),
+        1 => random.within(3 * SECOND, 30 * SECOND),
+        _ => random.within(30 * SECOND, 5 * MINUTE),
     }
 }
 
