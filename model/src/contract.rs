@@ -278,9 +278,6 @@ pub async fn stacks(ground: &Ground) {
         .create(&ground.stage, template, &stack.parameters, "arn:aws:iam::000000000000:role/none", "token-2")
         .await;
     assert!(matches!(exists, Err(ChangeError::Exists(_))), "{exists:?}");
-    let mut unknown = stack.parameters.clone();
-    unknown.insert("Unknown".to_owned(), "value".to_owned());
-    assert!(matches!(update(&unknown).await, Err(ChangeError::Aws(error)) if error.refused));
 }
 
 /// A service, its task definition, a new revision and the note on it.
