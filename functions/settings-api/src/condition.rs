@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Call, SettingsApi, fields::Body, problem::Problem};
 
+/// The shortest key, in characters: one that can be guessed would show what a body may be.
+const KEY_MIN: usize = 16;
 /// The longest key, in characters.
 const KEY_MAX: usize = 128;
 
@@ -48,10 +50,11 @@ impl Conditions {
             None => None,
             Some(key) => {
                 let key = key.trim_matches('"');
-                let is_key = (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+                let is_key =
+                    (KEY_MIN..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
                 if !is_key {
                     return Err(Problem::header(format!(
-                        "The header Idempotency-Key has 1 to {KEY_MAX} printable ASCII characters, such as a UUID."
+                        "The header Idempotency-Key has {KEY_MIN} to {KEY_MAX} printable ASCII characters, such as a UUID."
                     )));
                 }
                 Some(KeyedToken::new(key, method_and_path, body))
@@ -89,6 +92,13 @@ pub(crate) fn etag(stack: &StageStack) -> String {
     let parts: Vec<&[u8]> =
         [stack.id.as_bytes(), &[0], stack.operation.as_bytes(), &[0]].into_iter().chain(parameters).collect();
     format!("\"{}\"", hash(&parts))
+}
+
+impl Conditions {
+    /// Whether the request is for settings that somebody has read.
+    pub(crate) fn expects_something(&self) -> bool {
+        self.if_match.is_some()
+    }
 }
 
 impl SettingsApi {

@@ -284,13 +284,9 @@ impl SettingsApi {
         let found = self.databases.find(attached.kind, attached.identifier.as_ref()).await?;
         let mut others = Vec::new();
         if let Some(found) = &found {
-            for group in &found.database.security_groups {
-                let rules = self.security_groups.rules_of(group).await?;
-                others.extend(used_by(found, &rules));
-            }
+            let groups: Vec<&str> = found.database.security_groups.iter().map(String::as_str).collect();
+            others = used_by(found, &self.security_groups.rules_of(&groups).await?);
         }
-        others.sort();
-        others.dedup();
         Ok(DatabaseWire {
             state: found.as_ref().map_or_else(|| "missing".to_owned(), |found| found.status.clone()),
             settings: Settings::Attached(attached).into(),

@@ -308,9 +308,9 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         });
     }
     if verb.changes {
-        let key = "Makes a repeat of this request begin nothing more: 1 to 128 printable ASCII characters, such as a UUID.";
+        let key = "Makes a repeat of this request begin nothing more, while the stack remembers it (its newest 100 events): 16 to 128 printable ASCII characters, such as a UUID.";
         let tag = "The ETag of the settings that were read: refused with 412 if they were changed since.";
-        operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{1,128}$")).parameter(header(
+        operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{16,128}$")).parameter(header(
             "If-Match",
             tag,
             "^(\\*|(W/)?\"[!#-+.-~-]*\"( *, *(W/)?\"[!#-+.-~-]*\")*)$",

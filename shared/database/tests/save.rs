@@ -1,6 +1,6 @@
 //! The rules of a Save, one test for each: what is refused, and what each change does.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use database::{
     Apply, BackupRetention, Change, CreatedSettings, Effect, Endpoint, EngineVersion, Instance, Objection,
@@ -326,4 +326,22 @@ fn what_is_restored_goes_with_its_snapshot() {
     );
     let failed = Snapshot { status: SnapshotStatus::Failed, ..snapshot };
     assert_eq!(check(&failed, &|_| ()), ["/fromSnapshot must be an available snapshot; this one failed"]);
+}
+
+#[test]
+fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmation() {
+    let pending = Pending { engine_version: Some(version("18.1")), ..Pending::default() };
+    let waiting = Instance { pending, ..live() };
+    let days = with(|s| s.backup_retention = 14.try_into().unwrap());
+    let words = objection(change(&days, Some(&waiting), |_| ()));
+    assert!(
+        words.starts_with("/confirm must be shop-dev-postgres, because the upgrade to 18.1, which waits"),
+        "{words}"
+    );
+    assert!(change(&days, Some(&waiting), |s| s.confirm = Some("shop-dev-postgres")).is_ok());
+    let later = with(|s| {
+        s.backup_retention = 14.try_into().unwrap();
+        s.apply = Apply::MaintenanceWindow;
+    });
+    assert!(change(&later, Some(&waiting), |_| ()).is_ok());
 }
