@@ -46,7 +46,7 @@ pub(crate) fn build(
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .current_dir(workspace.path(""))
-        .args(["build", "--workspace", "--bins", "--exclude", "local"])
+        .args(["build", "--workspace", "--bins", "--exclude", "local", "--exclude", "model"])
         .args(["--message-format", "json-render-diagnostics"]);
     // What `cargo run` tells this program about its crate would tell some build scripts that they have to run again.
     for (name, _) in env::vars_os() {

@@ -29,7 +29,7 @@ impl AccessResource {
     /// Ready to handle events.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        Self { groups: SecurityGroups::new(config), responder: Responder::default() }
+        Self { groups: SecurityGroups::new(config), responder: Responder::new(config.http_client()) }
     }
 }
 

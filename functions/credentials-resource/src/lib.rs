@@ -35,7 +35,7 @@ impl CredentialsResource {
     /// Ready to handle events.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        Self { secrets: Secrets::new(config), responder: Responder::default() }
+        Self { secrets: Secrets::new(config), responder: Responder::new(config.http_client()) }
     }
 }
 

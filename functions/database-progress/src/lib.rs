@@ -43,7 +43,7 @@ impl DatabaseProgress {
         Self {
             databases: Databases::new(config),
             secrets: Secrets::new(config),
-            responder: Responder::default(),
+            responder: Responder::new(config.http_client()),
         }
     }
 }
@@ -86,7 +86,7 @@ pub async fn handle(
     let addressee = Addressee::from_event(event)?;
     let started_at = invocation.event.get("startedAt").and_then(Value::as_str).unwrap_or_default();
     let started_at = OffsetDateTime::parse(started_at, &Rfc3339).map_err(|_| ProgressError::StartedAt)?;
-    let elapsed = (OffsetDateTime::now_utc() - started_at).try_into().unwrap_or(Duration::ZERO);
+    let elapsed = (invocation.now - started_at).try_into().unwrap_or(Duration::ZERO);
 
     let parsed = Request::from_event(event).and_then(|request| database_request(&addressee, &request));
     let request = match parsed {

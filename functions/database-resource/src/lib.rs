@@ -24,7 +24,10 @@ impl DatabaseResource {
     /// Ready to handle events.
     #[must_use]
     pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
-        Self { executions: Executions::new(config, state_machine_arn), responder: Responder::default() }
+        Self {
+            executions: Executions::new(config, state_machine_arn),
+            responder: Responder::new(config.http_client()),
+        }
     }
 }
 

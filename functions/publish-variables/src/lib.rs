@@ -63,11 +63,20 @@ pub fn stack_id(event: &Value) -> Result<&str, PublishError> {
 /// See [`PublishError`].
 pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> Result<(), PublishError> {
     let stack_id = stack_id(&invocation.event)?;
-    let Lookup::Found(stack) = function.stacks.stack(stack_id).await? else {
-        return Ok(());
-    };
-    lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
-    function.publish(&stack).await
+    let mut published = None;
+    loop {
+        let Lookup::Found(stack) = function.stacks.stack(stack_id).await? else {
+            return Ok(());
+        };
+        if published.as_ref() == Some(&stack) {
+            return Ok(());
+        }
+        lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+        function.publish(&stack).await?;
+        // Another operation may have ended meanwhile, and its event may have been handled before what was read here was
+        // written. So the stack is read again after the last write, until it is what was published.
+        published = Some(stack);
+    }
 }
 
 impl PublishVariables {
@@ -85,10 +94,7 @@ impl PublishVariables {
         let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
         // A deletion is no operation of its own: the time of the last update stays.
         let is_deleted = stack.status == StackStatus::Deleted;
-        if !is_deleted && service.rebuilt.as_ref() == Some(&rebuilt) {
-            info!(operation = stack.operation, "published before");
-            return Ok(());
-        }
+        let is_repeat = !is_deleted && service.rebuilt.as_ref() == Some(&rebuilt);
         let definition = self.services.task_definition(&service.task_definition_arn).await?;
         let variables = definition.container(container).ok_or_else(|| PublishError::NoContainer {
             definition: service.task_definition_arn.clone(),
@@ -99,6 +105,10 @@ impl PublishVariables {
                 let revision = self.services.register(definition, container, &secrets).await?;
                 self.services.redeploy(cluster, name, Some(revision.clone())).await?;
                 info!(revision, "published");
+            }
+            Publication::UpToDate if is_repeat => {
+                info!(operation = stack.operation, "published before");
+                return Ok(());
             }
             // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
             Publication::UpToDate if stack.status == StackStatus::Complete && target != Target::Removed => {

@@ -144,7 +144,7 @@ pub async fn handle(
     let conditions = Conditions::from_request(&request.headers, &format!("{method} {path}"), &body);
     let mut call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
-        now: OffsetDateTime::now_utc(),
+        now: invocation.now,
         query: request.query_string_parameters.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         conditions: Conditions::default(),
         body,

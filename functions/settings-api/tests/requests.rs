@@ -9,6 +9,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda::Invocation;
 use serde_json::{Value, json};
 use settings_api::{Configuration, SettingsApi, handle};
+use time::OffsetDateTime;
 
 /// An API whose AWS cannot be reached: a request that gets that far is a 500.
 fn api() -> Arc<SettingsApi> {
@@ -28,7 +29,12 @@ fn api() -> Arc<SettingsApi> {
 
 async fn answer(event: Value) -> ApiGatewayV2httpResponse {
     let time_left = Duration::from_secs(30);
-    handle(api(), Invocation { event, request_id: "request-1".to_owned(), time_left }).await.unwrap()
+    handle(
+        api(),
+        Invocation { event, request_id: "request-1".to_owned(), now: OffsetDateTime::UNIX_EPOCH, time_left },
+    )
+    .await
+    .unwrap()
 }
 
 fn sample(name: &str) -> Value {
@@ -282,7 +288,8 @@ async fn a_removal_without_its_confirmation_is_refused() {
 async fn an_event_that_is_no_request_is_an_error_without_its_text() {
     let event = json!({"requestContext": {"http": "hunter2"}});
     let time_left = Duration::from_secs(30);
-    let invocation = Invocation { event, request_id: "request-1".to_owned(), time_left };
+    let invocation =
+        Invocation { event, request_id: "request-1".to_owned(), now: OffsetDateTime::UNIX_EPOCH, time_left };
     let error = handle(api(), invocation).await.unwrap_err();
     assert_eq!(error.to_string(), "the event is not an HTTP API request");
 }

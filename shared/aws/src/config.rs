@@ -14,14 +14,21 @@ pub async fn load() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .retry_config(retries())
         .timeout_config(timeouts())
         .load()
         .await
 }
 
-/// How long a call may take.
-pub(crate) fn timeouts() -> TimeoutConfig {
+/// How often a call is tried.
+#[must_use]
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(5)
+}
+
+/// How long a call, and each try of it, may take.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(4))

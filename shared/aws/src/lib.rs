@@ -15,7 +15,7 @@ mod services;
 mod stacks;
 
 pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
-pub use config::load;
+pub use config::{load, retries, timeouts};
 pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use executions::{Executions, Started};

@@ -1,15 +1,14 @@
 //! Answering exactly once, whatever happens.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{error::Error, time::Duration};
 
-use bytes::Bytes;
-use http::{Method, Request as HttpRequest, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::{
+    http::SharedHttpClient,
+    orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
+    result::SdkError,
 };
+use aws_smithy_types::{body::SdkBody, timeout::TimeoutConfig};
 use serde_json::Value;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -23,14 +22,11 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is kept of a function's time to answer that it ran out of time.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(6);
 
-/// Sends answers to CloudFormation.
-#[derive(Debug, Default)]
+/// Sends answers to CloudFormation, through the HTTP client that the SDK has: one TLS stack.
+#[derive(Debug)]
 pub struct Responder {
-    // Made at the first answer: reading the certificates is not a start-up cost of every function.
-    client: OnceLock<HttpsClient>,
+    client: Option<SharedHttpClient>,
 }
-
-type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// An answer that did not arrive. The URL is not repeated.
 #[derive(Debug, Error)]
@@ -43,31 +39,39 @@ pub enum SendErrorKind {
     /// The response URL is no URL.
     #[error("the response URL is not valid")]
     Url,
-    /// The system's certificates cannot be read.
-    #[error("the system's certificates cannot be read")]
-    Certificates(#[source] std::io::Error),
     /// No connection, or a broken one.
     #[error("the connection failed")]
-    Connection(#[source] hyper_util::client::legacy::Error),
+    Connection(#[source] Box<dyn Error + Send + Sync>),
     /// Too slow.
     #[error("no reply within {} s", TRY_TIMEOUT.as_secs())]
     Timeout,
     /// A status other than 2xx.
     #[error("the reply was {0}")]
-    Status(http::StatusCode),
+    Status(u16),
 }
 
+/// The reply was not a success.
+#[derive(Debug, Error)]
+#[error("the reply was {0}")]
+struct NotAccepted(u16);
+
 impl Responder {
+    /// Sends through this client; without one nothing can be sent.
+    #[must_use]
+    pub fn new(client: Option<SharedHttpClient>) -> Self {
+        Self { client }
+    }
+
     /// Answers; a repeat of the same answer is harmless, as CloudFormation reads the first.
     ///
     /// # Errors
     /// The answer could not be delivered after several tries.
     pub async fn send(&self, addressee: &Addressee, answer: &Answer) -> Result<(), SendError> {
-        let uri: Uri = addressee.response_url.expose().parse().map_err(|_| SendError(SendErrorKind::Url))?;
-        let body = Bytes::from(answer.body(addressee));
+        let put = self.put(addressee.response_url.expose()).ok_or(SendError(SendErrorKind::Url))?;
+        let body = answer.body(addressee);
         let mut pause = Duration::from_millis(200);
         for tries_left in (0..TRIES).rev() {
-            match self.try_send(uri.clone(), body.clone()).await {
+            match put.invoke(body.clone()).await.map_err(kind) {
                 Ok(()) => {
                     let (outcome, reason) = match &answer.outcome {
                         Outcome::Success(_) => ("SUCCESS", ""),
@@ -93,29 +97,46 @@ impl Responder {
         Ok(())
     }
 
-    fn client(&self) -> Result<&HttpsClient, SendErrorKind> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(SendErrorKind::Certificates)?;
-        // Plain HTTP too: whoever sends the request chooses the URL, and CloudFormation's is always HTTPS.
-        let connector = tls.https_or_http().enable_http1().build();
-        Ok(self.client.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
+    /// The PUT of a body to this URL, tried once; `None` if it is no URL.
+    fn put(&self, url: &str) -> Option<Operation<Vec<u8>, (), NotAccepted>> {
+        // The URL is presigned, so what follows the host is sent letter by letter.
+        let path = url.find("://").map(|scheme| scheme + 3)?;
+        let path = url.get(path..)?.find('/').map(|slash| path + slash)?;
+        let (endpoint, target) = url.split_at_checked(path)?;
+        endpoint.parse::<http::Uri>().ok()?;
+        let target = target.parse::<http::Uri>().ok()?.to_string();
+        let put = move |body: Vec<u8>| {
+            let mut request = HttpRequest::new(SdkBody::from(body));
+            request.set_method("PUT")?;
+            request.set_uri(target.as_str())?;
+            // No Content-Type: the URL is signed without one, and S3 would refuse it.
+            Ok(request)
+        };
+        let accepted = |reply: &HttpResponse| match reply.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(OrchestratorError::operation(NotAccepted(status.as_u16()))),
+        };
+        let operation = Operation::builder()
+            .service_name("cloudformation")
+            .operation_name("answer")
+            .endpoint_url(endpoint)
+            .no_auth()
+            .no_retry()
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(TRY_TIMEOUT).build())
+            .serializer(put)
+            .deserializer(accepted);
+        Some(match self.client.clone() {
+            Some(client) => operation.http_client(client).build(),
+            None => operation.build(),
+        })
     }
+}
 
-    async fn try_send(&self, uri: Uri, body: Bytes) -> Result<(), SendErrorKind> {
-        let client = self.client()?;
-        // No Content-Type: the URL is signed without one, and S3 would refuse it.
-        let request = HttpRequest::builder().method(Method::PUT).uri(uri).body(Full::new(body));
-        let request = request.map_err(|_| SendErrorKind::Url)?;
-        let reply = tokio::time::timeout(TRY_TIMEOUT, client.request(request))
-            .await
-            .map_err(|_| SendErrorKind::Timeout)?
-            .map_err(SendErrorKind::Connection)?;
-        let status = reply.status();
-        // Read to the end, so that the connection can be used again.
-        let _ = reply.into_body().collect().await;
-        if status.is_success() { Ok(()) } else { Err(SendErrorKind::Status(status)) }
+fn kind(error: SdkError<NotAccepted, HttpResponse>) -> SendErrorKind {
+    match error {
+        SdkError::TimeoutError(_) => SendErrorKind::Timeout,
+        SdkError::ServiceError(refused) => SendErrorKind::Status(refused.err().0),
+        error => SendErrorKind::Connection(error.into_source().unwrap_or_else(Into::into)),
     }
 }
 

@@ -80,9 +80,13 @@ fn complete(request: &str) -> bool {
 
 const PLENTY: Duration = Duration::from_mins(1);
 
+fn responder() -> Responder {
+    Responder::new(Some(aws_smithy_http_client::Builder::new().build_http()))
+}
+
 async fn answered(event: &Value, outcome: Option<Outcome>) {
     let work = |_: Addressee, _: Request| async { outcome };
-    answer(event, PLENTY, &Responder::default(), Request::physical_id, work).await.unwrap();
+    answer(event, PLENTY, &responder(), Request::physical_id, work).await.unwrap();
 }
 
 fn success() -> Outcome {
@@ -136,7 +140,7 @@ async fn an_answer_that_never_arrives_is_an_error_that_does_not_show_the_url() {
     let bucket = Bucket::start(u32::MAX).await;
     let work = |_: Addressee, _: Request| async { Some(success()) };
     let event = bucket.event("Create");
-    let error = answer(&event, PLENTY, &Responder::default(), Request::physical_id, work).await.unwrap_err();
+    let error = answer(&event, PLENTY, &responder(), Request::physical_id, work).await.unwrap_err();
     assert!(!format!("{error:?} {error}").contains("Signature"), "{error:?}");
     assert_eq!(bucket.requests().len(), 5);
 }
@@ -152,7 +156,7 @@ async fn nothing_is_answered_when_somebody_else_will() {
 async fn a_panic_is_answered_with_a_failure() {
     let bucket = Bucket::start(0).await;
     let work = |_: Addressee, _: Request| async { panic!("a defect") };
-    answer(&bucket.event("Create"), PLENTY, &Responder::default(), Request::physical_id, work).await.unwrap();
+    answer(&bucket.event("Create"), PLENTY, &responder(), Request::physical_id, work).await.unwrap();
     let answer = bucket.answer();
     assert_eq!(answer["Status"], "FAILED");
     assert_eq!(answer["PhysicalResourceId"], "Thing/shop-dev-postgres");
@@ -164,9 +168,7 @@ async fn work_that_would_outlive_the_function_is_answered_with_a_failure() {
     let bucket = Bucket::start(0).await;
     let work = |_: Addressee, _: Request| std::future::pending();
     let time_left = Duration::from_millis(6_050);
-    answer(&bucket.event("Create"), time_left, &Responder::default(), Request::physical_id, work)
-        .await
-        .unwrap();
+    answer(&bucket.event("Create"), time_left, &responder(), Request::physical_id, work).await.unwrap();
     assert!(bucket.answer()["Reason"].as_str().unwrap().contains("ran out of time"));
 }
 
@@ -219,8 +221,7 @@ async fn an_event_without_somebody_to_answer_is_an_error_that_names_the_field() 
         let mut event = bucket.event("Create");
         event[field] = json!("");
         let work = |_: Addressee, _: Request| async { Some(success()) };
-        let error =
-            answer(&event, PLENTY, &Responder::default(), Request::physical_id, work).await.unwrap_err();
+        let error = answer(&event, PLENTY, &responder(), Request::physical_id, work).await.unwrap_err();
         assert!(error.to_string().contains(field), "{error}");
     }
     for event in [json!(null), json!([]), json!("text"), json!({})] {

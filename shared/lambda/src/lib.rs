@@ -11,6 +11,7 @@ use std::{
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use thiserror::Error;
+use time::OffsetDateTime;
 use tracing::{Instrument, Span, error, field, info_span};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +35,8 @@ pub struct Invocation {
     pub event: Value,
     /// Lambda's id of the request.
     pub request_id: String,
+    /// The time at which it began.
+    pub now: OffsetDateTime,
     /// How much time the function has left.
     pub time_left: Duration,
 }
@@ -60,8 +63,10 @@ where
         let request_id = &event.context.request_id;
         let span = info_span!("invocation", request_id, stack = field::Empty, stage = field::Empty);
         async move {
+            let now = SystemTime::now();
             let invocation = Invocation {
-                time_left: event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default(),
+                now: now.into(),
+                time_left: event.context.deadline().duration_since(now).unwrap_or_default(),
                 request_id: event.context.request_id,
                 event: event.payload,
             };

@@ -1,0 +1,299 @@
+//! The seam: an HTTP client of the SDK's that reads the real requests and answers as AWS would, or does not.
+
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+
+use crate::{
+    clock::pass,
+    functions::{Process, Shown},
+    plan::{Fault, FaultKind, Weather},
+    plant::Plant,
+    random::Random,
+    services::{stacks, states},
+    wire::{self, Body, Call, Failure, Reply, Service},
+    world::{Invariant, Model, World},
+};
+
+/// The HTTP client of one process.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector {
+    model: Arc<Model>,
+    process: Arc<Process>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.clone();
+        HttpConnectorFuture::new_boxed(Box::pin(async move { connector.exchange(request).await }))
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(model: Arc<Model>, process: Arc<Process>) -> Self {
+        Self { model, process }
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let model = &self.model;
+        if !self.process.is_alive() {
+            return std::future::pending().await;
+        }
+        let Some(mut call) = Call::read(&request) else {
+            model.violated(Invariant::KnownCalls, format!("{} {}", request.method(), request.uri()));
+            return Err(ConnectorError::user("the model does not know this call".into()));
+        };
+        let (number, fault) = self.fault(&call);
+        pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
+        if self.is_overtaken() && call.service != Service::Answers && !model.plan.weather.beyond {
+            self.process.die();
+        }
+        if !self.process.is_alive() {
+            return std::future::pending().await;
+        }
+        match fault {
+            Some(FaultKind::Fails) => {
+                let failure = match call.service {
+                    Service::Answers => Failure::new(503, "ServiceUnavailable", "Service Unavailable"),
+                    _ => Failure::new(500, "InternalFailure", "We encountered an internal error."),
+                };
+                return Ok(wire::response(&call, Err(failure)));
+            }
+            Some(FaultKind::Throttles) => {
+                let failure = match call.service {
+                    Service::CloudFormation | Service::Rds => {
+                        Failure::new(400, "Throttling", "Rate exceeded")
+                    }
+                    Service::Ec2 => Failure::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+                    Service::Answers => Failure::new(503, "SlowDown", "Please reduce your request rate."),
+                    _ => Failure::new(400, "ThrottlingException", "Rate exceeded"),
+                };
+                return Ok(wire::response(&call, Err(failure)));
+            }
+            Some(FaultKind::Hangs) => return std::future::pending().await,
+            Some(FaultKind::Dies) => {
+                self.process.die();
+                return std::future::pending().await;
+            }
+            None | Some(FaultKind::LosesReply | FaultKind::HangsAfter | FaultKind::DiesAfter) => {}
+        }
+        let result = match Plant::call(model, &self.process, &mut call) {
+            Some(result) => result,
+            None => self.perform(&call),
+        };
+        match fault {
+            Some(FaultKind::LosesReply) => return Err(ConnectorError::io("connection reset by peer".into())),
+            Some(FaultKind::HangsAfter) => return std::future::pending().await,
+            Some(FaultKind::DiesAfter) => {
+                self.process.die();
+                return std::future::pending().await;
+            }
+            _ => {}
+        }
+        if let (Body::Answer { url, .. }, Ok(_)) = (&call.body, &result) {
+            let invocation = self.process.current().invocation;
+            let times = if model.plant == Some(Plant::AnswersTwice) { 2 } else { 1 };
+            for _ in 0..times {
+                let wrong = model.world().requests.tell(url, invocation);
+                if let Some((invariant, words)) = wrong {
+                    model.violated(invariant, words);
+                }
+            }
+        }
+        let result = Plant::reply(model, &self.process, &call, result);
+        Ok(wire::response(&call, result))
+    }
+
+    /// Whether a person cancelled the update while this invocation was at work on it. That it works on is a known limit.
+    fn is_overtaken(&self) -> bool {
+        let world = self.model.world();
+        let current = self.process.current();
+        let request = current.request.as_ref().and_then(|id| world.requests.all.get(id));
+        request.and_then(|request| request.abandoned).is_some_and(|number| current.invocation < number)
+    }
+
+    /// The number of this call, and what befalls it.
+    fn fault(&self, call: &Call) -> (u64, Option<FaultKind>) {
+        let mut guard = self.model.world();
+        let world = &mut *guard;
+        let number = world.figures.calls;
+        world.figures.calls += 1;
+        let mut current = self.process.current();
+        if world.settled || !current.faults {
+            return (number, None);
+        }
+        let planned = u32::try_from(number).ok().and_then(|number| {
+            let faults = &self.model.plan.faults;
+            faults.binary_search_by_key(&number, |fault| fault.call).ok().map(|index| faults[index])
+        });
+        let fault = planned.or_else(|| {
+            let (operation, fault) = current.ongoing.as_ref()?;
+            (*operation == call.operation && fault.tries > 0).then_some(*fault)
+        });
+        let Some(fault) = fault else {
+            current.ongoing = None;
+            return (number, None);
+        };
+        current.ongoing =
+            Some((call.operation.clone(), Fault { tries: fault.tries.saturating_sub(1), ..fault }));
+        *world.figures.faults.entry(fault.kind).or_default() += 1;
+        if let Some(request) = current.request.as_ref().and_then(|id| world.requests.all.get_mut(id)) {
+            request.disturbed = true;
+        }
+        drop(current);
+        drop(guard);
+        self.model.note(|| {
+            let effect = if fault.kind.takes_effect() { "takes effect, " } else { "" };
+            format!("call {number} {}: {effect}{}", call.operation, fault.kind.name())
+        });
+        (number, Some(fault.kind))
+    }
+
+    /// What AWS does.
+    fn perform(&self, call: &Call) -> Result<Reply, Failure> {
+        let model = &self.model;
+        let now = model.now();
+        let result = match call.service {
+            Service::CloudFormation => stacks::call(model, call),
+            Service::StepFunctions => states::call(model, call),
+            Service::Rds => self.rds(call, now),
+            Service::Ec2 => model.world().ec2.call(call),
+            Service::SecretsManager => model.world().secrets.call(call),
+            Service::Ecs => {
+                let mut world = model.world();
+                let World { ecs, secrets, deployed_by_hand, .. } = &mut *world;
+                let result = ecs.call(call, now, secrets);
+                if call.operation == "UpdateService" && result.is_ok() {
+                    deployed_by_hand.remove(call.text("service").unwrap_or_default());
+                }
+                result
+            }
+            Service::Answers => Ok(self.answer(call)),
+        };
+        if let Err(failure) = &result
+            && ["InvalidAction", "UnknownOperationException"].contains(&failure.code)
+        {
+            model.violated(Invariant::KnownCalls, format!("{:?} has no {}", call.service, call.operation));
+        }
+        let invocation = self.process.current().invocation;
+        model.note(|| match &result {
+            Ok(_) => format!("  #{invocation} {}{}", call.operation, detail(call)),
+            Err(failure) => format!(
+                "  #{invocation} {}{}: {} {}",
+                call.operation,
+                detail(call),
+                failure.code,
+                failure.message
+            ),
+        });
+        result
+    }
+
+    fn answer(&self, call: &Call) -> Reply {
+        let Body::Answer { url, text, content_type } = &call.body else { return Reply::Xml(String::new()) };
+        if call.operation != "Answer" {
+            self.model.violated(Invariant::ValidAnswer, "an answer is PUT, not anything else");
+        }
+        let wrong = self.model.world().requests.answer(url, text, content_type.as_deref());
+        for (invariant, words) in wrong {
+            self.model.violated(invariant, words);
+        }
+        Reply::Xml(String::new())
+    }
+
+    fn rds(&self, call: &Call, now: u64) -> Result<Reply, Failure> {
+        let model = &self.model;
+        let of_arn = call.text("ResourceName").and_then(|arn| arn.rsplit(':').next());
+        let identifier = call.text("DBInstanceIdentifier").or(of_arn).unwrap_or_default();
+        let mut guard = model.world();
+        let world = &mut *guard;
+        world.rds.advance(now);
+        let truth = world.rds.instances.get(identifier).map(|instance| self.as_shown(instance));
+        let mut wrong = None;
+        if ["ModifyDBInstance", "DeleteDBInstance", "CreateDBSnapshot", "AddTagsToResource"]
+            .contains(&call.operation.as_str())
+        {
+            let shown = self.process.current().shown.get(identifier).copied().or(truth);
+            if shown.is_some_and(|shown| shown.foreign) {
+                wrong = Some((Invariant::ForeignUntouched, format!("{} of {identifier}", call.operation)));
+            }
+            let asked = call.number("AllocatedStorage");
+            if let (Some(shown), Some(asked)) = (shown, asked)
+                && asked < shown.storage
+            {
+                wrong = Some((
+                    Invariant::NeverShrinks,
+                    format!("{identifier} from {} to {asked} GiB", shown.storage),
+                ));
+            }
+        }
+        let was_available = world.rds.instances.get(identifier).is_some_and(|i| i.was_available.is_some());
+        let weather = if world.settled { Weather::default() } else { model.plan.weather };
+        let request = self.process.current().request.clone();
+        let result = world.rds.call(call, request.as_deref(), now, model.plan.seed, &weather);
+        match (call.operation.as_str(), &result) {
+            ("DescribeDBInstances", Ok(_)) => {
+                if let Some(shown) = world
+                    .rds
+                    .shown(identifier, request.as_deref(), now)
+                    .map(|instance| self.as_shown(instance))
+                {
+                    self.process.current().shown.insert(identifier.to_owned(), shown);
+                }
+            }
+            ("CreateDBInstance" | "RestoreDBInstanceFromDBSnapshot", Ok(_)) => world.figures.databases += 1,
+            ("DeleteDBInstance", Ok(_)) if call.text("FinalDBSnapshotIdentifier").is_some() => {
+                world.figures.snapshots += 1;
+            }
+            ("DeleteDBInstance", Ok(_)) if was_available => {
+                wrong =
+                    Some((Invariant::DataKept, format!("{identifier} is deleted without a final snapshot")));
+            }
+            _ => {}
+        }
+        drop(guard);
+        if let Some((invariant, words)) = wrong {
+            model.violated(invariant, words);
+        }
+        result
+    }
+
+    fn as_shown(&self, instance: &crate::services::rds::Instance) -> Shown {
+        let current = self.process.current();
+        let event = current.event.get("request").unwrap_or(&current.event);
+        let tag = |key: &str| instance.tags.get(key).map(String::as_str);
+        let ours = tag("stagedb:stage-stack-id") == event["StackId"].as_str()
+            && tag("stagedb:logical-id") == event["LogicalResourceId"].as_str()
+            && tag("stagedb:generation").is_some();
+        Shown { foreign: instance.foreign || !ours, storage: instance.storage }
+    }
+}
+
+/// What of a call is worth reading in a history.
+fn detail(call: &Call) -> String {
+    let names = [
+        "DBInstanceIdentifier",
+        "FinalDBSnapshotIdentifier",
+        "SkipFinalSnapshot",
+        "DBSnapshotIdentifier",
+        "DBInstanceClass",
+        "AllocatedStorage",
+        "DeletionProtection",
+        "VersionStage",
+        "MoveToVersionId",
+        "name",
+        "executionArn",
+        "taskDefinition",
+    ];
+    let mut text =
+        names.iter().filter_map(|name| Some(format!(" {name}={}", call.text(name)?))).collect::<String>();
+    if let Body::Answer { text: answer, .. } = &call.body {
+        text.push(' ');
+        text.push_str(answer);
+    }
+    text
+}

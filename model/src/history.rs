@@ -1,0 +1,300 @@
+//! One history: people do what the plan says, AWS does what it may, then AWS is well, everything comes to rest, and what must
+//! hold is looked at.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    clock::pass,
+    engine,
+    functions::call_api,
+    invariants, log,
+    plan::{Action, CLASSES, Pause, Plan, Step},
+    plant::Plant,
+    services::{
+        ecs::{CLUSTER, CONTAINER},
+        stacks,
+    },
+    world::{Figures, Invariant, Model, Violation, What, cannot_call},
+};
+
+/// The stages of a history.
+const STAGES: [(&str, &str); 2] = [("shop", "dev"), ("shop", "prod")];
+/// No operation and no event takes longer than this, in days.
+const PATIENCE_DAYS: u64 = 30;
+
+/// Everything that can be under way.
+const ALL: [What; 2] = [What::Work, What::Delivery];
+
+/// How a history went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What did not hold, the first one first.
+    pub violations: Vec<Violation>,
+    /// What it was made of.
+    pub figures: Figures,
+    /// What happened, line by line, if that was asked for.
+    pub trace: Vec<String>,
+}
+
+/// Runs a history on this thread: no real time passes, and the same plan leads to the same outcome.
+///
+/// # Panics
+/// The model itself is broken.
+#[must_use]
+pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
+    log::Log::install();
+    log::take_leak();
+    // The SDK's jitter and ids come from this thread's generator.
+    fastrand::seed(plan.seed);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let model = Model::new(plan.clone(), plant, traced);
+        live(&model).await;
+        let mut world = model.world();
+        // The processes know the model, and the model them.
+        world.warm.clear();
+        world.figures.seconds = model.now() / 1000;
+        Outcome {
+            violations: std::mem::take(&mut world.violations),
+            figures: world.figures.clone(),
+            trace: world.trace.take().unwrap_or_default(),
+        }
+    })
+}
+
+async fn live(model: &Arc<Model>) {
+    let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
+    for (stack, stage) in STAGES.into_iter().take(stages) {
+        let mut world = model.world();
+        let secrets = world.secrets.clone();
+        world.ecs.make(&format!("{stack}-{stage}"), &secrets);
+    }
+    for number in 0..stages {
+        act(model, number, Action::Register).await;
+    }
+    for Step { after, stage, action } in model.plan.steps.clone() {
+        match after {
+            Pause::AtRest => rest(model, &[What::Work]).await,
+            Pause::Seconds(seconds) => pass(u64::from(seconds) * 1000).await,
+        }
+        model.note(|| format!("---- stage {stage}: {action:?}"));
+        act(model, usize::from(stage), action).await;
+    }
+    settle(model).await;
+    if let Some(line) = log::take_leak() {
+        model.violated(Invariant::NothingLeaks, format!("a secret in a log: {}", line.len()));
+    }
+    let now = model.now();
+    invariants::check(&mut model.world(), now);
+}
+
+/// Registers the first stage, and waits until its stack is there.
+pub(crate) async fn register(model: &Arc<Model>) {
+    let (stack, stage) = STAGES[0];
+    let secrets = model.world().secrets.clone();
+    model.world().ecs.make(&format!("{stack}-{stage}"), &secrets);
+    act(model, 0, Action::Register).await;
+    rest(model, &ALL).await;
+}
+
+/// Waits until nothing runs; that it never ends is a violation.
+async fn rest(model: &Arc<Model>, of: &[What]) {
+    let patience = Duration::from_secs(PATIENCE_DAYS * 24 * 3600);
+    if tokio::time::timeout(patience, model.quiet(of)).await.is_err() {
+        model.violated(Invariant::Ends, "something never came to rest");
+    }
+}
+
+/// AWS is well again, and people bring back what failed meanwhile.
+async fn settle(model: &Arc<Model>) {
+    model.world().settled = true;
+    rest(model, &ALL).await;
+    // A day and more: snapshots, deletions and optimisations end.
+    pass(40 * 3_600_000).await;
+    for round in 0..3 {
+        let now = model.now();
+        let identifiers: Vec<_> = model.world().rds.instances.keys().cloned().collect();
+        for identifier in identifiers {
+            model.world().rds.start(&identifier, now);
+        }
+        pass(120_000).await;
+        let failed: Vec<(String, String, &'static str)> = {
+            let world = model.world();
+            let all = world.stacks.all.iter();
+            all.filter(|(_, s)| s.status.ends_with("_FAILED"))
+                .map(|(id, s)| (id.clone(), s.name.clone(), s.status))
+                .collect()
+        };
+        if failed.is_empty() {
+            break;
+        }
+        for (id, name, status) in failed {
+            model.note(|| format!("---- {name} is brought back from {status}, round {round}"));
+            if status == "UPDATE_ROLLBACK_FAILED" {
+                engine::continue_rollback(model, &id).await;
+            } else {
+                model.world().stacks.all.get_mut(&id).unwrap().protected = false;
+                let _ = stacks::delete(model, &id);
+            }
+            rest(model, &ALL).await;
+        }
+        pass(3_600_000).await;
+    }
+    rest(model, &ALL).await;
+    // What waited for the maintenance window has come.
+    pass(9 * 24 * 3_600_000).await;
+}
+
+fn path(number: usize, of: &str) -> String {
+    let (stack, stage) = STAGES[number];
+    format!("/api/stacks/{stack}/stages/{stage}{of}")
+}
+
+async fn call(model: &Arc<Model>, method: &str, path: &str, body: Option<Value>) -> Option<(i64, Value)> {
+    let reply = call_api(model, method, path, body.as_ref()).await;
+    if let Some((status, body)) = &reply
+        && ![200, 202, 404, 409, 422, 503].contains(status)
+    {
+        // A plain failure of AWS's is told as 503; a 500 is a defect or a refusal that nobody expected.
+        model.violated(Invariant::Handled, format!("{method} {path} -> {status} {body}"));
+    }
+    reply
+}
+
+#[expect(clippy::too_many_lines, reason = "one arm for each thing that a person does")]
+async fn act(model: &Arc<Model>, number: usize, action: Action) {
+    let (stack, stage) = STAGES[number];
+    let name = format!("{stack}-{stage}");
+    let identifier = format!("{name}-postgres");
+    let now = model.now();
+    match action {
+        Action::Register => {
+            let service = json!({"cluster": CLUSTER, "name": name, "container": CONTAINER});
+            let body = json!({"vpcId": "vpc-0123456789abcdef0", "service": service});
+            call(model, "PUT", &path(number, ""), Some(body)).await;
+        }
+        Action::Save { class, storage, more } => {
+            let mut body = json!({
+                "source": "created", "instanceClass": CLASSES[usize::from(class)], "storageGiB": storage, "databaseName": "app",
+            });
+            for (bit, name, value) in [
+                (0, "multiAz", json!(true)),
+                (1, "backupRetentionDays", json!(14)),
+                (2, "maxStorageGiB", json!(500)),
+                (3, "apply", json!("maintenance-window")),
+                (4, "engineVersion", json!("17.6")),
+                (5, "engineVersion", json!("18")),
+                (5, "confirm", json!(identifier)),
+            ] {
+                if more & (1 << bit) != 0 {
+                    body[name] = value;
+                }
+            }
+            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+        }
+        Action::Remove => {
+            call(model, "DELETE", &path(number, "/database"), Some(json!({"confirm": identifier}))).await;
+        }
+        Action::Rebuild => {
+            call(model, "POST", &path(number, "/rebuild"), None).await;
+        }
+        Action::DeleteStage => {
+            call(model, "DELETE", &path(number, ""), None).await;
+        }
+        Action::Look => {
+            call(model, "GET", "/api/stacks", None).await;
+            for of in ["/database", "/rebuild", "/runtime-variables"] {
+                call(model, "GET", &path(number, of), None).await;
+            }
+        }
+        Action::StopInstance => {
+            model.world().rds.stop(&identifier, now);
+        }
+        Action::StartInstance => {
+            model.world().rds.start(&identifier, now);
+        }
+        Action::DeleteInstance => {
+            let mut world = model.world();
+            if world.rds.delete_by_hand(&identifier, now) {
+                world.spoilt.insert(identifier);
+            }
+        }
+        Action::Autoscale => model.world().rds.autoscale(&identifier, now),
+        Action::RemoveTag(number) => {
+            let keys = ["stagedb:stage-stack-id", "stagedb:logical-id", "stagedb:generation"];
+            let mut world = model.world();
+            if let Some(instance) = world.rds.instances.get_mut(&identifier) {
+                instance.tags.remove(keys[usize::from(number)]);
+                world.spoilt.insert(identifier);
+            }
+        }
+        Action::CancelUpdate => engine::cancel(model, &name),
+        Action::DeleteStack => {
+            let id = model.world().stacks.find(&name).map(|(id, _)| id.clone());
+            if let Some(id) = id {
+                model.world().stacks.all.get_mut(&id).unwrap().protected = false;
+                let _ = stacks::delete(model, &id);
+            }
+        }
+        Action::ForeignInstance => {
+            let mut world = model.world();
+            if world.rds.make_foreign(&identifier, now) {
+                world.spoilt.insert(identifier);
+            }
+        }
+        Action::StrayDelete => {
+            let busy = model.world().stacks.find(&name).is_none_or(|(_, stack)| stack.is_busy());
+            if !busy {
+                engine::stray_delete(model, &name).await;
+            }
+        }
+        Action::Deploy { keeps } => {
+            rest(model, &[What::Publication]).await;
+            deploy(model, &name, |container| {
+                if !keeps {
+                    container["secrets"] = json!([]);
+                }
+                container["image"] = json!("app:2");
+            });
+        }
+        Action::OwnVariable(there) => {
+            // Whoever deploys in the same second as somebody else loses: ECS has no condition for that.
+            rest(model, &[What::Publication]).await;
+            deploy(model, &name, |container| {
+                let environment = container["environment"].as_array_mut().unwrap();
+                environment.retain(|pair| pair["name"] != "PG_HOST");
+                if there {
+                    environment.push(json!({"name": "PG_HOST", "value": "their.host"}));
+                    // ECS refuses the same name in both.
+                    let secrets = container["secrets"].as_array_mut().unwrap();
+                    secrets.retain(|secret| secret["name"] != "PG_HOST");
+                }
+            });
+            let mut world = model.world();
+            if there {
+                world.own_variables.insert(name);
+            } else {
+                world.own_variables.remove(&name);
+            }
+        }
+        Action::CannotCall(logical) => {
+            model.world().cannot_call.insert(cannot_call(&name, logical));
+        }
+    }
+}
+
+/// Somebody deploys a task definition that was changed by hand.
+fn deploy(model: &Arc<Model>, name: &str, change: impl FnOnce(&mut Value)) {
+    let now = model.now();
+    let mut guard = model.world();
+    let world = &mut *guard;
+    let Some(service) = world.ecs.services.get(name) else { return };
+    let mut definition = world.ecs.definitions[&service.definition].clone();
+    change(&mut definition["containerDefinitions"][0]);
+    let arn = world.ecs.register(definition);
+    world.ecs.deploy(name, Some(arn), now, &world.secrets);
+    world.deployed_by_hand.insert(name.to_owned());
+}

@@ -1,0 +1,314 @@
+//! Planted bugs: what our functions would send or take in if they had such a defect, corrupted at the seam. They show that the
+//! model finds what it is there to find.
+
+use std::{fmt::Write, sync::Arc};
+
+use serde_json::{Value, json};
+
+use crate::{
+    functions::{Kind, Process},
+    services::stacks,
+    wire::{Body, Call, Failure, Reply},
+    world::{Invariant, Model},
+};
+
+/// A planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// The answer is sent again after it arrived.
+    AnswersTwice,
+    /// A failure is never answered.
+    SwallowsFailures,
+    /// A failed update is answered with another id.
+    NewIdOnFailure,
+    /// The rollback works towards the new properties.
+    ForgetsTheSwap,
+    /// A deletion by an id that was never given deletes the resource's database.
+    TrustsTheId,
+    /// An instance of the identifier is taken for ours, whatever its tags say.
+    TrustsTheIdentifier,
+    /// A repeat makes a new password, although there is one for this generation.
+    NewPasswordOnRetry,
+    /// What a stack was when the event was sent is published.
+    PublishesTheEvent,
+    /// One variable is forgotten.
+    ForgetsAVariable,
+    /// A variable of somebody else's is replaced.
+    OverwritesVariables,
+    /// A database is deleted without a final snapshot.
+    SkipsTheSnapshot,
+    /// What was removed is not looked for in its snapshot.
+    ForgetsTheSnapshot,
+    /// A change asks for the storage of the settings, also when there is more.
+    ShrinksStorage,
+    /// The password is among the attributes.
+    TellsThePassword,
+    /// An overtaken request is worked on beside the one that replaced it.
+    NeverStops,
+    /// Nobody gives up, and nobody answers for an execution that ran out of time.
+    NeverGivesUp,
+}
+
+impl Plant {
+    /// Every planted bug.
+    pub const ALL: [Self; 16] = [
+        Self::AnswersTwice,
+        Self::SwallowsFailures,
+        Self::NewIdOnFailure,
+        Self::ForgetsTheSwap,
+        Self::TrustsTheId,
+        Self::TrustsTheIdentifier,
+        Self::NewPasswordOnRetry,
+        Self::PublishesTheEvent,
+        Self::ForgetsAVariable,
+        Self::OverwritesVariables,
+        Self::SkipsTheSnapshot,
+        Self::ForgetsTheSnapshot,
+        Self::ShrinksStorage,
+        Self::TellsThePassword,
+        Self::NeverStops,
+        Self::NeverGivesUp,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnswersTwice => "answers-twice",
+            Self::SwallowsFailures => "swallows-failures",
+            Self::NewIdOnFailure => "new-id-on-failure",
+            Self::ForgetsTheSwap => "forgets-the-swap",
+            Self::TrustsTheId => "trusts-the-id",
+            Self::TrustsTheIdentifier => "trusts-the-identifier",
+            Self::NewPasswordOnRetry => "new-password-on-retry",
+            Self::PublishesTheEvent => "publishes-the-event",
+            Self::ForgetsAVariable => "forgets-a-variable",
+            Self::OverwritesVariables => "overwrites-variables",
+            Self::SkipsTheSnapshot => "skips-the-snapshot",
+            Self::ForgetsTheSnapshot => "forgets-the-snapshot",
+            Self::ShrinksStorage => "shrinks-storage",
+            Self::TellsThePassword => "tells-the-password",
+            Self::NeverStops => "never-stops",
+            Self::NeverGivesUp => "never-gives-up",
+        }
+    }
+
+    /// The invariants any of which may find it.
+    #[must_use]
+    pub fn found_by(self) -> &'static [Invariant] {
+        match self {
+            Self::AnswersTwice => &[Invariant::AnsweredOnce],
+            Self::SwallowsFailures | Self::NeverGivesUp => &[Invariant::Answered],
+            Self::NewIdOnFailure => &[Invariant::ValidAnswer],
+            Self::ForgetsTheSwap | Self::TrustsTheId | Self::NeverStops => {
+                &[Invariant::Owned, Invariant::SecretAgrees]
+            }
+            Self::TrustsTheIdentifier => &[Invariant::ForeignUntouched],
+            Self::NewPasswordOnRetry => &[Invariant::SecretAgrees, Invariant::VariablesAgree],
+            Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
+                &[Invariant::VariablesAgree]
+            }
+            Self::SkipsTheSnapshot => &[Invariant::DataKept],
+            Self::ForgetsTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
+            Self::ShrinksStorage => &[Invariant::NeverShrinks],
+            Self::TellsThePassword => &[Invariant::NothingLeaks],
+        }
+    }
+
+    /// What a function gets in place of its event.
+    pub(crate) fn event(model: &Arc<Model>, kind: Kind, mut event: Value) -> Value {
+        match model.plant {
+            Some(Self::ForgetsTheSwap)
+                if kind == Kind::DatabaseResource && event["RequestType"] == "Update" =>
+            {
+                let world = model.world();
+                let id = event["StackId"].as_str().unwrap_or_default();
+                let rolls_back =
+                    world.stacks.all.get(id).is_some_and(|s| s.status == "UPDATE_ROLLBACK_IN_PROGRESS");
+                drop(world);
+                if rolls_back {
+                    event["ResourceProperties"] = event["OldResourceProperties"].clone();
+                }
+            }
+            Some(Self::TrustsTheId) if event["RequestType"] == "Delete" => {
+                let properties = &event["ResourceProperties"];
+                let text = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
+                let id = format!("PostgresDatabase/{}-{}-postgres", text("Stack"), text("Stage"));
+                if event["LogicalResourceId"] == "Database" {
+                    event["PhysicalResourceId"] = json!(id);
+                }
+            }
+            Some(Self::NeverGivesUp) if kind == Kind::DatabaseProgress => {
+                event["startedAt"] = json!(crate::clock::text(model.now()));
+            }
+            Some(Self::NeverGivesUp) if event["source"] == "aws.states" => {
+                event["detail"]["status"] = json!("FAILED");
+                event["detail"]["error"] = json!("DatabaseProgressFailed");
+            }
+            _ => {}
+        }
+        event
+    }
+
+    /// What AWS gets in place of a call; with a reply, AWS gets nothing.
+    pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<Result<Reply, Failure>> {
+        let plant = model.plant?;
+        let operation = call.operation.clone();
+        let empty = Some(Ok(Reply::Json(json!({}))));
+        match (plant, operation.as_str()) {
+            (Self::SwallowsFailures, "Answer") if answer(call)["Status"] == "FAILED" => return empty,
+            (Self::NewIdOnFailure, "Answer") => {
+                let mut content = answer(call);
+                if content["Status"] == "FAILED" {
+                    let id = format!("{}-failed", content["PhysicalResourceId"].as_str().unwrap_or_default());
+                    content["PhysicalResourceId"] = json!(id);
+                    set_answer(call, &content);
+                }
+            }
+            (Self::TellsThePassword, "Answer") => {
+                let mut content = answer(call);
+                let world = model.world();
+                let value = world.secrets.by_arn.values().find_map(crate::services::secrets::Secret::current);
+                if let (Some(value), true) = (value, content["Data"].is_object()) {
+                    content["Data"]["Password"] = value["password"].clone();
+                    set_answer(call, &content);
+                }
+            }
+            (Self::NewPasswordOnRetry, "GetSecretValue") if process.kind == Kind::CredentialsResource => {
+                let is_credentials = process.current().event["LogicalResourceId"] == "Credentials";
+                let of_generation =
+                    call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"));
+                if is_credentials && of_generation {
+                    return Some(Err(Failure::new(400, "ResourceNotFoundException", "no such version")));
+                }
+            }
+            (Self::TrustsTheId, "Answer") => {
+                let mut content = answer(call);
+                let id = content["RequestId"].as_str().unwrap_or_default();
+                let before =
+                    model.world().requests.all.get(id).and_then(|request| request.physical_id.clone());
+                if let Some(before) = before {
+                    content["PhysicalResourceId"] = json!(before);
+                    set_answer(call, &content);
+                }
+            }
+            (Self::ForgetsAVariable, "RegisterTaskDefinition") => {
+                if let Body::Json(body) = &mut call.body
+                    && let Some(secrets) = body["containerDefinitions"][0]["secrets"].as_array_mut()
+                {
+                    secrets.retain(|secret| secret["name"] != "PG_USER");
+                }
+            }
+            (Self::OverwritesVariables, "RegisterTaskDefinition") => {
+                if let Body::Json(body) = &mut call.body
+                    && let Some(environment) = body["containerDefinitions"][0]["environment"].as_array_mut()
+                {
+                    environment
+                        .retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
+                }
+            }
+            (Self::SkipsTheSnapshot, "DeleteDBInstance") => {
+                call.remove("FinalDBSnapshotIdentifier");
+                call.set("SkipFinalSnapshot", "true".to_owned());
+            }
+            (Self::ShrinksStorage, "ModifyDBInstance") if call.text("AllocatedStorage").is_none() => {
+                let current = process.current();
+                if let Some(storage) = current.event["request"]["ResourceProperties"]["StorageGiB"].as_str() {
+                    call.set("AllocatedStorage", storage.to_owned());
+                }
+            }
+            (Self::NeverStops, "ListExecutions") => return Some(Ok(Reply::Json(json!({"executions": []})))),
+            _ => {}
+        }
+        None
+    }
+
+    /// What a function gets in place of a reply.
+    pub(crate) fn reply(
+        model: &Model,
+        process: &Process,
+        call: &Call,
+        result: Result<Reply, Failure>,
+    ) -> Result<Reply, Failure> {
+        match (model.plant, call.operation.as_str(), result) {
+            (Some(Self::TrustsTheIdentifier), "DescribeDBInstances", Ok(Reply::Xml(xml)))
+                if process.kind == Kind::DatabaseProgress =>
+            {
+                let current = process.current();
+                let request = &current.event["request"];
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let mut tags = "<TagList>".to_owned();
+                for (key, value) in [
+                    ("stagedb:stage-stack-id", text(&request["StackId"])),
+                    ("stagedb:logical-id", text(&request["LogicalResourceId"])),
+                    ("stagedb:generation", text(&request["ResourceProperties"]["Generation"])),
+                ] {
+                    let _ = write!(tags, "<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
+                }
+                let (before, rest) = xml.split_once("<TagList>").unwrap_or((&xml, ""));
+                let after = rest.split_once("</TagList>").map_or("", |(_, after)| after);
+                let name = text(&request["ResourceProperties"]["DatabaseName"]);
+                let before = before.replace("<DBName>theirs</DBName>", &format!("<DBName>{name}</DBName>"));
+                Ok(Reply::Xml(format!("{before}{tags}</TagList>{after}")))
+            }
+            (Some(Self::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {
+                Ok(Reply::Xml("<DBSnapshots></DBSnapshots>".to_owned()))
+            }
+            (Some(Self::OverwritesVariables), "DescribeTaskDefinition", Ok(Reply::Json(mut value))) => {
+                if let Some(environment) =
+                    value["taskDefinition"]["containerDefinitions"][0]["environment"].as_array_mut()
+                {
+                    environment
+                        .retain(|pair| !pair["name"].as_str().is_some_and(|name| name.starts_with("PG_")));
+                }
+                Ok(Reply::Json(value))
+            }
+            (Some(Self::PublishesTheEvent), "DescribeStacks", result)
+                if process.kind == Kind::PublishVariables =>
+            {
+                let current = process.current();
+                let id = current.event["id"].as_str().unwrap_or_default();
+                let about = current.event.pointer("/detail/stack-id").and_then(Value::as_str);
+                match model.world().snapshots.get(id).filter(|_| call.text("StackName") == about) {
+                    Some(snapshot) => Ok(Reply::Xml(snapshot.clone())),
+                    None => result,
+                }
+            }
+            (_, _, result) => result,
+        }
+    }
+
+    /// Keeps what the stack is as an event about it is sent.
+    pub(crate) fn stack_changed(model: &Model, event: &Value) {
+        if model.plant != Some(Self::PublishesTheEvent) {
+            return;
+        }
+        let mut world = model.world();
+        let id = event["detail"]["stack-id"].as_str().unwrap_or_default();
+        let mut xml = "<Stacks>".to_owned();
+        if let Some(stack) = world.stacks.all.get(id) {
+            stacks::describe(&mut xml, id, stack);
+        }
+        let event_id = event["id"].as_str().unwrap_or_default().to_owned();
+        world.snapshots.insert(event_id, xml + "</Stacks>");
+    }
+
+    /// The planted bug of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plant| plant.name() == name)
+    }
+}
+
+fn answer(call: &Call) -> Value {
+    match &call.body {
+        Body::Answer { text, .. } => serde_json::from_str(text).unwrap_or_default(),
+        Body::Query(_) | Body::Json(_) => Value::Null,
+    }
+}
+
+fn set_answer(call: &mut Call, content: &Value) {
+    if let Body::Answer { text, .. } = &mut call.body {
+        *text = content.to_string();
+    }
+}

@@ -1,0 +1,116 @@
+//! CloudFormation's side of custom resources: requests, and the answers that are put into its bucket.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::{services::secrets::PASSWORD_MARK, world::Invariant};
+
+/// In the signature of every URL that answers a request, so that one is recognised wherever it turns up.
+pub(crate) const SIGNATURE_MARK: &str = "SiGnAtUrE";
+
+/// The requests of a history, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) all: BTreeMap<String, Request>,
+}
+
+/// A request of CloudFormation's.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) stack_id: String,
+    pub(crate) logical: String,
+    pub(crate) kind: &'static str,
+    /// The id that an Update or a Delete came with.
+    pub(crate) physical_id: Option<String>,
+    /// The answer that counts.
+    pub(crate) answer: Option<Value>,
+    /// The processes that were told that their answer arrived.
+    pub(crate) told: BTreeSet<u64>,
+    /// A fault hit a call, a delivery was repeated or the request was abandoned: two answers may differ.
+    pub(crate) disturbed: bool,
+    /// It has its answer, or CloudFormation has stopped waiting for one.
+    pub(crate) over: bool,
+    /// CloudFormation stopped waiting when this number was the next one: older invocations were at work then.
+    pub(crate) abandoned: Option<u64>,
+    pub(crate) arrived: Arc<Notify>,
+}
+
+/// What is wrong with an answer.
+pub(crate) type Wrong = (Invariant, String);
+
+impl Requests {
+    /// An answer arrives. CloudFormation reads the first; what is wrong is told.
+    pub(crate) fn answer(&mut self, url: &str, text: &str, content_type: Option<&str>) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let mut invalid = |words: String| wrong.push((Invariant::ValidAnswer, words));
+        let id = url.split('?').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+        let Some(request) = self.all.get_mut(id) else {
+            invalid(format!("an answer to {id}, which nobody asked"));
+            return wrong;
+        };
+        let what = format!("{} of {}", request.kind, request.logical);
+        if let Some(content_type) = content_type {
+            invalid(format!("{what}: the Content-Type {content_type} spoils the signature"));
+        }
+        if text.len() > 4096 {
+            invalid(format!("{what}: {} bytes", text.len()));
+        }
+        let answer: Value = serde_json::from_str(text).unwrap_or_default();
+        let field = |name: &str| answer[name].as_str().unwrap_or_default();
+        let status = field("Status").to_owned();
+        if !["SUCCESS", "FAILED"].contains(&status.as_str()) {
+            invalid(format!("{what}: the status {status}"));
+        }
+        if status == "FAILED" && field("Reason").trim().is_empty() {
+            invalid(format!("{what}: FAILED without a reason"));
+        }
+        let physical_id = field("PhysicalResourceId");
+        if physical_id.is_empty() || physical_id.len() > 1024 {
+            invalid(format!("{what}: the id {physical_id:?}"));
+        }
+        if let Some(before) = request.physical_id.as_deref().filter(|before| *before != physical_id) {
+            invalid(format!("{what}: the id {physical_id} in place of {before} replaces the resource"));
+        }
+        if field("StackId") != request.stack_id
+            || field("RequestId") != id
+            || field("LogicalResourceId") != request.logical
+        {
+            invalid(format!("{what}: the ids are not those of the request"));
+        }
+        let strings = |data: &Value| data.as_object().is_some_and(|data| data.values().all(Value::is_string));
+        if !answer["Data"].is_null() && !strings(&answer["Data"]) {
+            invalid(format!("{what}: Data is not strings"));
+        }
+        if text.contains(PASSWORD_MARK) || text.contains(SIGNATURE_MARK) {
+            wrong.push((Invariant::NothingLeaks, format!("{what}: a secret in the answer")));
+        }
+        match &request.answer {
+            None => {
+                request.answer = Some(answer);
+                request.over = true;
+                request.arrived.notify_one();
+            }
+            Some(first) if first["Status"] != answer["Status"] && !request.disturbed => {
+                let words =
+                    format!("{what}: {status} after {}", first["Status"].as_str().unwrap_or_default());
+                wrong.push((Invariant::AnsweredOnce, words));
+            }
+            Some(_) => {}
+        }
+        wrong
+    }
+
+    /// A process is told that its answer arrived.
+    pub(crate) fn tell(&mut self, url: &str, invocation: u64) -> Option<Wrong> {
+        let id = url.split('?').next()?.rsplit('/').next()?;
+        let request = self.all.get_mut(id)?;
+        let again = !request.told.insert(invocation);
+        let words = format!("{} of {}: answered twice by one invocation", request.kind, request.logical);
+        again.then_some((Invariant::AnsweredOnce, words))
+    }
+}

@@ -1,0 +1,97 @@
+//! EC2: the inbound rules of security groups, each of which is there once.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use crate::wire::{Call, Failure, Reply, element};
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Ec2 {
+    pub(crate) rules: BTreeMap<String, Rule>,
+    made: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) group: String,
+    pub(crate) port: String,
+    pub(crate) source: String,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+fn missing() -> Failure {
+    Failure::new(400, "InvalidSecurityGroupRuleId.NotFound", "The security group rule does not exist")
+}
+
+impl Ec2 {
+    pub(crate) fn call(&mut self, call: &Call) -> Result<Reply, Failure> {
+        let text = |name: &str| call.text(name).unwrap_or_default().to_owned();
+        match call.operation.as_str() {
+            "DescribeSecurityGroupRules" => {
+                let (filter, value) = (text("Filter.1.Name"), text("Filter.1.Value.1"));
+                let mut xml = "<securityGroupRuleSet>".to_owned();
+                for (id, rule) in &self.rules {
+                    let matches = match filter.as_str() {
+                        "group-id" => rule.group == value,
+                        "tag-key" => rule.tags.contains_key(&value),
+                        _ => return Err(Failure::new(400, "InvalidParameterValue", filter)),
+                    };
+                    if matches {
+                        describe(&mut xml, id, rule);
+                    }
+                }
+                return Ok(Reply::Xml(xml + "</securityGroupRuleSet>"));
+            }
+            "AuthorizeSecurityGroupIngress" => {
+                let rule = Rule {
+                    group: text("GroupId"),
+                    port: text("IpPermissions.1.FromPort"),
+                    source: text("IpPermissions.1.Groups.1.GroupId"),
+                    tags: call.pairs("TagSpecification.1.Tag", "Key", "Value"),
+                };
+                let same =
+                    |r: &Rule| (&r.group, &r.port, &r.source) == (&rule.group, &rule.port, &rule.source);
+                if self.rules.values().any(same) {
+                    return Err(Failure::new(
+                        400,
+                        "InvalidPermission.Duplicate",
+                        "the specified rule already exists",
+                    ));
+                }
+                self.made += 1;
+                self.rules.insert(format!("sgr-{:08}", self.made), rule);
+            }
+            "RevokeSecurityGroupIngress" => {
+                self.rules.remove(&text("SecurityGroupRuleId.1")).ok_or_else(missing)?;
+            }
+            "CreateTags" => {
+                let rule = self.rules.get_mut(&text("ResourceId.1")).ok_or_else(missing)?;
+                rule.tags.extend(call.pairs("Tag", "Key", "Value"));
+            }
+            "DeleteTags" => {
+                let rule = self.rules.get_mut(&text("ResourceId.1")).ok_or_else(missing)?;
+                rule.tags.remove(&text("Tag.1.Key"));
+            }
+            other => return Err(Failure::new(400, "InvalidAction", other)),
+        }
+        Ok(Reply::Xml("<return>true</return>".to_owned()))
+    }
+}
+
+fn describe(xml: &mut String, id: &str, rule: &Rule) {
+    xml.push_str("<item>");
+    element(xml, "securityGroupRuleId", id);
+    element(xml, "groupId", &rule.group);
+    let _ = write!(xml, "<isEgress>false</isEgress><ipProtocol>tcp</ipProtocol>");
+    element(xml, "fromPort", &rule.port);
+    element(xml, "toPort", &rule.port);
+    xml.push_str("<referencedGroupInfo>");
+    element(xml, "groupId", &rule.source);
+    xml.push_str("</referencedGroupInfo><tagSet>");
+    for (key, value) in &rule.tags {
+        xml.push_str("<item>");
+        element(xml, "key", key);
+        element(xml, "value", value);
+        xml.push_str("</item>");
+    }
+    xml.push_str("</tagSet></item>");
+}

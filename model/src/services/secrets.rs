@@ -1,0 +1,195 @@
+//! Secrets Manager: versions with staging labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::wire::{Call, Failure, Reply};
+
+/// In every password that the model makes, so that one is recognised wherever it turns up.
+pub(crate) const PASSWORD_MARK: &str = "PaSsWoRd";
+
+/// The labels that all versions of a secret may have together.
+const LABELS_MAX: usize = 20;
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Secrets {
+    pub(crate) by_arn: BTreeMap<String, Secret>,
+    passwords: u64,
+    made: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Secret {
+    pub(crate) name: String,
+    pub(crate) versions: BTreeMap<String, Version>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) value: String,
+    pub(crate) labels: BTreeSet<String>,
+}
+
+fn missing(words: &str) -> Failure {
+    Failure::new(400, "ResourceNotFoundException", words)
+}
+
+impl Secret {
+    fn labelled(&self, label: &str) -> Option<&str> {
+        self.versions.iter().find(|(_, version)| version.labels.contains(label)).map(|(id, _)| id.as_str())
+    }
+
+    /// The value that clients read.
+    pub(crate) fn current(&self) -> Option<Value> {
+        let version = self.versions.get(self.labelled("AWSCURRENT")?)?;
+        serde_json::from_str(&version.value).ok()
+    }
+
+    /// Moves a label to a version. The version that was current before is the previous one.
+    fn label(&mut self, id: &str, label: &str) {
+        let before = self.labelled(label).map(str::to_owned);
+        if before.as_deref() == Some(id) {
+            return;
+        }
+        for version in self.versions.values_mut() {
+            version.labels.remove(label);
+        }
+        if label == "AWSCURRENT"
+            && let Some(before) = before
+        {
+            self.label(&before, "AWSPREVIOUS");
+        }
+        if let Some(version) = self.versions.get_mut(id) {
+            version.labels.insert(label.to_owned());
+        }
+    }
+}
+
+impl Secrets {
+    /// CloudFormation makes a secret; `None`: there is one of that name.
+    pub(crate) fn create(&mut self, name: &str) -> Option<String> {
+        if self.by_arn.values().any(|secret| secret.name == name) {
+            return None;
+        }
+        self.made += 1;
+        let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-{:06}", self.made);
+        self.by_arn.insert(arn.clone(), Secret { name: name.to_owned(), ..Secret::default() });
+        Some(arn)
+    }
+
+    fn find(&mut self, call: &Call) -> Result<(String, &mut Secret), Failure> {
+        let id = call.text("SecretId").unwrap_or_default();
+        let found = self.by_arn.iter_mut().find(|(arn, secret)| *arn == id || secret.name == id);
+        let words = "Secrets Manager can't find the specified secret.";
+        found.map(|(arn, secret)| (arn.clone(), secret)).ok_or_else(|| missing(words))
+    }
+
+    pub(crate) fn call(&mut self, call: &Call) -> Result<Reply, Failure> {
+        let value = match call.operation.as_str() {
+            "GetSecretValue" => self.get(call)?,
+            "DescribeSecret" => {
+                let (arn, secret) = self.find(call)?;
+                let stages: BTreeMap<_, _> = secret
+                    .versions
+                    .iter()
+                    .filter(|(_, version)| !version.labels.is_empty())
+                    .map(|(id, version)| (id.clone(), json!(version.labels)))
+                    .collect();
+                json!({"ARN": arn, "Name": secret.name, "VersionIdsToStages": stages})
+            }
+            "PutSecretValue" => self.put(call)?,
+            "UpdateSecretVersionStage" => self.update_stage(call)?,
+            "GetRandomPassword" => {
+                self.passwords += 1;
+                json!({"RandomPassword": format!("{PASSWORD_MARK}{:024}", self.passwords)})
+            }
+            _ => return Err(Failure::new(400, "UnknownOperationException", call.operation.clone())),
+        };
+        Ok(Reply::Json(value))
+    }
+
+    fn get(&mut self, call: &Call) -> Result<Value, Failure> {
+        let (arn, secret) = self.find(call)?;
+        let label = call.text("VersionStage").unwrap_or("AWSCURRENT");
+        let id = match call.text("VersionId") {
+            Some(id) => id,
+            None => secret.labelled(label).ok_or_else(|| {
+                missing(&format!(
+                    "Secrets Manager can't find the specified secret value for staging label: {label}"
+                ))
+            })?,
+        };
+        let version = secret.versions.get(id).ok_or_else(|| missing("no such version"))?;
+        Ok(json!({
+            "ARN": arn, "Name": secret.name, "VersionId": id, "SecretString": version.value,
+            "VersionStages": version.labels,
+        }))
+    }
+
+    fn put(&mut self, call: &Call) -> Result<Value, Failure> {
+        let (arn, secret) = self.find(call)?;
+        let token = call.text("ClientRequestToken").unwrap_or_default().to_owned();
+        if !(32..=64).contains(&token.len()) {
+            return Err(Failure::new(
+                400,
+                "InvalidParameterException",
+                "ClientRequestToken has 32 to 64 characters",
+            ));
+        }
+        let value = call.text("SecretString").unwrap_or_default().to_owned();
+        let labels =
+            call.json()["VersionStages"].as_array().cloned().unwrap_or_else(|| vec![json!("AWSCURRENT")]);
+        match secret.versions.get(&token) {
+            Some(version) if version.value == value => {}
+            Some(_) => {
+                let words = "You can't use ClientRequestToken because that value is already in use for a version of secret.";
+                return Err(Failure::new(400, "ResourceExistsException", format!("{words} {arn}")));
+            }
+            None => {
+                let all: BTreeSet<_> =
+                    secret.versions.values().flat_map(|v| v.labels.iter().cloned()).collect();
+                let new = labels.iter().filter_map(Value::as_str).filter(|l| !all.contains(*l)).count();
+                if all.len() + new > LABELS_MAX {
+                    return Err(Failure::new(400, "LimitExceededException", "too many staging labels"));
+                }
+                secret.versions.insert(token.clone(), Version { value, labels: BTreeSet::new() });
+                for label in labels.iter().filter_map(Value::as_str) {
+                    secret.label(&token, label);
+                }
+            }
+        }
+        Ok(json!({"ARN": arn, "Name": secret.name, "VersionId": token}))
+    }
+
+    fn update_stage(&mut self, call: &Call) -> Result<Value, Failure> {
+        let (arn, secret) = self.find(call)?;
+        let label = call.text("VersionStage").unwrap_or_default();
+        let from = call.text("RemoveFromVersionId");
+        let has = secret.labelled(label).map(str::to_owned);
+        if let Some(to) = call.text("MoveToVersionId") {
+            if !secret.versions.contains_key(to) {
+                return Err(missing("no such version"));
+            }
+            // A label that is on another version is only moved by naming that version.
+            if has.is_some() && has.as_deref() != Some(to) && has.as_deref() != from {
+                let words =
+                    "The parameter RemoveFromVersionId can't be empty or another version than has the label.";
+                return Err(Failure::new(400, "InvalidParameterException", words));
+            }
+            secret.label(to, label);
+        } else if let Some(from) = from {
+            if has.as_deref() != Some(from) {
+                return Err(Failure::new(
+                    400,
+                    "InvalidParameterException",
+                    "the version does not have that label",
+                ));
+            }
+            if let Some(version) = secret.versions.get_mut(from) {
+                version.labels.remove(label);
+            }
+        }
+        Ok(json!({"ARN": arn, "Name": secret.name}))
+    }
+}

@@ -1,0 +1,116 @@
+//! For every kind of request: fails each call in each way, repeats each delivery, and kills after each call; then lets the
+//! world settle. After the idea of omicron's checkers of sagas.
+
+#![recursion_limit = "256"]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+use model::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather, run};
+
+const ADD: Action = Action::Save { class: 0, storage: 20, more: 0 };
+const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
+
+fn plan(actions: &[Action]) -> Plan {
+    let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action };
+    Plan {
+        seed: 1,
+        steps: actions.iter().map(step).collect(),
+        faults: Vec::new(),
+        weather: Weather::default(),
+    }
+}
+
+fn holds(plan: &Plan) -> u64 {
+    let outcome = run(plan, None, false);
+    if let Some(violation) = outcome.violations.first() {
+        panic!("{violation}\n{plan}");
+    }
+    outcome.figures.calls
+}
+
+/// The last of these actions is checked; the others lead there.
+fn check(actions: &[Action]) {
+    let whole = plan(actions);
+    let calls = holds(&whole);
+    let before = holds(&plan(actions.split_last().map_or(&[][..], |(_, before)| before)));
+    assert!(before < calls, "the last action calls AWS");
+    for call in before..calls {
+        for kind in FaultKind::ALL {
+            // Once, so that the SDK's next try works; and as long as anybody tries.
+            for tries in [1, 25] {
+                let call = u32::try_from(call).unwrap_or(u32::MAX);
+                let faults = vec![Fault { call, tries, kind }];
+                holds(&Plan { faults, ..whole.clone() });
+            }
+        }
+    }
+    for seed in 0..20 {
+        holds(&Plan { seed, weather: Weather { twice: 1000, ..Weather::default() }, ..whole.clone() });
+        holds(&Plan { seed, weather: Weather { stale: 1000, ..Weather::default() }, ..whole.clone() });
+        holds(&Plan { seed, weather: Weather { late: 1000, ..Weather::default() }, ..whole.clone() });
+    }
+}
+
+#[test]
+fn a_registration() {
+    check(&[Action::Register, Action::DeleteStage, Action::Register]);
+}
+
+#[test]
+fn a_creation() {
+    check(&[ADD]);
+}
+
+#[test]
+fn a_creation_that_is_rolled_back() {
+    check(&[Action::CannotCall(Logical::Connection), ADD]);
+}
+
+#[test]
+fn a_change() {
+    check(&[ADD, CHANGE]);
+}
+
+#[test]
+fn a_change_that_is_rolled_back() {
+    check(&[ADD, Action::CannotCall(Logical::Connection), CHANGE]);
+}
+
+#[test]
+fn a_removal() {
+    check(&[ADD, Action::Remove]);
+}
+
+#[test]
+fn a_removal_that_is_rolled_back() {
+    check(&[ADD, Action::CannotCall(Logical::Connection), Action::Remove]);
+}
+
+#[test]
+fn a_creation_after_a_removal() {
+    check(&[ADD, Action::Remove, ADD]);
+}
+
+#[test]
+fn a_rebuild() {
+    check(&[ADD, Action::Rebuild]);
+}
+
+#[test]
+fn the_end_of_a_stage() {
+    check(&[ADD, Action::Remove, Action::DeleteStage]);
+}
+
+#[test]
+fn the_end_of_a_stack_with_its_database() {
+    check(&[ADD, Action::DeleteStack]);
+}
+
+#[test]
+fn a_deletion_by_an_id_that_was_never_given() {
+    check(&[ADD, Action::StrayDelete]);
+}
+
+#[test]
+fn an_update_over_somebody_elses_instance() {
+    check(&[Action::ForeignInstance, ADD]);
+}
