@@ -25,6 +25,7 @@ pub(crate) enum SettingsWire {
     /// The stage has no database.
     None,
     /// One that stagedb creates and owns.
+    #[schema(rename_all = "camelCase")]
     Created {
         /// The DB instance class.
         #[schema(example = "db.t4g.micro")]
@@ -51,6 +52,7 @@ pub(crate) enum SettingsWire {
         from_snapshot: Option<String>,
     },
     /// Somebody else's.
+    #[schema(rename_all = "camelCase")]
     Attached {
         /// `instance` or `cluster`.
         kind: &'static str,
