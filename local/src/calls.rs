@@ -232,6 +232,14 @@ impl LocalAws {
         control::clear_faults(self.http())
     }
 
+    /// Asks the local AWS for what only a test may: `method path`, as `local/aws/README.md` lists them.
+    ///
+    /// # Errors
+    /// When the local AWS does not understand it.
+    pub fn control(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        control::call(self.http(), method, path, body)
+    }
+
     /// The user's access token again, well signed, but expiring at that time.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub(crate) fn set_timings(http: &Http, timings: &Timings) -> anyhow::Result<()> 
     call(http, "PUT", "/_local/timings", Some(&serde_json::to_value(timings)?)).map(drop)
 }
 
-fn call(http: &Http, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+pub(crate) fn call(http: &Http, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
     let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
     let answer = http.call(method, path, body)?;
     if answer.is_empty() {

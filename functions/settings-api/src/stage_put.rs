@@ -64,7 +64,9 @@ impl SettingsApi {
             }
         };
         if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
-            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, &call.token()).await?;
+            // Another token than that of the registration, which a repeat of this request may begin.
+            let token = format!("clear-{}", call.token());
+            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, &token).await?;
             return Err(Problem::conflict(
                 "The registration before this one failed, and what is left of it is being deleted. Register the stage again \
                  in a minute.",

@@ -23,7 +23,7 @@ fn a_stage_gets_a_database_and_its_containers_see_it() {
     the_secret_is_found_by_the_documented_command(&local, "dev");
     the_credentials_log_in_over_tls_and_no_others_do(&local);
     the_containers_see_the_variables_beside_what_they_had(&local, &before);
-    the_examples_connect_with_nothing_but_their_environment(&local);
+    the_examples_connect(&local, "dev", "connected to app as postgres on PostgreSQL");
     the_instance_is_made_as_promised(&local);
     assert_eq!(container(&local, "prod"), prod_before, "the other stage is as it was");
 
@@ -106,16 +106,16 @@ fn the_containers_see_the_variables_beside_what_they_had(
     assert!(!answer.text.contains(secret[PASSWORD].as_str().unwrap()));
 }
 
-fn the_examples_connect_with_nothing_but_their_environment(local: &LocalAws) {
+pub(crate) fn the_examples_connect(local: &LocalAws, stage: &str, expected: &str) {
     let node = local.workspace().path("examples/node");
     if !Path::new(&node).join("node_modules").exists() {
         let installed = Command::new("npm").arg("ci").current_dir(&node).output().unwrap();
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     }
     for command in [["python3", "examples/python/main.py"], ["node", "examples/node/main.js"]] {
-        let output = local.run_in_container(STACK, "dev", &command).unwrap();
+        let output = local.run_in_container(STACK, stage, &command).unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(printed.starts_with("connected to app as postgres on PostgreSQL"), "{command:?}: {output:?}");
+        assert!(printed.starts_with(expected), "{command:?}: {output:?}");
     }
 }
 
@@ -187,7 +187,12 @@ fn a_change_keeps_the_data_and_redeploys_once(local: &LocalAws) {
     assert_eq!(query(&crate::world::secret(local, "dev"), "select row from kept"), "written before");
 
     let shown = local.api("GET", &stage_path("dev", "/database"), None).unwrap();
-    assert_eq!(shown.body["settings"], settings("db.t4g.small", 40));
+    let chosen = json!({
+        "source": "created", "instanceClass": "db.t4g.small", "storageGiB": 40, "maxStorageGiB": null,
+        "multiAz": false, "backupRetentionDays": 7, "engineVersion": "17", "databaseName": "app", "apply": "now",
+    });
+    assert_eq!(shown.body["settings"], chosen);
+    assert_eq!(shown.body["state"], "available");
     assert_eq!(shown.body["live"]["storageGiB"], 40);
     assert_eq!(shown.body["live"]["endpoint"]["port"], secret["port"]);
     assert_eq!(shown.body["changeable"]["minStorageGiB"], 44);
@@ -254,7 +259,9 @@ fn no_password_is_anywhere_but_in_the_secret(local: &LocalAws) {
     for family in ["test-django2-dev", "test-django2-prod"] {
         look(&["ecs", "describe-task-definition", "--task-definition", family, "--include", "TAGS"]);
     }
-    for name in ["settings-api", "database-resource", "database-progress", "credentials-resource"] {
+    for name in
+        ["settings-api", "database-resource", "database-progress", "credentials-resource", "access-resource"]
+    {
         look(&["lambda", "get-function-configuration", "--function-name", &format!("stagedb-{name}")]);
     }
     let machines = look(&["stepfunctions", "list-state-machines"]);

@@ -21,7 +21,7 @@ fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() 
     save(&local, "dev", &settings("db.t4g.medium", 20), 202);
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back");
-    assert_eq!(rebuild.reason, Some(format!("RDS refused: {refused}")));
+    assert_eq!(rebuild.reason, Some(format!("RDS refused: {refused} (InsufficientDBInstanceCapacity)")));
     assert_eq!(stack_status(&local).as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
     assert_eq!(instance(&local, "dev"), None, "no half-made database");
     assert_eq!(container(&local, "dev"), before, "the containers are as they were");

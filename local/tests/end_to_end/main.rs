@@ -3,11 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod attached;
 mod bad_input;
+mod changes;
+mod conditions;
 mod created;
 mod failed_creation;
+mod preview;
 mod recovery;
+mod refusals;
 mod removal;
+mod restoration;
 mod sign_in;
 mod variables;
+mod wedged;
 mod world;

@@ -162,3 +162,162 @@ pub(crate) fn vpc(local: &LocalAws) -> Value {
     let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
     outputs.iter().find(|output| output["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone()
 }
+
+/// Outputs of the demo's stack, and what follows from them.
+pub(crate) struct Network {
+    pub(crate) vpc: String,
+    pub(crate) subnets: Vec<String>,
+}
+
+pub(crate) fn network(local: &LocalAws) -> Network {
+    let service = service(local, "dev");
+    let subnets = service["networkConfiguration"]["awsvpcConfiguration"]["subnets"].as_array().unwrap();
+    Network {
+        vpc: vpc(local).as_str().unwrap().to_owned(),
+        subnets: subnets.iter().map(|subnet| subnet.as_str().unwrap().to_owned()).collect(),
+    }
+}
+
+/// The password of the databases that are somebody else's.
+pub(crate) const THEIR_PASSWORD: &str = "their-Own-password-4711";
+
+/// A subnet group and a security group of somebody else's, in the demo's VPC.
+pub(crate) fn their_network(local: &LocalAws) -> String {
+    let network = network(local);
+    let mut group = vec!["rds", "create-db-subnet-group", "--db-subnet-group-name", "theirs"];
+    group.extend(["--db-subnet-group-description", "theirs", "--subnet-ids"]);
+    group.extend(network.subnets.iter().map(String::as_str));
+    local.aws(&group).unwrap();
+    let made = local
+        .aws(&[
+            "ec2",
+            "create-security-group",
+            "--group-name",
+            "theirs",
+            "--description",
+            "theirs",
+            "--vpc-id",
+            &network.vpc,
+        ])
+        .unwrap();
+    made["GroupId"].as_str().unwrap().to_owned()
+}
+
+/// An RDS for PostgreSQL instance of somebody else's, with the database `orders`.
+pub(crate) fn their_instance(local: &LocalAws, identifier: &str, security_group: &str) {
+    local
+        .aws(&[
+            "rds",
+            "create-db-instance",
+            "--db-instance-identifier",
+            identifier,
+            "--engine",
+            "postgres",
+            "--db-instance-class",
+            "db.t4g.large",
+            "--allocated-storage",
+            "50",
+            "--db-name",
+            "orders",
+            "--master-username",
+            "clerk",
+            "--master-user-password",
+            THEIR_PASSWORD,
+            "--db-subnet-group-name",
+            "theirs",
+            "--vpc-security-group-ids",
+            security_group,
+            "--deletion-protection",
+        ])
+        .unwrap();
+    eventually("somebody else's instance is available", || {
+        described(local, identifier)["DBInstanceStatus"] == "available"
+    });
+}
+
+/// An Aurora PostgreSQL cluster of somebody else's with one instance, and the database `ledger`.
+pub(crate) fn their_cluster(local: &LocalAws, identifier: &str, security_group: &str) {
+    local
+        .aws(&[
+            "rds",
+            "create-db-cluster",
+            "--db-cluster-identifier",
+            identifier,
+            "--engine",
+            "aurora-postgresql",
+            "--database-name",
+            "ledger",
+            "--master-username",
+            "clerk",
+            "--master-user-password",
+            THEIR_PASSWORD,
+            "--db-subnet-group-name",
+            "theirs",
+            "--vpc-security-group-ids",
+            security_group,
+        ])
+        .unwrap();
+    let writer = format!("{identifier}-1");
+    local
+        .aws(&[
+            "rds",
+            "create-db-instance",
+            "--db-instance-identifier",
+            &writer,
+            "--db-cluster-identifier",
+            identifier,
+            "--engine",
+            "aurora-postgresql",
+            "--db-instance-class",
+            "db.t4g.medium",
+        ])
+        .unwrap();
+    eventually("somebody else's cluster is available", || {
+        described_cluster(local, identifier)["Status"] == "available"
+            && described(local, &writer)["DBInstanceStatus"] == "available"
+    });
+}
+
+/// What RDS says of an instance, every word of it.
+pub(crate) fn described(local: &LocalAws, identifier: &str) -> Value {
+    let found = local.aws(&["rds", "describe-db-instances", "--db-instance-identifier", identifier]).unwrap();
+    found["DBInstances"][0].clone()
+}
+
+/// What RDS says of a cluster, every word of it.
+pub(crate) fn described_cluster(local: &LocalAws, identifier: &str) -> Value {
+    let found = local.aws(&["rds", "describe-db-clusters", "--db-cluster-identifier", identifier]).unwrap();
+    found["DBClusters"][0].clone()
+}
+
+/// The inbound rules of a security group.
+pub(crate) fn rules(local: &LocalAws, security_group: &str) -> Vec<Value> {
+    let filter = format!("Name=group-id,Values={security_group}");
+    let found = local.aws(&["ec2", "describe-security-group-rules", "--filters", &filter]).unwrap();
+    let rules = found["SecurityGroupRules"].as_array().unwrap();
+    rules.iter().filter(|rule| rule["IsEgress"] == false).cloned().collect()
+}
+
+/// Removes the database, and follows to the end, which must be a success.
+pub(crate) fn remove(local: &LocalAws, stage: &str, identifier: &str) {
+    let confirm = json!({"confirm": identifier});
+    let answer = local.api("DELETE", &stage_path(stage, "/database"), Some(&confirm)).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let (rebuild, _) = follow(local, stage);
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+}
+
+/// What the API shows of a stage's database.
+pub(crate) fn shown(local: &LocalAws, stage: &str) -> Value {
+    let answer = local.api("GET", &stage_path(stage, "/database"), None).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body
+}
+
+/// Deletes a stage's whole stack past the API, as somebody in the console would.
+pub(crate) fn delete_stack_by_force(local: &LocalAws, stack: &str) {
+    let name = ["--stack-name", stack];
+    let unprotect = ["cloudformation", "update-termination-protection", "--no-enable-termination-protection"];
+    local.aws(&[&unprotect[..], &name].concat()).unwrap();
+    local.aws(&[&["cloudformation", "delete-stack"][..], &name].concat()).unwrap();
+}

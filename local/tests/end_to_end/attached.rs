@@ -1,0 +1,231 @@
+//! Somebody else's database: attached to stages, and never changed.
+
+use local::LocalAws;
+use serde_json::{Value, json};
+
+use crate::created::the_examples_connect;
+use crate::world::{
+    PASSWORD, STACK, THEIR_PASSWORD, container, delete_stack_by_force, described, described_cluster,
+    eventually, follow, query, remove, rules, save, save_and_follow, secret, shown, stack_status, stage_path,
+    their_cluster, their_instance, their_network, world,
+};
+
+fn make_secret(local: &LocalAws, value: &Value) -> String {
+    let body = json!({
+        "Name": "databases/orders", "SecretString": value.to_string(),
+        "ClientRequestToken": "the-first-version-of-their-secret",
+    });
+    let made = local.post_json("secretsmanager.CreateSecret", &body).unwrap();
+    made["ARN"].as_str().unwrap().to_owned()
+}
+
+fn listed(local: &LocalAws, identifier: &str) -> Value {
+    let mut path = format!("/api/databases?stack={STACK}&stage=dev");
+    loop {
+        let answer = local.api("GET", &path, None).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let databases = answer.body["databases"].as_array().unwrap();
+        if let Some(found) = databases.iter().find(|found| found["identifier"] == identifier) {
+            return found.clone();
+        }
+        let token = answer.body["nextToken"].as_str().expect("it is on one of the pages");
+        path = format!("/api/databases?stack={STACK}&stage=dev&nextToken={token}");
+    }
+}
+
+#[test]
+fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let before = described(&local, "orders");
+    let arn =
+        make_secret(&local, &json!({"username": "clerk", "password": THEIR_PASSWORD, "host": "elsewhere"}));
+    let found = listed(&local, "orders");
+    assert_eq!(
+        (&found["attachable"], &found["kind"], &found["usedBy"]),
+        (&json!(true), &json!("instance"), &json!([]))
+    );
+
+    // By the ARN of a secret.
+    let by_secret = json!({
+        "source": "attached", "identifier": "orders", "databaseName": "orders", "credentials": {"secretArn": arn},
+    });
+    let saved = save(&local, "dev", &by_secret, 202);
+    assert!(
+        saved["warnings"][0].as_str().unwrap().starts_with("The secret is for the host elsewhere"),
+        "{saved}"
+    );
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+    the_secret_has_the_seven_keys(&local, "dev", "orders");
+    the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
+    let made = rules(&local, &group);
+    let [rule] = made.as_slice() else { panic!("one rule, and only that: {made:?}") };
+    assert_eq!(
+        (&rule["FromPort"], &rule["ToPort"], &rule["IpProtocol"]),
+        (&rule["ToPort"], &rule["FromPort"], &json!("tcp"))
+    );
+    assert_eq!(rule["FromPort"], before["Endpoint"]["Port"]);
+    assert_eq!(shown(&local, "dev")["settings"]["credentials"]["secretArn"], arn.as_str());
+    save(&local, "dev", &by_secret, 200);
+
+    // By typed credentials, on the second stage, whose service is in the same security group.
+    let typed = json!({
+        "source": "attached", "identifier": "orders", "databaseName": "orders",
+        "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
+    });
+    save_and_follow(&local, "prod", &typed);
+    the_examples_connect(&local, "prod", "connected to orders as clerk on PostgreSQL");
+    assert_eq!(rules(&local, &group).len(), 1, "EC2 has a rule once");
+    assert_eq!(shown(&local, "prod")["usedBy"], json!(["test-django2/dev"]));
+    assert_eq!(listed(&local, "orders")["usedBy"], json!(["test-django2/dev", "test-django2/prod"]));
+    save(&local, "prod", &typed, 200);
+
+    a_rotated_password_comes_with_the_next_rebuild(&local, &arn);
+    no_typed_password_is_anywhere_but_in_secrets(&local);
+
+    remove(&local, "dev", "orders");
+    eventually("the variables are gone", || {
+        !local.container_environment(STACK, "dev").unwrap().keys().any(|name| name.starts_with("PG_"))
+    });
+    assert_eq!(rules(&local, &group).len(), 1, "the other stage still needs it");
+    the_examples_connect(&local, "prod", "connected to orders as clerk on PostgreSQL");
+
+    delete_stack_by_force(&local, "test-django2-prod");
+    eventually("the rule goes with the last stage", || rules(&local, &group).is_empty());
+    eventually("the variables are gone", || {
+        container(&local, "prod")["secrets"].as_array().is_none_or(Vec::is_empty)
+    });
+    assert_eq!(described(&local, "orders"), before, "byte for byte as it was");
+    assert_eq!(local.aws(&["rds", "describe-db-snapshots"]).unwrap()["DBSnapshots"], json!([]));
+}
+
+fn the_secret_has_the_seven_keys(local: &LocalAws, stage: &str, identifier: &str) {
+    let value = secret(local, stage);
+    let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["dbInstanceIdentifier", "dbname", "engine", "host", PASSWORD, "port", "username"]);
+    assert_eq!(value["dbInstanceIdentifier"], identifier);
+}
+
+fn a_rotated_password_comes_with_the_next_rebuild(local: &LocalAws, arn: &str) {
+    let mut owner = secret(local, "dev");
+    assert_eq!(query(&owner, "alter role clerk password 'rotated-Password-1'"), "ALTER ROLE");
+    let rotated = json!({"username": "clerk", "password": "rotated-Password-1"}).to_string();
+    let body = json!({
+        "SecretId": arn, "SecretString": rotated, "ClientRequestToken": "the-second-version-of-their-secret",
+    });
+    local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+    assert_eq!(local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap().status, 202);
+    assert_eq!(follow(local, "dev").0.phase, "complete");
+    the_secret_has_the_seven_keys(local, "dev", "orders");
+    the_examples_connect(local, "dev", "connected to orders as clerk on PostgreSQL");
+    owner = secret(local, "dev");
+    query(&owner, &format!("alter role clerk password '{THEIR_PASSWORD}'"));
+}
+
+/// Everything that somebody may read who may not read the secrets.
+fn no_typed_password_is_anywhere_but_in_secrets(local: &LocalAws) {
+    let mut places = vec![("the functions' logs".to_owned(), local.function_logs().unwrap())];
+    let mut look = |arguments: &[&str]| {
+        let found = local.aws(arguments).unwrap();
+        places.push((arguments.join(" "), found.to_string()));
+        found
+    };
+    look(&["cloudformation", "describe-stacks"]);
+    for stack in ["test-django2-dev", "test-django2-prod"] {
+        look(&["cloudformation", "describe-stack-events", "--stack-name", stack]);
+        look(&["cloudformation", "describe-stack-resources", "--stack-name", stack]);
+    }
+    look(&["ecs", "describe-task-definition", "--task-definition", "test-django2-prod", "--include", "TAGS"]);
+    look(&["ec2", "describe-security-group-rules"]);
+    let machines = look(&["stepfunctions", "list-state-machines"]);
+    let arn = machines["stateMachines"][0]["stateMachineArn"].as_str().unwrap();
+    for execution in look(&["stepfunctions", "list-executions", "--state-machine-arn", arn])["executions"]
+        .as_array()
+        .unwrap()
+    {
+        let arn = execution["executionArn"].as_str().unwrap();
+        look(&["stepfunctions", "get-execution-history", "--execution-arn", arn]);
+    }
+    for (place, text) in &places {
+        for password in [THEIR_PASSWORD, "rotated-Password-1"] {
+            assert!(!text.contains(password), "a typed password is in {place}");
+        }
+    }
+}
+
+#[test]
+fn an_attached_aurora_cluster_is_let_go_by_a_rollback_and_by_a_removal() {
+    let local = world();
+    let group = their_network(&local);
+    their_cluster(&local, "ledger", &group);
+    let before = (described_cluster(&local, "ledger"), described(&local, "ledger-1"));
+    let found = listed(&local, "ledger");
+    assert_eq!(
+        (&found["attachable"], &found["engine"]),
+        (&json!(true), &json!("aurora-postgresql")),
+        "{found}"
+    );
+
+    let typed = json!({
+        "source": "attached", "identifier": "ledger", "databaseName": "ledger",
+        "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
+    });
+    // The last resource of the stage stack fails: everything before it is taken back.
+    let denied = json!([{
+        "service": "ec2", "operation": "DescribeSecurityGroupRules", "code": "UnauthorizedOperation",
+        "message": "You are not authorized to perform this operation.", "times": 1,
+        "when": {"Filter.1.Name": "group-id"},
+    }]);
+    local.set_faults(&denied).unwrap();
+    save(&local, "dev", &typed, 202);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
+    let reason = rebuild.reason.unwrap();
+    assert!(reason.starts_with("EC2 refused the rule that lets the service connect"), "{reason}");
+    assert_eq!(shown(&local, "dev")["settings"]["source"], "none");
+    assert_eq!(rules(&local, &group), Vec::<Value>::new());
+    assert_eq!((described_cluster(&local, "ledger"), described(&local, "ledger-1")), before);
+
+    save_and_follow(&local, "dev", &typed);
+    the_secret_has_the_seven_keys(&local, "dev", "ledger");
+    the_examples_connect(&local, "dev", "connected to ledger as clerk on PostgreSQL");
+    assert_eq!(shown(&local, "dev")["settings"]["kind"], "cluster");
+    // Another database inside it, with the credentials it has.
+    let secret = secret(&local, "dev");
+    query(&secret, "create database archive");
+    save_and_follow(
+        &local,
+        "dev",
+        &json!({"source": "attached", "identifier": "ledger", "databaseName": "archive"}),
+    );
+    the_examples_connect(&local, "dev", "connected to archive as clerk on PostgreSQL");
+
+    remove(&local, "dev", "ledger");
+    assert_eq!(rules(&local, &group), Vec::<Value>::new());
+    assert_eq!((described_cluster(&local, "ledger"), described(&local, "ledger-1")), before, "byte for byte");
+    assert_eq!(stack_status(&local).as_deref(), Some("UPDATE_COMPLETE"));
+}
+
+#[test]
+fn a_rule_that_was_there_before_is_used_and_stays_as_it_was() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let port = described(&local, "orders")["Endpoint"]["Port"].to_string();
+    let service = crate::world::service(&local, "dev");
+    let source =
+        service["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"][0].as_str().unwrap();
+    let authorize = ["ec2", "authorize-security-group-ingress", "--group-id", &group, "--protocol", "tcp"];
+    local.aws(&[&authorize[..], &["--port", &port, "--source-group", source]].concat()).unwrap();
+    let before = rules(&local, &group);
+
+    let typed = json!({
+        "source": "attached", "identifier": "orders", "databaseName": "orders",
+        "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
+    });
+    save_and_follow(&local, "dev", &typed);
+    assert_eq!(rules(&local, &group).len(), 1);
+    remove(&local, "dev", "orders");
+    assert_eq!(rules(&local, &group), before);
+}

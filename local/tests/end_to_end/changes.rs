@@ -1,0 +1,184 @@
+//! Every setting of a created database can be changed, by RDS's rules.
+
+use local::{LocalAws, Timings};
+use serde_json::{Value, json};
+
+use crate::world::{
+    eventually, follow, instance, micro, query, save, save_and_follow, secret, settings, shown, stage_path,
+    world,
+};
+
+fn with(mut settings: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    settings
+}
+
+fn refused(local: &LocalAws, settings: &Value, status: u16) -> String {
+    let answer = local.api("PUT", &stage_path("dev", "/database"), Some(settings)).unwrap();
+    assert_eq!(answer.status, status, "{}", answer.text);
+    answer.body["detail"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
+    let local = world();
+    let first =
+        with(micro(), &json!({"engineVersion": "16.8", "backupRetentionDays": 3, "maxStorageGiB": 50}));
+    save_and_follow(&local, "dev", &first);
+    query(&secret(&local, "dev"), "create table kept (row text); insert into kept values ('written before')");
+    let made = instance(&local, "dev").unwrap();
+    assert_eq!(
+        (&made["EngineVersion"], &made["BackupRetentionPeriod"], &made["MaxAllocatedStorage"]),
+        (&json!("16.8"), &json!(3), &json!(50))
+    );
+
+    let second =
+        json!({"multiAz": true, "backupRetentionDays": 14, "maxStorageGiB": 100, "engineVersion": "16.9"});
+    save_and_follow(&local, "dev", &with(micro(), &second));
+    let changed = instance(&local, "dev").unwrap();
+    assert_eq!(changed["MultiAZ"], true);
+    assert_eq!(changed["BackupRetentionPeriod"], 14);
+    assert_eq!(changed["MaxAllocatedStorage"], 100);
+    assert_eq!(changed["EngineVersion"], "16.9");
+    save(&local, "dev", &micro(), 200);
+
+    // What is left out stays; null takes the ceiling off.
+    save_and_follow(&local, "dev", &with(micro(), &json!({"maxStorageGiB": null})));
+    let ceiling = instance(&local, "dev").unwrap()["MaxAllocatedStorage"].clone();
+    assert!(ceiling.is_null() || ceiling == 20, "{ceiling}");
+
+    // A new major version has to be confirmed, and leaves a snapshot of before.
+    let upgrade = with(micro(), &json!({"engineVersion": "17"}));
+    let words = refused(&local, &upgrade, 422);
+    assert_eq!(
+        words,
+        "/confirm must be test-django2-dev-postgres, because the upgrade from the major version 16 to 17 cannot be undone."
+    );
+    save_and_follow(&local, "dev", &with(upgrade, &json!({"confirm": "test-django2-dev-postgres"})));
+    assert_eq!(instance(&local, "dev").unwrap()["EngineVersion"], "17.5", "the newest of it");
+    assert_eq!(query(&secret(&local, "dev"), "select row from kept"), "written before");
+    let snapshots = local.api("GET", &stage_path("dev", "/snapshots"), None).unwrap().body;
+    let [before] = snapshots["snapshots"].as_array().unwrap().as_slice() else { panic!("{snapshots}") };
+    assert_eq!((&before["engineVersion"], &before["status"]), (&json!("16.9"), &json!("available")));
+    assert!(before["identifier"].as_str().unwrap().contains("-before-17-5-"), "{before}");
+    let back = refused(&local, &with(micro(), &json!({"engineVersion": "16.9"})), 422);
+    assert_eq!(back, "/engineVersion cannot be lowered; it is 17.5 now.");
+}
+
+#[test]
+fn what_interrupts_waits_for_the_maintenance_window_if_a_person_wants_that() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    let later = with(settings("db.t4g.large", 20), &json!({"apply": "maintenance-window"}));
+    save_and_follow(&local, "dev", &later);
+    assert_eq!(instance(&local, "dev").unwrap()["DBInstanceClass"], "db.t4g.micro", "not yet");
+    let database = shown(&local, "dev");
+    assert_eq!(database["live"]["pending"]["instanceClass"], "db.t4g.large");
+    assert_eq!(database["live"]["maintenanceWindow"], "sun:05:00-sun:06:00");
+    save(&local, "dev", &later, 200);
+
+    let window = "/_local/rds/instances/test-django2-dev-postgres/maintenance";
+    local.control("POST", window, None).unwrap();
+    eventually("the window has come", || {
+        instance(&local, "dev").unwrap()["DBInstanceClass"] == "db.t4g.large"
+    });
+    eventually("it is available", || shown(&local, "dev")["state"] == "available");
+
+    // Later again, and then after all at once.
+    save_and_follow(
+        &local,
+        "dev",
+        &with(settings("db.t4g.medium", 20), &json!({"apply": "maintenance-window"})),
+    );
+    save_and_follow(&local, "dev", &with(settings("db.t4g.medium", 20), &json!({"apply": "now"})));
+    assert_eq!(instance(&local, "dev").unwrap()["DBInstanceClass"], "db.t4g.medium");
+    assert_eq!(shown(&local, "dev")["live"]["pending"], Value::Null);
+}
+
+#[test]
+fn storage_rests_after_a_change_and_what_grew_by_itself_is_a_floor() {
+    let local = world();
+    save_and_follow(&local, "dev", &with(micro(), &json!({"maxStorageGiB": 100})));
+    let grow = json!({"allocated_storage": 33});
+    local.control("PUT", "/_local/rds/instances/test-django2-dev-postgres", Some(&grow)).unwrap();
+    eventually("it has grown", || {
+        let database = shown(&local, "dev");
+        database["live"]["storageGiB"] == 33 && database["state"] == "available"
+    });
+
+    let database = shown(&local, "dev");
+    assert_eq!(database["changeable"]["storage"], false);
+    let earliest = database["changeable"]["storageEarliest"].as_str().unwrap().to_owned();
+    let words = refused(&local, &settings("db.t4g.micro", 60), 409);
+    let minute = earliest.get(..13).unwrap();
+    assert!(
+        words.starts_with(
+            "The storage of test-django2-dev-postgres was changed less than six hours ago, and RDS takes the next change at the \
+             earliest at 20"
+        ),
+        "{words}"
+    );
+    assert!(words.contains(minute), "{words} is not about {earliest}");
+    assert_eq!(
+        refused(&local, &settings("db.t4g.micro", 30), 422),
+        "/storageGiB cannot shrink; it is 33 GiB now."
+    );
+
+    // The class can be changed meanwhile, with the storage that was chosen once.
+    save_and_follow(&local, "dev", &settings("db.t4g.small", 20));
+    let changed = instance(&local, "dev").unwrap();
+    assert_eq!(
+        (&changed["DBInstanceClass"], &changed["AllocatedStorage"]),
+        (&json!("db.t4g.small"), &json!(33))
+    );
+}
+
+#[test]
+fn a_failure_that_rds_explains_is_told_in_its_words_with_a_next_step() {
+    let local = world();
+    let failing = json!({"test-django2-dev-postgres": {
+        "status": "incompatible-network", "event": "The DB instance can't be created: no free addresses in subnet-1.",
+    }});
+    local.control("PUT", "/_local/rds/next-creations", Some(&failing)).unwrap();
+    save(&local, "dev", &micro(), 202);
+    assert_eq!(follow(&local, "dev").0.phase, "rolled-back");
+    let rebuild = local.api("GET", &stage_path("dev", "/rebuild"), None).unwrap().body;
+    let reason = rebuild["reason"].as_str().unwrap();
+    assert!(
+        reason
+            .starts_with("The DB instance test-django2-dev-postgres is in the status incompatible-network."),
+        "{reason}"
+    );
+    assert!(
+        reason.ends_with("RDS says: The DB instance can't be created: no free addresses in subnet-1."),
+        "{reason}"
+    );
+    assert_eq!(rebuild["nextStep"], "Free addresses in the stage's subnets, then save again.");
+    let raw = rebuild["raw"][0].as_str().unwrap();
+    assert!(raw.starts_with("Database UPDATE_FAILED: Received response status [FAILED]"), "{raw}");
+    assert_eq!(instance(&local, "dev"), None, "nothing half-made is left");
+
+    // Retry by one call.
+    save_and_follow(&local, "dev", &micro());
+    assert_eq!(query(&secret(&local, "dev"), "select 1"), "1");
+}
+
+#[test]
+fn the_classes_that_can_be_ordered_are_listed_with_their_size() {
+    let local = world();
+    local.set_timings(&Timings::default()).unwrap();
+    let listed = local.api("GET", "/api/instance-classes", None).unwrap().body;
+    assert_eq!(listed["engineVersion"], "17");
+    let classes = listed["instanceClasses"].as_array().unwrap();
+    assert_eq!(
+        classes[0],
+        json!({
+            "name": "db.t4g.micro", "vcpus": 2, "memoryMiB": 1024, "minStorageGiB": 20, "maxStorageGiB": 65536,
+            "multiAz": true, "storageAutoscaling": true,
+        })
+    );
+    let sizes: Vec<_> = classes.iter().map(|class| class["memoryMiB"].as_u64().unwrap()).collect();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+}

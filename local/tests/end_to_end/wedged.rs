@@ -1,0 +1,73 @@
+//! Every state that CloudFormation does not leave by itself is left through the API.
+
+use local::Timings;
+use serde_json::{Value, json};
+
+use crate::world::{
+    eventually, follow, instance, micro, query, save, save_and_follow, secret, settings, shown, stack_status,
+    stage_path, world,
+};
+
+/// RDS says nothing about an identifier any more.
+fn silence(identifier: &str) -> Value {
+    json!([{
+        "service": "rds", "operation": "DescribeDBInstances", "code": "AccessDenied", "message": "not allowed",
+        "times": null, "when": {"DBInstanceIdentifier": identifier},
+    }])
+}
+
+#[test]
+fn a_rollback_that_failed_goes_on_by_a_rebuild() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    query(&secret(&local, "dev"), "create table kept (row text); insert into kept values ('written before')");
+    local.set_timings(&Timings { rds_modify_seconds: Some(3.0), ..Timings::default() }).unwrap();
+    save(&local, "dev", &settings("db.t4g.small", 20), 202);
+    eventually("the class is being changed", || {
+        instance(&local, "dev").unwrap()["DBInstanceStatus"] == "modifying"
+    });
+    local.set_faults(&silence("test-django2-dev-postgres")).unwrap();
+    eventually("the rollback fails too", || {
+        stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_FAILED")
+    });
+
+    let rebuild = local.api("GET", &stage_path("dev", "/rebuild"), None).unwrap().body;
+    assert_eq!(rebuild["phase"], "failed");
+    assert_eq!(rebuild["reason"], "RDS refused: not allowed");
+    assert_eq!(rebuild["nextStep"], "Rebuild: the rollback then goes on, once its cause is gone.");
+    local.clear_faults().unwrap();
+    let saved = local.api("PUT", &stage_path("dev", "/database"), Some(&micro())).unwrap();
+    assert_eq!(saved.status, 409);
+    assert!(saved.text.contains("Go on with the rollback, with POST"), "{}", saved.text);
+
+    let key = [("Idempotency-Key", "go-on")];
+    for _ in 0..2 {
+        let answer = local.api_with("POST", &stage_path("dev", "/rebuild"), &key, None).unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text);
+    }
+    eventually("the rollback is complete", || {
+        stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_COMPLETE")
+    });
+    assert_eq!(follow(&local, "dev").0.phase, "rolled-back");
+    eventually("it is available", || shown(&local, "dev")["state"] == "available");
+    local.set_timings(&Timings { rds_modify_seconds: Some(0.5), ..Timings::default() }).unwrap();
+    save_and_follow(&local, "dev", &settings("db.t4g.medium", 20));
+    assert_eq!(query(&secret(&local, "dev"), "select row from kept"), "written before");
+}
+
+#[test]
+fn a_deletion_that_failed_is_made_again() {
+    let local = world();
+    local.set_faults(&silence("test-django2-prod-postgres")).unwrap();
+    let delete = || local.api("DELETE", &stage_path("prod", ""), None).unwrap();
+    assert_eq!(delete().status, 202);
+    let rebuild = || local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap();
+    eventually("the deletion fails", || rebuild().body["phase"] == "failed");
+    assert_eq!(rebuild().body["nextStep"], "Delete the stage again, once the cause is gone.");
+    let saved = local.api("PUT", &stage_path("prod", "/database"), Some(&micro())).unwrap();
+    assert!(saved.text.contains("Delete it again, with DELETE"), "{}", saved.text);
+    local.clear_faults().unwrap();
+
+    assert_eq!(delete().status, 202);
+    eventually("the stage is forgotten", || rebuild().status == 404);
+}
