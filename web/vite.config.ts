@@ -8,19 +8,19 @@ import { defineConfig, type Plugin } from "vite";
 function fontsAsFiles(): Plugin {
   return {
     name: "fonts-as-files",
-    enforce: "pre",
-    transform(code, id) {
-      if (!id.includes("global-styles") || !id.endsWith(".css")) return null;
+    apply: "build",
+    generateBundle(_, bundle) {
       let count = 0;
-      return code.replace(/url\(['"]?data:font\/woff2;base64,([^'")]+)['"]?\)/g, (_, content: string) => {
-        count += 1;
-        const font = this.emitFile({
-          type: "asset",
-          name: `open-sans-${String(count)}.woff2`,
-          source: Buffer.from(content, "base64"),
+      for (const sheet of Object.values(bundle)) {
+        if (sheet.type !== "asset" || !sheet.fileName.endsWith(".css")) continue;
+        const styles = typeof sheet.source === "string" ? sheet.source : Buffer.from(sheet.source).toString();
+        sheet.source = styles.replace(/url\(['"]?data:font\/woff2;base64,([^'")]+)['"]?\)/g, (_, content: string) => {
+          count += 1;
+          const name = `open-sans-${String(count)}.woff2`;
+          const font = this.emitFile({ type: "asset", name, source: Buffer.from(content, "base64") });
+          return `url(/${this.getFileName(font)})`;
         });
-        return `url(/assets/${this.getFileName(font).replace("assets/", "")})`;
-      });
+      }
     },
   };
 }

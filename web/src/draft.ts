@@ -15,11 +15,11 @@ export function readDraft<T extends object>(key: string, initial: T): T {
   } catch {
     // Nobody but this module writes there; what cannot be read is no draft.
   }
-  return { ...initial, ...kept, ...(secrets.get(key) as Partial<T> | undefined) };
+  return { ...initial, ...kept, ...secrets.get(key) };
 }
 
 export function writeDraft<T extends object>(key: string, value: T, secret: readonly (keyof T & string)[]): void {
-  const open: Record<string, unknown> = { ...value };
+  const open = { ...value } as Record<string, unknown>;
   const hidden: Record<string, unknown> = {};
   for (const name of secret) {
     hidden[name] = open[name];

@@ -35,22 +35,25 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
   const [key] = useState(() => crypto.randomUUID());
 
   const look = useCallback(
-    async (withConfirm: string | undefined) => {
-      try {
-        const wish = withConfirm === undefined ? body : ({ ...body, confirm: withConfirm } as Save);
-        setPreview(await api.preview(name, wish, etag));
-        setToConfirm(null);
-      } catch (caught) {
-        const missing = caught instanceof Refusal ? caught.field("/confirm") : undefined;
-        if (missing) setToConfirm(missing);
-        else refused(caught as Error);
-      }
+    (withConfirm: string | undefined) => {
+      const wish = withConfirm === undefined ? body : ({ ...body, confirm: withConfirm } as Save);
+      api.preview(name, wish, etag).then(
+        (found) => {
+          setPreview(found);
+          setToConfirm(null);
+        },
+        (caught: unknown) => {
+          const missing = caught instanceof Refusal ? caught.field("/confirm") : undefined;
+          if (missing) setToConfirm(missing);
+          else refused(caught as Error);
+        },
+      );
     },
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the card is made anew for each Save
     [],
   );
   useEffect(() => {
-    void look(undefined);
+    look(undefined);
   }, [look]);
 
   const save = async () => {
@@ -84,7 +87,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
               {preview && !rebuilds ? "Close" : "Cancel"}
             </Button>
             {toConfirm !== null ? (
-              <Button variant="primary" disabled={confirm === ""} onClick={() => void look(confirm)}>
+              <Button variant="primary" disabled={confirm === ""} onClick={() => look(confirm)}>
                 Continue
               </Button>
             ) : (

@@ -19,11 +19,11 @@ export type Kind = "new" | "attach" | "snapshot";
 
 export default function AddDatabase() {
   const { api } = usePage();
-  const { name, ended } = useStage();
+  const { name, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.database(name, signal),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that ended has changed it
-    [api, name, ended],
+    [api, name, version],
   );
   const { value, error, again } = useResource(read);
   const [draft, change] = useDraft<{ kind: Kind }>(`source:${name.stack}/${name.stage}`, { kind: "new" });

@@ -30,11 +30,11 @@ const CHANGING = 2500;
 
 export default function DatabaseScreen() {
   const { api } = usePage();
-  const { name, running, ended } = useStage();
+  const { name, running, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.database(name, signal),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that began or ended has changed it
-    [api, name, ended, running],
+    [api, name, version],
   );
   const { value, error, again } = useResource(read, (database) =>
     running || (database && databaseStatus(database.state).type === "in-progress") ? CHANGING : null,
@@ -46,7 +46,7 @@ export default function DatabaseScreen() {
     <SpaceBetween size="l">
       <Details database={value} />
       {value.settings.source === "created" ? (
-        <ChangeForm key={`${value.etag ?? ""}${String(ended)}`} database={value} />
+        <ChangeForm key={`${value.etag ?? ""} ${version}`} database={value} />
       ) : (
         <AttachedNote />
       )}

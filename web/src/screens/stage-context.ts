@@ -6,8 +6,8 @@ export interface StagePage {
   name: StageName;
   rebuild: Rebuild | undefined;
   running: boolean;
-  /** Counts the rebuilds that ended while the page was open: what depends on them is read again. */
-  ended: number;
+  /** Differs with each phase of each rebuild: what depends on them is read again. */
+  version: string;
   /** After something was begun. */
   begun: () => void;
   /** Shows what a Save would do, and saves. */

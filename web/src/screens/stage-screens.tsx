@@ -47,32 +47,31 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
   const stacks = useStacks();
   const { stack, stage } = route;
   const name = useMemo<StageName>(() => ({ stack, stage }), [stack, stage]);
-  const read = useCallback((signal: AbortSignal) => api.rebuild(name, signal), [api, name]);
+  const refreshStacks = stacks.again;
+  const wasRunning = useRef(false);
+  const read = useCallback(
+    async (signal: AbortSignal) => {
+      const found = await api.rebuild(name, signal);
+      if (isRunning(found) !== wasRunning.current) refreshStacks();
+      if (wasRunning.current && found.phase === "complete") {
+        // What was typed is saved now.
+        forgetSave(name);
+        for (const form of ["change", "new", "attach", "source"]) dropDraft(`${form}:${stack}/${stage}`);
+        notify({ id: `rebuild:${stack}/${stage}`, type: "success", content: `The rebuild of ${stack} ${stage} is complete.` });
+      }
+      wasRunning.current = isRunning(found);
+      return found;
+    },
+    [api, name, stack, stage, notify, refreshStacks],
+  );
   const { value: rebuild, error, again } = useResource(read, (value) => (isRunning(value) ? RUNNING : AT_REST));
-  const [ended, setEnded] = useState(0);
   const [review, setReview] = useState<Review | null>(null);
   const running = isRunning(rebuild);
-  const phase = rebuild?.phase;
-
-  // When a rebuild ends, everything that it may have changed is read again.
-  const before = useRef(running);
-  const refreshStacks = stacks.again;
-  useEffect(() => {
-    if (before.current === running) return;
-    before.current = running;
-    refreshStacks();
-    if (running) return;
-    setEnded((count) => count + 1);
-    if (phase === "complete") {
-      forgetSave(name);
-      for (const form of ["change", "new", "attach", "source"]) dropDraft(`${form}:${stack}/${stage}`);
-      notify({ id: `rebuild:${stack}/${stage}`, type: "success", content: `The rebuild of ${stack} ${stage} is complete.` });
-    }
-  }, [running, phase, name, stack, stage, notify, refreshStacks]);
+  const version = `${rebuild?.startedAt ?? ""} ${rebuild?.phase ?? ""}`;
 
   const page = useMemo<StagePage>(
-    () => ({ name, rebuild, running, ended, begun: again, review: setReview }),
-    [name, rebuild, running, ended, again],
+    () => ({ name, rebuild, running, version, begun: again, review: setReview }),
+    [name, rebuild, running, version, again],
   );
 
   return (

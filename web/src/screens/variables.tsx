@@ -18,11 +18,11 @@ import { useStage } from "./stage-context";
 
 export function Variables() {
   const { api } = usePage();
-  const { name, ended } = useStage();
+  const { name, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.variables(name, signal),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that ended may have changed them
-    [api, name, ended],
+    [api, name, version],
   );
   const { value, error, again } = useResource(read);
   if (error && !value) return <ProblemAlert error={error} header="The variables cannot be shown" again={again} />;
