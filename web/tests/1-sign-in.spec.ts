@@ -1,0 +1,40 @@
+import { expect, signIn, stagePath, test, USERNAME } from "./world";
+
+test.use({ storageState: { cookies: [], origins: [] } });
+
+test("a deep link leads through the login to where it points, and no token is kept anywhere", async ({ page }) => {
+  await page.goto(stagePath("dev", "/runtime-variables"));
+  await signIn(page, "not the password");
+  await expect(page.getByText("Incorrect username or password")).toBeVisible();
+  await signIn(page);
+  await expect(page.getByRole("heading", { level: 1, name: "Runtime variables" })).toBeVisible();
+  expect(new URL(page.url()).pathname).toBe(stagePath("dev", "/runtime-variables"));
+  expect(new URL(page.url()).search).toBe("");
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  expect(kept).not.toContain("eyJ");
+
+  // Signing out ends Cognito's session too: the next visit asks for the password.
+  await page.getByRole("button", { name: USERNAME }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await expect(page.locator("input[name=password]")).toBeVisible();
+  await page.goto("/stacks");
+  await expect(page.locator("input[name=password]")).toBeVisible();
+});
+
+test("the page may load only what is its own, and tells no other host anything", async ({ page, request }) => {
+  const hosts = new Set<string>();
+  page.on("request", (sent) => hosts.add(new URL(sent.url()).host));
+  await page.goto("/");
+  await signIn(page);
+  await expect(page.getByRole("heading", { name: "Stacks" })).toBeVisible();
+  const own = new URL(page.url()).host;
+  const login = new URL(process.env.STAGEDB_ENDPOINT ?? "").host;
+  expect([...hosts].sort()).toEqual([own, login].sort());
+
+  const script = await page.locator("script[type=module]").getAttribute("src");
+  const asset = await request.get(script ?? "", { headers: { "accept-encoding": "br" } });
+  expect(asset.headers()["cache-control"]).toBe("public, max-age=31536000, immutable");
+  expect(asset.headers()["content-encoding"]).toBe("br");
+  expect((await request.get("/assets/gone-12345678.js")).status()).toBe(404);
+  expect((await request.get("/api/stacks")).status()).toBe(401);
+});
