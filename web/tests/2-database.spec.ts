@@ -14,19 +14,19 @@ test("from the stacks through the gear to a new database, which is watched until
   await expect(page.getByRole("heading", { name: "New Postgres database" })).toBeVisible();
 
   // A class says what it has.
-  await page.getByLabel("Instance type").click();
-  await page.getByRole("searchbox", { name: "Find an instance type" }).or(page.getByLabel("Find an instance type")).first().fill("t4g.small");
+  await page.getByRole("button", { name: /^Instance type/ }).click();
+  await page.getByPlaceholder("Find an instance type").fill("t4g.small");
   const option = page.getByRole("option", { name: /db\.t4g\.small/ });
   await expect(option).toContainText("2 vCPU, 2 GiB memory");
   await page.keyboard.press("Escape");
 
   // What is wrong stands at its field.
   await page.getByLabel("Database name").fill("App");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText("Must be 1 to 63 characters: a lower-case letter")).toBeVisible();
   await checkAccessible(page, "an error at a field");
   await page.getByLabel("Database name").fill("app");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await reviewAndSave(page);
 
   await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeVisible();
@@ -54,9 +54,9 @@ test("the containers have the variables, and the Node example connects with them
 
 test("a change is reviewed with its effect, saved, and shown", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
-  await choose(page, page.getByLabel("Instance type"), /db\.t4g\.small/);
+  await choose(page, page.getByRole("button", { name: /^Instance type/ }), /db\.t4g\.small/);
   await page.getByLabel("Storage size").fill("30");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   const card = page.getByRole("dialog", { name: "Review and save" });
   await expect(card.getByRole("row", { name: /Instance type/ })).toContainText("Interrupts the database");
   await expect(card.getByRole("row", { name: /Storage/ })).toContainText("20");
@@ -70,12 +70,12 @@ test("a change is reviewed with its effect, saved, and shown", async ({ page }) 
 test("two refusals: storage that grows too little, and storage that has to rest", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
   await page.getByLabel("Storage size").fill("31");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText(/Must grow by at least 10 %, to 33 GiB or more/)).toBeVisible();
 
   await control("PUT", "timings", { rds_storage_cooldown_seconds: 21_600 });
   await page.getByLabel("Storage size").fill("40");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText(/again (from|after|at)|earliest/i).first()).toBeVisible();
   await checkAccessible(page, "a refusal");
 
@@ -100,12 +100,12 @@ test("a database is removed after its name was typed, and comes back from its sn
 
   await page.getByRole("link", { name: "Add database" }).click();
   await page.getByRole("radio", { name: /From a snapshot/ }).click();
-  await choose(page, page.getByLabel("Snapshot"), new RegExp(`${STACK}-dev-postgres-.*30 GiB`));
+  await choose(page, page.getByRole("button", { name: /^Snapshot/ }), new RegExp(`${STACK}-dev-postgres-.*30 GiB`));
   await expect(page.getByLabel("Storage size")).toHaveValue("30");
   await checkAccessible(page, "from a snapshot");
   // The old instance may still be on its way out.
   await expect(async () => {
-    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
     await expect(page.getByRole("dialog", { name: "Review and save" })).toBeVisible({ timeout: 2000 });
     await expect(page.getByRole("button", { name: "Save and rebuild" })).toBeEnabled({ timeout: 8000 });
   }).toPass({ timeout: 40_000 });

@@ -11,7 +11,7 @@ test("a rebuild that failed says why and what to do, and is tried again with one
     },
   ]);
   await page.goto(stagePath("prod", "/database/add"));
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await reviewAndSave(page);
   await expect(page.getByText("The last rebuild failed, and everything was put back as it was")).toBeVisible({ timeout: 60_000 });
   await expect(page.getByText("There is no room for a db.t4g.micro here now").first()).toBeVisible();

@@ -40,7 +40,7 @@ test("an existing database is found, attached with typed credentials, and detach
   await page.getByLabel("Password", { exact: true }).fill(THEIR_PASSWORD);
   const kept = await page.evaluate(() => JSON.stringify({ ...sessionStorage }));
   expect(kept).not.toContain(THEIR_PASSWORD);
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   await reviewAndSave(page);
   await waitForCompletion(page, "prod");
   await expect(page.getByText("Attached database").first()).toBeVisible();

@@ -13,7 +13,7 @@ test("a session that ends in the middle of a form loses nothing, and what was as
   );
   const complaints = listen(page);
   await page.clock.fastForward("13:00:00");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
   const ended = page.getByRole("dialog", { name: "Your session has ended" });
   await expect(ended).toBeVisible();
   await checkAccessible(page, "the end of a session");

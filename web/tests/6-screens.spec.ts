@@ -37,7 +37,7 @@ for (const width of [1440, 1024, 390]) {
         await page.goto(path);
         await expect(page.getByRole("heading", { level: 1, name: heading, exact: true })).toBeVisible();
         await expect(page.getByText(/^Loading/).first()).toBeHidden();
-        await page.screenshot({ path: `test-results/screens/${name.replaceAll(" ", "-")}-${String(width)}-${colorScheme}.png`, fullPage: true });
+        await page.screenshot({ path: `screens/${name.replaceAll(" ", "-")}-${String(width)}-${colorScheme}.png`, fullPage: true });
         await checkAccessible(page, `${name}, ${String(width)}, ${colorScheme}`);
       }
     });

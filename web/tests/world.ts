@@ -57,6 +57,8 @@ export function listen(page: Page): string[] {
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (!["error", "warning"].includes(message.type())) return;
+    // The local login has no icon; on AWS it has.
+    if (message.location().url === `${ENDPOINT}/favicon.ico`) return;
     const refusal = /status of (409|412|422|400)/.test(message.text());
     if (refusal && message.location().url.includes("/api/")) return;
     complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
