@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import typescript from "typescript-eslint";
 
 export default defineConfig([
-  globalIgnores(["dist", "src/generated", "test-results", "playwright-report", "screenshots"]),
+  globalIgnores(["dist", "src/generated", "test-results", "playwright-report", "screens"]),
   ...typescript.configs.strictTypeChecked,
   ...typescript.configs.stylisticTypeChecked,
   hooks.configs.flat["recommended-latest"],

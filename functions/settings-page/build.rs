@@ -34,10 +34,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             path.is_file().then(|| path.canonicalize()).transpose()
         };
         let compressed = |suffix: &str| -> Result<String, Box<dyn Error>> {
-            Ok(content(suffix)?.map_or_else(|| "None".to_owned(), |path| format!("Some(include_bytes!({path:?}))")))
+            Ok(content(suffix)?
+                .map_or_else(|| "None".to_owned(), |path| format!("Some(include_bytes!({path:?}))")))
         };
         // What is compressed is carried compressed only, except for the page itself, which is small.
-        let plain = if content(".gz")?.is_none() || name == "index.html" { compressed("")? } else { "None".to_owned() };
+        let plain = if content(".gz")?.is_none() || name == "index.html" {
+            compressed("")?
+        } else {
+            "None".to_owned()
+        };
         let (brotli, gzip) = (compressed(".br")?, compressed(".gz")?);
         writeln!(code, "    File {{ path: {name:?}, plain: {plain}, brotli: {brotli}, gzip: {gzip} }},")?;
     }

@@ -35,6 +35,6 @@ pub use files::{Running, Workspace};
 pub use functions::{Function, Profile};
 pub use local_aws::LocalAws;
 pub use options::{Lap, Options, Timings};
-pub use page::{check_node, chromium};
+pub use page::{Browser, PageChecks};
 pub use rebuild::{Rebuild, RebuildStep};
 pub use tests_setup::set_up_tests;

@@ -136,7 +136,8 @@ pub fn chromium() -> Option<PathBuf> {
         return Some(PathBuf::from(chosen));
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let named = |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let named =
+        |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
     named("chromium").or_else(|| named("google-chrome"))
 }
 

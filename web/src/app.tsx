@@ -1,5 +1,5 @@
 /** The frame around every screen: who is signed in, where one is, what just happened. */
-import AppLayout from "@cloudscape-design/components/app-layout";
+import AppLayout from "@cloudscape-design/components/app-layout-toolbar";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
 import { I18nProvider } from "@cloudscape-design/components/i18n";

@@ -10,7 +10,7 @@ test("a deep link leads through the login to where it points, and no token is ke
   await expect(page.getByRole("heading", { level: 1, name: "Runtime variables" })).toBeVisible();
   expect(new URL(page.url()).pathname).toBe(stagePath("dev", "/runtime-variables"));
   expect(new URL(page.url()).search).toBe("");
-  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  const kept = await page.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));
   expect(kept).not.toContain("eyJ");
 
   // Signing out ends Cognito's session too: the next visit asks for the password.

@@ -45,9 +45,9 @@ export async function signIn(page: Page, password = PASSWORD): Promise<void> {
 
 /** Every test fails if the browser has anything to complain about. */
 export const test = base.extend<{ page: Page }>({
-  page: async ({ page }, use) => {
+  page: async ({ page }, provide) => {
     const complaints = listen(page);
-    await use(page);
+    await provide(page);
     expect(complaints, "the browser's console is silent").toEqual([]);
   },
 });

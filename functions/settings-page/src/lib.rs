@@ -148,7 +148,10 @@ impl From<Answer> for ApiGatewayV2httpResponse {
 ///
 /// # Errors
 /// The event is not a request.
-pub async fn handle(page: Arc<Page>, invocation: Invocation) -> Result<ApiGatewayV2httpResponse, NotARequest> {
+pub async fn handle(
+    page: Arc<Page>,
+    invocation: Invocation,
+) -> Result<ApiGatewayV2httpResponse, NotARequest> {
     let request: ApiGatewayV2httpRequest = serde_json::from_value(invocation.event).map_err(NotARequest)?;
     let http = &request.request_context.http;
     let path = request.raw_path.as_deref().unwrap_or_default();
@@ -159,4 +162,3 @@ pub async fn handle(page: Arc<Page>, invocation: Invocation) -> Result<ApiGatewa
     info!(method = %http.method, status = answer.status, "answered");
     Ok(answer.into())
 }
-

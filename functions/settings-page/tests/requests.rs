@@ -41,7 +41,10 @@ async fn every_screens_address_is_the_page_and_may_load_only_what_is_ours() {
         assert_eq!(header("cache-control"), "no-cache");
         let policy = header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
-        assert!(policy.contains("connect-src 'self' https://stagedb.auth.us-east-1.amazoncognito.com;"), "{policy}");
+        assert!(
+            policy.contains("connect-src 'self' https://stagedb.auth.us-east-1.amazoncognito.com;"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe"), "{policy}");
     }
 }

@@ -63,7 +63,8 @@ impl Metrics {
         };
         let query = |id: &str, name: &str, statistic: &str| {
             let dimension = Dimension::builder().name(dimension).value(identifier).build();
-            let metric = Metric::builder().namespace("AWS/RDS").metric_name(name).dimensions(dimension).build();
+            let metric =
+                Metric::builder().namespace("AWS/RDS").metric_name(name).dimensions(dimension).build();
             let of = MetricStat::builder().metric(metric).period(PERIOD_SECONDS).stat(statistic).build();
             MetricDataQuery::builder().id(id).metric_stat(of).build()
         };

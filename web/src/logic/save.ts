@@ -82,7 +82,8 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
     apply: form.apply,
   };
   if (form.engineVersion !== "") body.engineVersion = form.engineVersion;
-  if (kind === "new") body.databaseName = form.databaseName.trim();
+  // A change says it too: the API wants every Save to be whole.
+  if (kind !== "snapshot") body.databaseName = form.databaseName.trim();
   if (kind === "snapshot") {
     body.fromSnapshot = form.fromSnapshot;
     // The snapshot says its name; the form's is that of the snapshot that was chosen.

@@ -15,6 +15,9 @@ import { useStage } from "../screens/stage-context";
 import { InstanceType, MoreSettings, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
+/** The name of the database inside cannot be changed, so it has no field here. */
+const SHOWN = OWN_FIELDS.filter((field) => field !== "/databaseName" && field !== "/fromSnapshot");
+
 export function ChangeForm({ database }: { database: Read }) {
   const { name, running, review } = useStage();
   const initial = formOf(database.settings) ?? NEW;
@@ -37,7 +40,7 @@ export function ChangeForm({ database }: { database: Read }) {
       body: made.body,
       etag: database.etag,
       refused: (error) => {
-        const { fields, whole: rest } = byField(error, OWN_FIELDS);
+        const { fields, whole: rest } = byField(error, SHOWN);
         setErrors(fields);
         setWhole(rest);
       },

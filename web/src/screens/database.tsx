@@ -46,7 +46,7 @@ export default function DatabaseScreen() {
     <SpaceBetween size="l">
       <Details database={value} />
       {value.settings.source === "created" ? (
-        <ChangeForm key={`${value.etag ?? ""} ${version}`} database={value} />
+        <ChangeForm key={value.etag} database={value} />
       ) : (
         <AttachedNote />
       )}

@@ -6,8 +6,8 @@ export interface StagePage {
   name: StageName;
   rebuild: Rebuild | undefined;
   running: boolean;
-  /** Differs with each phase of each rebuild: what depends on them is read again. */
-  version: string;
+  /** Goes up with each phase of each rebuild: what depends on them is read again. */
+  version: number;
   /** After something was begun. */
   begun: () => void;
   /** Shows what a Save would do, and saves. */

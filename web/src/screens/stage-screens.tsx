@@ -48,11 +48,18 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
   const { stack, stage } = route;
   const name = useMemo<StageName>(() => ({ stack, stage }), [stack, stage]);
   const refreshStacks = stacks.again;
+  const [version, setVersion] = useState(0);
+  const seen = useRef<string | null>(null);
   const wasRunning = useRef(false);
   const read = useCallback(
     async (signal: AbortSignal) => {
       const found = await api.rebuild(name, signal);
-      if (isRunning(found) !== wasRunning.current) refreshStacks();
+      const mark = `${found.startedAt ?? ""} ${found.phase}`;
+      if (seen.current !== null && seen.current !== mark) {
+        setVersion((before) => before + 1);
+        refreshStacks();
+      }
+      seen.current = mark;
       if (wasRunning.current && found.phase === "complete") {
         // What was typed is saved now.
         forgetSave(name);
@@ -67,7 +74,6 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
   const { value: rebuild, error, again } = useResource(read, (value) => (isRunning(value) ? RUNNING : AT_REST));
   const [review, setReview] = useState<Review | null>(null);
   const running = isRunning(rebuild);
-  const version = `${rebuild?.startedAt ?? ""} ${rebuild?.phase ?? ""}`;
 
   const page = useMemo<StagePage>(
     () => ({ name, rebuild, running, version, begun: again, review: setReview }),
