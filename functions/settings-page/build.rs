@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = file.strip_prefix(&dist)?.to_string_lossy().replace('\\', "/");
         let content = |suffix: &str| {
             let path = PathBuf::from(format!("{}{suffix}", file.display()));
-            path.is_file().then(|| path.canonicalize()).transpose()
+            path.is_file().then(|| path.canonicalize().map(|path| path.display().to_string())).transpose()
         };
         let compressed = |suffix: &str| -> Result<String, Box<dyn Error>> {
             Ok(content(suffix)?

@@ -4,18 +4,21 @@ use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
 use crate::files::Workspace;
+use crate::local_aws::LocalAws;
 use crate::process;
 
 /// The oldest Node.js that the build tools run on.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 /// What the built page is made from, inside the workspace.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 10] = [
     "openapi.json",
+    "examples/node/main.js",
+    "examples/python/main.py",
     "web/.npmrc",
     "web/package.json",
     "web/package-lock.json",
@@ -29,8 +32,8 @@ const INPUTS: [&str; 8] = [
 ///
 /// # Errors
 /// In words that say how to get it.
-pub fn check_node() -> anyhow::Result<()> {
-    let [major, minor] = [OLDEST_NODE.0, OLDEST_NODE.1];
+pub(crate) fn check_node() -> anyhow::Result<()> {
+    let (major, minor) = OLDEST_NODE;
     let advice =
         format!("the settings page needs Node.js {major}.{minor} or newer with npm (https://nodejs.org)");
     let said = Command::new("node").arg("--version").output().ok();
@@ -76,15 +79,19 @@ pub(crate) fn build(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::R
     stamp.set()
 }
 
-/// Runs npm in `web/`; its output is shown only if it fails.
-pub(crate) fn npm(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {
+fn npm(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {
+    npm_in(workspace, "web", arguments)
+}
+
+/// Runs npm in a folder; its output is shown only if it fails.
+fn npm_in(workspace: &Workspace, folder: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("npm");
-    command.current_dir(workspace.path("web")).args(arguments).stderr(std::process::Stdio::piped());
+    command.current_dir(workspace.path(folder)).args(arguments).stderr(Stdio::piped());
     let output = process::run(&mut command)?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
         let said = process::last_lines(&String::from_utf8_lossy(&said), 30);
-        bail!("npm {} in web/ failed: {said}", arguments.join(" "));
+        bail!("npm {} in {folder}/ failed: {said}", arguments.join(" "));
     }
     Ok(())
 }
@@ -129,16 +136,72 @@ fn hash(path: &Path, hasher: &mut DefaultHasher) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a browser that Playwright can drive is here: Debian's Chromium, or what `CHROMIUM` names.
-#[must_use]
-pub fn chromium() -> Option<PathBuf> {
+/// Whether everything is here that the page's tests need.
+pub(crate) fn check() -> anyhow::Result<()> {
+    check_node()?;
+    chromium().map(drop)
+}
+
+/// The browser that the tests drive: what `CHROMIUM` names, else the first in the path.
+fn chromium() -> anyhow::Result<PathBuf> {
     if let Some(chosen) = env::var_os("CHROMIUM") {
-        return Some(PathBuf::from(chosen));
+        return Ok(PathBuf::from(chosen));
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let named =
-        |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
-    named("chromium").or_else(|| named("google-chrome"))
+    let folders: Vec<_> = env::split_paths(&path).collect();
+    let found = ["chromium", "google-chrome"]
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file());
+    found.context("the settings page's tests need Chromium (Debian: apt-get install chromium)")
+}
+
+/// What is checked of the page without a browser.
+#[derive(Debug)]
+pub struct PageChecks;
+
+impl PageChecks {
+    /// Installs what the lock file says, then gives the command that checks types, lints, tests, sizes and licences.
+    ///
+    /// # Errors
+    /// Node.js is missing, or the packages cannot be installed.
+    pub fn command(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<Command> {
+        check_node()?;
+        let _lock = workspace.exclusively()?;
+        install(workspace, || announce("installing what the settings page is built with, once"))?;
+        let mut command = Command::new("npm");
+        command.args(["run", "--silent", "check"]).current_dir(workspace.path("web"));
+        Ok(command)
+    }
+}
+
+/// A browser on a local AWS.
+#[derive(Debug)]
+pub struct Browser;
+
+impl Browser {
+    /// The command that runs a project of `web/playwright.config.ts` against this local AWS.
+    ///
+    /// # Errors
+    /// There is no browser, or what it needs cannot be installed.
+    pub fn command(local: &LocalAws, project: &str) -> anyhow::Result<Command> {
+        let workspace = local.workspace();
+        if !workspace.path("examples/node/node_modules").is_dir() {
+            npm_in(workspace, "examples/node", &["ci"])?;
+        }
+        let running = local.running();
+        let mut command = Command::new("npx");
+        command
+            .args(["playwright", "test", "--project", project])
+            .current_dir(workspace.path("web"))
+            .env("CHROMIUM", chromium()?)
+            .env("STAGEDB_PAGE_URL", &running.page_url)
+            .env("STAGEDB_USERNAME", &running.username)
+            .env("STAGEDB_PASSWORD", &running.password)
+            .env("STAGEDB_ENDPOINT", local.endpoint())
+            .env("STAGEDB_PROGRAM", env::current_exe().context("this program cannot find itself")?);
+        Ok(command)
+    }
 }
 
 #[cfg(test)]

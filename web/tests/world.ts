@@ -59,6 +59,8 @@ export function listen(page: Page): string[] {
     if (!["error", "warning"].includes(message.type())) return;
     // The local login has no icon; on AWS it has.
     if (message.location().url === `${ENDPOINT}/favicon.ico`) return;
+    // A renewal that Cognito refuses is the end of a session.
+    if (message.text().includes('status of 400') && message.location().url.endsWith("/oauth2/token")) return;
     const refusal = /status of (409|412|422|400)/.test(message.text());
     if (refusal && message.location().url.includes("/api/")) return;
     complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);

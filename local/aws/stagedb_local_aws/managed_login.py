@@ -79,6 +79,18 @@ def log_out(method: str, path: str, headers: dict, query: dict) -> Answer:
     return status, answered, content
 
 
+_signed_in_at: dict[str, int] = {}
+
+
+def sign_token(claims: dict, *arguments, **options) -> str:
+    """A renewed token says when the person signed in, as Cognito's does, and not when it was renewed. OpenID Connect
+    demands it of an ID token, and clients check it."""
+    origin = claims.get("origin_jti")
+    if origin and "auth_time" in claims:
+        claims = {**claims, "auth_time": _signed_in_at.setdefault(origin, claims["auth_time"])}
+    return _sign_elsewhere(claims, *arguments, **options)
+
+
 def _cookie(value: str, seconds: int) -> str:
     return f"{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax"
 
@@ -119,12 +131,14 @@ def with_local_address(props: dict) -> dict:
 _authorize_elsewhere = cognito.handle_oauth2_authorize
 _log_in_elsewhere = cognito.handle_login_submit
 _log_out_elsewhere = cognito.handle_logout
+_sign_elsewhere = cognito._signed_jwt
 
 
 def install() -> None:
     cognito.handle_oauth2_authorize = authorize
     cognito.handle_login_submit = log_in
     cognito.handle_logout = log_out
+    cognito._signed_jwt = sign_token
     handlers = provisioners._RESOURCE_HANDLERS
     # A style changes nothing here: the form is MiniStack's.
     handlers["AWS::Cognito::ManagedLoginBranding"] = {
