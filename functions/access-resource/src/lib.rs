@@ -4,7 +4,7 @@
 //! database could not be made, the first one's removal would cut the others off, and a rule that was there before would be
 //! in the way. Which rules there are is read anew at every step (`database::access_step`), so a repeat and a crash do no harm.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws::{AwsError, SdkConfig, SecurityGroups};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
@@ -15,6 +15,8 @@ use tracing::{Instrument, error, info};
 
 /// How many steps are taken at the most: a rule to make or claim, and two to leave, with room for others' changes.
 const STEPS: usize = 12;
+/// How long EC2 is left alone after a change.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the function needs.
 #[derive(Debug)]
@@ -111,23 +113,25 @@ async fn settle(groups: &SecurityGroups, stage: &Stage, wanted: Option<&Wanted>)
     for _ in 0..STEPS {
         let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
         if let Some(wanted) = wanted {
-            let of_group = groups.rules_of(&wanted.group).await?;
+            let of_group = groups.rules_of(&[&wanted.group]).await?;
             rules.retain(|rule| rule.group != wanted.group);
             rules.extend(of_group);
         }
         let step = access_step(stage, wanted, &rules);
         info!(?step, "next step");
         match (step, wanted) {
-            (AccessStep::Done, _) => return Ok(()),
+            // Nothing is authorized that is not wanted.
+            (AccessStep::Done, _) | (AccessStep::Authorize(_), None) => return Ok(()),
             (AccessStep::Authorize(tags), Some(wanted)) => {
                 let Wanted { group, port, source_group, .. } = wanted;
                 groups.authorize(group, *port, source_group, &description, &tags).await?;
             }
-            (AccessStep::Authorize(_), None) => return Ok(()),
             (AccessStep::Claim { id, tags }, _) => groups.tag(&id, &tags).await?,
             (AccessStep::Release { id, key }, _) => groups.untag(&id, &key).await?,
             (AccessStep::Revoke { group, id }, _) => groups.revoke(&group, &id).await?,
         }
+        // EC2 shows what was just changed a moment later.
+        tokio::time::sleep(PAUSE).await;
     }
     Err(AccessError::Unsettled)
 }

@@ -19,7 +19,7 @@ use database::{DatabaseIdentifier, ExistingDatabaseName, Generation, SecretArn};
 use lambda::Invocation;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tracing::{Instrument, error};
+use tracing::{Instrument, error, warn};
 
 /// The user that owns a created database.
 const USERNAME: &str = "postgres";
@@ -118,9 +118,8 @@ async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) ->
                 copy_credentials(secrets, &secret_arn, &generation, &identifier, from, &token).await
             }
             Desired::Attached { secret_arn, generation, from: None, .. } => {
-                let version = secrets.labelled(&secret_arn, &generation.staging_label()).await?;
-                let version = version.ok_or(SecretError::NoCredentials)?;
-                Ok(secrets.make_current(&secret_arn, &version.id).await?)
+                let labelled = secrets.labelled(&secret_arn, &generation.staging_label()).await?;
+                use_labelled(secrets, &secret_arn, labelled.as_ref()).await
             }
             Desired::Connection { secret_arn, generation, connection } => {
                 write_connection(secrets, &secret_arn, &generation, connection, &token(addressee)).await
@@ -237,30 +236,58 @@ async fn copy_credentials(
     token: &str,
 ) -> Result<(), SecretError> {
     let label = generation.staging_label();
+    let labelled = secrets.labelled(arn, &label).await?;
     let credentials = match secrets.foreign(from.as_ref()).await {
         Ok(secret) => secret.credentials,
+        // They were copied before. Without this a rollback to them could not succeed once their secret is gone.
+        Err(source) if labelled.is_some() => {
+            warn!(from = %from, error = lambda::chain(&source), "the credentials stay as they were copied before");
+            return use_labelled(secrets, arn, labelled.as_ref()).await;
+        }
         Err(source) => return Err(SecretError::Copy { arn: from, source }),
     };
-    let labelled = secrets.labelled(arn, &label).await?;
-    if let Some(version) = labelled.as_ref().filter(|version| version.value.credentials == credentials) {
-        return Ok(secrets.make_current(arn, &version.id).await?);
+    if labelled.as_ref().is_some_and(|version| version.value.credentials == credentials) {
+        return use_labelled(secrets, arn, labelled.as_ref()).await;
     }
     if labelled.is_none() {
         secrets.forget_old_generations(arn).await?;
     }
-    // Containers may read the secret between this and the connection's completion: of the same database, where it is stays.
+    // Where the database is stays: a generation has one database.
     let is_same = |version: &SecretVersion| {
         version.value.db_instance_identifier.as_deref() == Some(identifier.as_ref())
     };
-    let value = match secrets.current(arn).await?.filter(is_same) {
+    let known = match labelled {
+        Some(version) => Some(version),
+        None => secrets.current(arn).await?.filter(is_same),
+    };
+    let value = match known {
         Some(version) => SecretValue { credentials, ..version.value },
         None => SecretValue::without_database(credentials),
     };
-    match secrets.put(arn, token, &value, &label).await {
+    let put = if value.is_complete() {
+        secrets.put(arn, token, &value, &label).await
+    } else {
+        secrets.put_aside(arn, token, &value, &label).await
+    };
+    match put {
         // Another delivery of this request was quicker.
         Ok(()) | Err(PutError::PutBefore) => Ok(()),
         Err(PutError::Aws(error)) => Err(error.into()),
     }
+}
+
+/// Makes the credentials of an attached database current, if it is known where that is. Otherwise the connection's
+/// resource does it: containers that start meanwhile find every key.
+async fn use_labelled(
+    secrets: &Secrets,
+    arn: &str,
+    labelled: Option<&SecretVersion>,
+) -> Result<(), SecretError> {
+    let version = labelled.ok_or(SecretError::NoCredentials)?;
+    if version.value.is_complete() {
+        secrets.make_current(arn, &version.id).await?;
+    }
+    Ok(())
 }
 
 async fn write_connection(

@@ -21,8 +21,10 @@ use tracing::info;
 
 pub use request::{DatabaseRequest, database_request};
 
-/// How long RDS is left alone after a call that changed something.
-const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
+/// How long RDS is left alone after a call that changed something: a moment while everything may be quick, longer later.
+const AFTER_A_CHANGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// Until when everything may be quick.
+const QUICK: Duration = Duration::from_mins(2);
 /// How long RDS is left alone when it was in another state than it had just shown.
 const AFTER_A_SURPRISE: Duration = Duration::from_secs(5);
 
@@ -136,7 +138,10 @@ async fn progress(
         }
     };
     match begun {
-        Ok(()) => Ok(again_in(AFTER_A_CHANGE)),
+        Ok(()) => {
+            let [soon, later] = AFTER_A_CHANGE;
+            Ok(again_in(if clock.elapsed < QUICK { soon } else { later }))
+        }
         Err(WriteError::ObserveAgain(error)) => {
             info!(identifier, code = error.code, reason = error.message, "observed again");
             Ok(again_in(AFTER_A_SURPRISE))

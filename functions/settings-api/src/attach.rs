@@ -66,9 +66,7 @@ impl SettingsApi {
                 }
             }
         }
-        if stack.parameters.get("ServiceSecurityGroupId").is_some()
-            && found.database.security_groups.is_empty()
-        {
+        if found.database.security_groups.is_empty() {
             warnings.push(format!(
                 "The database {} has no VPC security group, so stagedb makes no rule for it.",
                 found.identifier
@@ -152,9 +150,6 @@ impl SettingsApi {
         if arn.place() != place(&stack.id) {
             return refuse("must be the ARN of a secret in this account and region");
         }
-        if stack.outputs.get("SecretArn").is_some_and(|own| own == arn.as_ref()) {
-            return refuse("must be another secret than the stage's own");
-        }
         let secret = match self.secrets.foreign(arn.as_ref()).await {
             Ok(secret) => secret,
             Err(SecretError::Missing) => {
@@ -177,7 +172,13 @@ impl SettingsApi {
         {
             warnings.push(format!("The secret is for the host {named}, and the database is at {host}."));
         }
-        if self.secrets.is_rotated(arn.as_ref()).await? {
+        let about = self.secrets.about(arn.as_ref()).await?;
+        if about.is_a_stages {
+            return refuse(
+                "must be another secret than those of stages, whose databases stagedb does not hand on",
+            );
+        }
+        if about.is_rotated {
             warnings.push(
                 "The secret is rotated. The stage gets the new password at its next rebuild; until then new connections of its \
                  containers fail. Credentials that are not rotated avoid that."

@@ -38,10 +38,10 @@ pub(crate) struct ServiceOfRegistration {
 /// The body of a Save, and of its preview. A field that may be left out stays as it is; of a new database it then has its
 /// default.
 #[derive(ToSchema, Serialize)]
-#[serde(tag = "source", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "source", rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) enum Save {
     /// A database of the stage's own: new, or changed.
-    #[schema(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase")]
     Created {
         /// One of `GET /api/instance-classes`.
         #[schema(example = "db.t4g.micro", pattern = "^db\\.[a-z0-9-]{1,20}\\.[a-z0-9-]{1,20}$")]
@@ -82,7 +82,7 @@ pub(crate) enum Save {
         confirm: Option<String>,
     },
     /// Somebody else's database, which is never changed.
-    #[schema(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase")]
     Attached {
         /// Needed only if there is an instance and a cluster of that identifier.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,10 +122,10 @@ pub(crate) enum KindOfSave {
 /// How applications log in to an attached database.
 #[derive(ToSchema, Serialize)]
 #[schema(as = Credentials)]
-#[serde(untagged, rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(untagged, deny_unknown_fields)]
 pub(crate) enum CredentialsOfSave {
     /// Copied from a secret whose value is a JSON object with the keys `username` and `password`, at every rebuild anew.
-    #[schema(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase")]
     Secret {
         #[schema(
             example = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-AbCdEf",

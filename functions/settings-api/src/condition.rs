@@ -6,13 +6,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{Call, SettingsApi, fields::Body, problem::Problem};
 
+/// The shortest key, in characters: one that can be guessed would show what a body may be.
+const KEY_MIN: usize = 16;
 /// The longest key, in characters.
 const KEY_MAX: usize = 128;
 
 /// What a request says about when it shall be done.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    if_match: Option<String>,
+    /// One of these tags must be the current one.
+    if_match: Option<Vec<String>>,
     /// CloudFormation's token of what the request begins, from its key and its body.
     token: Option<KeyedToken>,
 }
@@ -47,22 +50,39 @@ impl Conditions {
             None => None,
             Some(key) => {
                 let key = key.trim_matches('"');
-                let is_key = (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+                let is_key =
+                    (KEY_MIN..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
                 if !is_key {
                     return Err(Problem::header(format!(
-                        "The header Idempotency-Key has 1 to {KEY_MAX} printable ASCII characters, such as a UUID."
+                        "The header Idempotency-Key has {KEY_MIN} to {KEY_MAX} printable ASCII characters, such as a UUID."
                     )));
                 }
                 Some(KeyedToken::new(key, method_and_path, body))
             }
         };
-        Ok(Self { if_match: text(header::IF_MATCH).map(str::to_owned), token })
+        let if_match = text(header::IF_MATCH).map(entity_tags).transpose()?;
+        Ok(Self { if_match, token })
     }
 
     /// CloudFormation's token, if the request has a key.
     pub(crate) fn token(&self) -> Option<String> {
         self.token.as_ref().map(KeyedToken::token)
     }
+}
+
+/// The tags in an `If-Match` (RFC 9110), each with its quotes and without its mark as a weak one.
+fn entity_tags(header: &str) -> Result<Vec<String>, Problem> {
+    let is_tag = |tag: &str| {
+        let inner = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        tag == "*" || inner.is_some_and(|inner| inner.bytes().all(|b| b.is_ascii_graphic() && b != b'"'))
+    };
+    let tags = header.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    let tags: Vec<_> = tags.map(str::to_owned).collect();
+    if tags.iter().all(|tag| is_tag(tag)) {
+        return Ok(tags);
+    }
+    let detail = "The header If-Match has the ETag that GET …/database gave, with its quotes, or *.";
+    Err(Problem::header(detail))
 }
 
 /// The `ETag` of a stage's settings: another one after each operation of its stack.
@@ -74,6 +94,13 @@ pub(crate) fn etag(stack: &StageStack) -> String {
     format!("\"{}\"", hash(&parts))
 }
 
+impl Conditions {
+    /// Whether the request is for settings that somebody has read.
+    pub(crate) fn expects_something(&self) -> bool {
+        self.if_match.is_some()
+    }
+}
+
 impl SettingsApi {
     /// Refuses a change whose condition does not hold. `true`: this very request has begun its change before.
     pub(crate) async fn was_done(&self, stack: &StageStack, call: &Call) -> Result<bool, Problem> {
@@ -82,8 +109,7 @@ impl SettingsApi {
         }
         if let Some(wanted) = &call.conditions.if_match {
             let current = etag(stack);
-            let matches = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == current;
-            if !wanted.split(',').map(str::trim).any(matches) {
+            if !wanted.iter().any(|tag| tag == "*" || *tag == current) {
                 return Err(Problem::changed_meanwhile());
             }
         }

@@ -20,12 +20,12 @@ use crate::{
 /// The settings as a person chose them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Settings)]
-#[serde(tag = "source", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "source", rename_all = "camelCase")]
 pub(crate) enum SettingsWire {
     /// The stage has no database.
     None,
     /// One that stagedb creates and owns.
-    #[schema(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase")]
     Created {
         /// The DB instance class.
         #[schema(example = "db.t4g.micro")]
@@ -52,7 +52,7 @@ pub(crate) enum SettingsWire {
         from_snapshot: Option<String>,
     },
     /// Somebody else's.
-    #[schema(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase")]
     Attached {
         /// `instance` or `cluster`.
         kind: &'static str,
@@ -230,7 +230,7 @@ impl SettingsApi {
 
     async fn own(
         &self,
-        stage: &Stage,
+        of: &Stage,
         settings: Settings,
         live: Option<Instance>,
         at_rest: bool,
@@ -243,7 +243,7 @@ impl SettingsApi {
         let mut earliest = None;
         let mut upgrades = Vec::new();
         if let Some(live) = live.as_ref().filter(|_| is_created) {
-            let changed_at = self.databases.storage_changed_at(&stage.identifier()).await?;
+            let changed_at = self.databases.storage_changed_at(&of.identifier()).await?;
             earliest = earliest_storage_change(changed_at, now);
             if let Some(version) = live.engine_version {
                 upgrades = self.databases.upgrades(version).await?;
@@ -270,7 +270,7 @@ impl SettingsApi {
                 engine_versions: upgrades.iter().map(EngineVersion::to_string).collect(),
                 database_name: at_rest && !is_created,
             },
-            live: live.map(|live| own_live(stage.identifier(), live)),
+            live: live.map(|live| own_live(of.identifier(), live)),
             used_by: Vec::new(),
         })
     }
@@ -284,13 +284,9 @@ impl SettingsApi {
         let found = self.databases.find(attached.kind, attached.identifier.as_ref()).await?;
         let mut others = Vec::new();
         if let Some(found) = &found {
-            for group in &found.database.security_groups {
-                let rules = self.security_groups.rules_of(group).await?;
-                others.extend(used_by(found, &rules));
-            }
+            let groups: Vec<&str> = found.database.security_groups.iter().map(String::as_str).collect();
+            others = used_by(found, &self.security_groups.rules_of(&groups).await?);
         }
-        others.sort();
-        others.dedup();
         Ok(DatabaseWire {
             state: found.as_ref().map_or_else(|| "missing".to_owned(), |found| found.status.clone()),
             settings: Settings::Attached(attached).into(),

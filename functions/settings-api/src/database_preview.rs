@@ -125,9 +125,11 @@ impl SettingsApi {
         match self.stacks.create_change_set(stack_id, &name, STAGE_TEMPLATE, &parameters, role).await {
             Ok(()) => {}
             Err(ChangeError::NoChange) => return Ok(Some(Vec::new())),
-            Err(ChangeError::WrongState(error) | ChangeError::Exists(error) | ChangeError::Aws(error)) => {
-                return Err(error.into());
+            Err(ChangeError::WrongState(error)) => {
+                let reason = error.message;
+                return Err(Problem::conflict(format!("CloudFormation would refuse the update: {reason}")));
             }
+            Err(ChangeError::Exists(error) | ChangeError::Aws(error)) => return Err(error.into()),
         }
         let changes = self.wait_for_changes(stack_id, &name).await;
         // What is left over is shown in CloudFormation's console, and harmless.

@@ -1,5 +1,7 @@
 //! `GET /api/databases`: the databases that speak PostgreSQL here, and whether a stage can be attached to them.
 
+use std::collections::BTreeSet;
+
 use database::{StackName, Stage, StageName};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,11 +59,11 @@ struct FoundWire {
     used_by: Vec<String>,
 }
 
-/// What the tags begin with by which stages claim rules.
-const CLAIMS: &str = "stagedb:stage/*";
+/// How many values EC2 takes in a filter.
+const GROUPS_MAX: usize = 200;
 
 impl SettingsApi {
-    /// One call to RDS for a page and one to EC2 for all claims, and one for each subnet group of the clusters on the page.
+    /// One call to RDS for a page and one to EC2 for the rules of its security groups, and one for each subnet group of the clusters on the page.
     pub(crate) async fn get_databases(&self, call: &Call) -> Result<Reply, Problem> {
         let stack = match call.stage()? {
             None => None,
@@ -72,11 +74,10 @@ impl SettingsApi {
             Err(error) if error.refused && token.is_some() => return Err(Problem::stale_token()),
             page => page?,
         };
-        let rules = if page.databases.is_empty() {
-            Vec::new()
-        } else {
-            self.security_groups.rules_tagged(CLAIMS).await?
-        };
+        let groups = page.databases.iter().flat_map(|found| &found.database.security_groups);
+        let groups: BTreeSet<&str> = groups.map(String::as_str).collect();
+        let groups: Vec<&str> = groups.into_iter().take(GROUPS_MAX).collect();
+        let rules = self.security_groups.rules_of(&groups).await?;
         let mut databases = Vec::new();
         for found in page.databases {
             let why_not = match &stack {

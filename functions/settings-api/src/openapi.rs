@@ -68,7 +68,7 @@ const TOKEN: (&str, &str) = ("nextToken", "The nextToken of the page before.");
 const READING: &[u16] = &[400, 404];
 const CHANGING: &[u16] = &[400, 404, 409, 412, 413, 415, 422];
 
-fn verbs() -> Vec<Verb> {
+fn reading() -> Vec<Verb> {
     let get = |path, id, summary, query, success: RefOr<Schema>| Verb {
         method: Method::GET,
         path,
@@ -80,8 +80,6 @@ fn verbs() -> Vec<Verb> {
         successes: vec![(200, "What there is.", success)],
         refusals: READING,
     };
-    let begun = "A rebuild has begun; Location leads to it.";
-    let nothing = "Nothing would change, so nothing was begun.";
     vec![
         get(
             "/api/stacks",
@@ -125,6 +123,48 @@ fn verbs() -> Vec<Verb> {
             &[],
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).into(),
         ),
+        get(
+            DATABASE,
+            "getDatabase",
+            "The settings, the live state, and what may be changed",
+            &[],
+            schema::<DatabaseWire>(),
+        ),
+        Verb {
+            refusals: &[400, 404, 409],
+            ..get(
+                METRICS,
+                "getMetrics",
+                "What CloudWatch has measured of the database in the last 24 hours",
+                &[],
+                schema::<MetricsWire>(),
+            )
+        },
+        get(
+            SNAPSHOTS,
+            "getSnapshots",
+            "Snapshots that the stage's database can begin with",
+            &[],
+            schema::<SnapshotsWire>(),
+        ),
+        get(REBUILD, "getRebuild", "How far the current or last rebuild is", &[], schema::<RebuildWire>()),
+        Verb {
+            refusals: &[400, 404, 409],
+            ..get(
+                VARIABLES,
+                "getRuntimeVariables",
+                "Each runtime variable and the secret key it comes from, never a value",
+                &[],
+                schema::<VariablesWire>(),
+            )
+        },
+    ]
+}
+
+fn changing() -> Vec<Verb> {
+    let begun = "A rebuild has begun; Location leads to it.";
+    let nothing = "Nothing would change, so nothing was begun.";
+    vec![
         Verb {
             method: Method::PUT,
             path: STAGE,
@@ -150,13 +190,6 @@ fn verbs() -> Vec<Verb> {
             successes: vec![(202, "The deletion of the stage stack has begun.", schema::<DeletionWire>())],
             refusals: &[400, 404, 409, 412, 422],
         },
-        get(
-            DATABASE,
-            "getDatabase",
-            "The settings, the live state, and what may be changed",
-            &[],
-            schema::<DatabaseWire>(),
-        ),
         Verb {
             method: Method::PUT,
             path: DATABASE,
@@ -191,24 +224,6 @@ fn verbs() -> Vec<Verb> {
             refusals: CHANGING,
         },
         Verb {
-            refusals: &[400, 404, 409],
-            ..get(
-                METRICS,
-                "getMetrics",
-                "What CloudWatch has measured of the database in the last 24 hours",
-                &[],
-                schema::<MetricsWire>(),
-            )
-        },
-        get(
-            SNAPSHOTS,
-            "getSnapshots",
-            "Snapshots that the stage's database can begin with",
-            &[],
-            schema::<SnapshotsWire>(),
-        ),
-        get(REBUILD, "getRebuild", "How far the current or last rebuild is", &[], schema::<RebuildWire>()),
-        Verb {
             method: Method::POST,
             path: REBUILD,
             id: "postRebuild",
@@ -218,16 +233,6 @@ fn verbs() -> Vec<Verb> {
             changes: true,
             successes: vec![(202, begun, schema::<RebuildingWire>())],
             refusals: &[400, 404, 409, 412, 422],
-        },
-        Verb {
-            refusals: &[400, 404, 409],
-            ..get(
-                VARIABLES,
-                "getRuntimeVariables",
-                "Each runtime variable and the secret key it comes from, never a value",
-                &[],
-                schema::<VariablesWire>(),
-            )
         },
     ]
 }
@@ -267,7 +272,7 @@ pub fn openapi() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     let mut paths = PathsBuilder::new();
-    for verb in verbs() {
+    for verb in reading().into_iter().chain(changing()) {
         let method = match verb.method {
             Method::PUT => HttpMethod::Put,
             Method::POST => HttpMethod::Post,
@@ -316,12 +321,12 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         });
     }
     if verb.changes {
-        let key = "Makes a repeat of this request begin nothing more: 1 to 128 printable ASCII characters, such as a UUID.";
+        let key = "Makes a repeat of this request begin nothing more, while the stack remembers it (its newest 100 events): 16 to 128 printable ASCII characters, such as a UUID.";
         let tag = "The ETag of the settings that were read: refused with 412 if they were changed since.";
-        operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{1,128}$")).parameter(header(
+        operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{16,128}$")).parameter(header(
             "If-Match",
             tag,
-            "^(\\*|(W/)?\"[0-9a-f]{32}\")$",
+            "^(\\*|(W/)?\"[!#-+.-~-]*\"( *, *(W/)?\"[!#-+.-~-]*\")*)$",
         ));
     }
     if let Some(body) = verb.body {

@@ -22,6 +22,7 @@ struct Content {
     errors: Vec<FieldError>,
     location: Option<String>,
     retry_after_seconds: Option<u32>,
+    allow: Option<String>,
     internal: Option<String>,
 }
 
@@ -69,6 +70,7 @@ impl Problem {
             errors: Vec::new(),
             location: None,
             retry_after_seconds: None,
+            allow: None,
             internal: None,
         }))
     }
@@ -123,9 +125,11 @@ impl Problem {
     }
 
     /// The address has other methods.
-    pub(crate) fn method(allowed: &str) -> Self {
-        let detail = format!("This address knows {allowed}.");
-        Self::new(405, "method-not-allowed", "The method is not allowed", detail)
+    pub(crate) fn method(allowed: &[&str]) -> Self {
+        let detail = format!("This address knows {}.", in_words(allowed));
+        let mut problem = Self::new(405, "method-not-allowed", "The method is not allowed", detail);
+        problem.0.allow = Some(allowed.join(", "));
+        problem
     }
 
     /// What is asked for does not go with what is there.
@@ -159,8 +163,17 @@ impl Problem {
 
     /// The answer.
     pub(crate) fn into_reply(self, request_id: &str) -> Reply {
-        let Content { status, slug, title, detail, errors, location, retry_after_seconds, internal: _ } =
-            *self.0;
+        let Content {
+            status,
+            slug,
+            title,
+            detail,
+            errors,
+            location,
+            retry_after_seconds,
+            allow,
+            internal: _,
+        } = *self.0;
         let wire = ProblemWire {
             r#type: format!("urn:stagedb:problem:{slug}"),
             title,
@@ -170,15 +183,25 @@ impl Problem {
             rebuild: location.as_deref(),
             request_id,
         };
-        let reply = Reply::json(status, &wire).with_content_type("application/problem+json");
-        let reply = match location {
-            Some(location) => reply.with_location(location),
-            None => reply,
-        };
-        match retry_after_seconds {
-            Some(seconds) => reply.with_retry_after(seconds),
-            None => reply,
+        let mut reply = Reply::json(status, &wire).with_content_type("application/problem+json");
+        if let Some(location) = location {
+            reply = reply.with_location(location);
         }
+        if let Some(seconds) = retry_after_seconds {
+            reply = reply.with_retry_after(seconds);
+        }
+        if let Some(methods) = allow {
+            reply = reply.with_allow(methods);
+        }
+        reply
+    }
+}
+
+/// `GET`, `GET and PUT`, `GET, PUT and DELETE`.
+fn in_words(methods: &[&str]) -> String {
+    match methods {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => methods.concat(),
     }
 }
 

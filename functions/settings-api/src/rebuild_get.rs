@@ -80,11 +80,11 @@ fn wire(rebuild: Rebuild) -> RebuildWire {
         can_retry: rebuild.can_retry,
         raw: rebuild.raw,
         started_at: rebuild.started_at,
-        steps: rebuild.steps.into_iter().map(step_wire).collect(),
+        steps: rebuild.steps.iter().map(step_wire).collect(),
     }
 }
 
-fn step_wire(step: RebuildStep) -> StepWire {
+fn step_wire(step: &RebuildStep) -> StepWire {
     StepWire {
         name: step.name,
         status: match step.status {

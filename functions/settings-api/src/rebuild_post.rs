@@ -1,9 +1,9 @@
 //! `POST …/rebuild`: rebuilds the stage with the settings as they are, or goes on with a rollback that failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws::{ChangeError, StageStack};
-use database::{StackStatus, Stage};
+use aws::{ChangeError, SecretError, StageStack};
+use database::{AttachedSettings, Settings, StackEvent, StackStatus, Stage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use crate::{
     Call, SettingsApi,
     problem::Problem,
     reply::Reply,
-    stage::{rebuild_path, refuse_unless_at_rest},
+    stage::{rebuild_path, refuse_unless_at_rest, settings},
     stage_put::STAGE_TEMPLATE,
 };
 
@@ -41,13 +41,31 @@ impl SettingsApi {
             return Ok(rebuilding(stage));
         }
         refuse_unless_at_rest(&stack)?;
+        self.refuse_unless_credentials_can_be_copied(&stack).await?;
         self.update(&stack, again(&stack, call), call).await?;
         Ok(rebuilding(stage))
     }
 
+    /// The credentials of an attached database are copied at every rebuild anew.
+    async fn refuse_unless_credentials_can_be_copied(&self, stack: &StageStack) -> Result<(), Problem> {
+        let Settings::Attached(AttachedSettings { secret_arn: Some(arn), .. }) = settings(stack) else {
+            return Ok(());
+        };
+        match self.secrets.foreign(arn.as_ref()).await {
+            Ok(_) => Ok(()),
+            Err(SecretError::Aws(error)) => Err(error.into()),
+            Err(error @ (SecretError::Missing | SecretError::NoCredentials)) => {
+                Err(Problem::conflict(format!(
+                    "The credentials of the attached database cannot be copied from {arn}: {error}. Save other credentials."
+                )))
+            }
+        }
+    }
+
     async fn continue_rollback(&self, stack: &StageStack, call: &Call) -> Result<(), Problem> {
         let role = &self.configuration.stage_stack_role_arn;
-        match self.stacks.continue_rollback(&stack.id, role, &call.token()).await {
+        let skip = cannot_roll_back(&self.stacks.events(&stack.id).await?);
+        match self.stacks.continue_rollback(&stack.id, role, &call.token(), &skip).await {
             Ok(()) | Err(ChangeError::NoChange) => Ok(()),
             Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
                 Err(Problem::busy(rebuild_path(&stack.stage)))
@@ -86,6 +104,20 @@ impl SettingsApi {
             Err(ChangeError::Aws(error)) => Err(error.into()),
         }
     }
+}
+
+/// The resources that a rollback is to leave out, once it has failed twice: what they should go back to is gone, such as a
+/// database that somebody else deleted. They look at what is there whenever they are asked, so the next Save mends them.
+fn cannot_roll_back(events: &[StackEvent]) -> Vec<String> {
+    let is_failure = |e: &&StackEvent| e.is_stack && e.status == "UPDATE_ROLLBACK_FAILED";
+    let began = |e: &StackEvent| e.is_stack && e.status == "UPDATE_IN_PROGRESS";
+    let of_operation: Vec<_> = events.iter().take_while(|e| !began(e)).collect();
+    if of_operation.iter().copied().filter(is_failure).count() < 2 {
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let newest = of_operation.iter().filter(|e| !e.is_stack && seen.insert(&e.logical_id));
+    newest.filter(|e| e.status.ends_with("_FAILED")).map(|e| e.logical_id.clone()).collect()
 }
 
 /// The answer to what began a rebuild.

@@ -44,6 +44,10 @@ impl Reply {
         self.with(header::ETAG, value.as_ref())
     }
 
+    pub(crate) fn with_allow(self, methods: impl AsRef<str>) -> Self {
+        self.with(header::ALLOW, methods.as_ref())
+    }
+
     pub(crate) fn with_retry_after(self, seconds: u32) -> Self {
         self.with(header::RETRY_AFTER, &seconds.to_string())
     }

@@ -50,7 +50,7 @@ impl Route {
                     ("instance-classes", &Method::GET) => Ok(Self::InstanceClasses),
                     ("leftovers", &Method::GET) => Ok(Self::Leftovers),
                     ("openapi.json", &Method::GET) => Ok(Self::OpenApi),
-                    _ => Err(Problem::method("GET")),
+                    _ => Err(Problem::method(&["GET"])),
                 }
             }
             ["api", "stacks", stack, "stages", stage, rest @ ..] => {
@@ -67,13 +67,13 @@ impl Route {
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
                     (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
-                    ([], _) => return Err(Problem::method("PUT and DELETE")),
-                    (["database"], _) => return Err(Problem::method("GET, PUT and DELETE")),
-                    (["rebuild"], _) => return Err(Problem::method("GET and POST")),
-                    (["database", "preview"], _) => return Err(Problem::method("POST")),
-                    (["database", "metrics"], _) => return Err(Problem::method("GET")),
-                    (["snapshots"], _) => return Err(Problem::method("GET")),
-                    (["runtime-variables"], _) => return Err(Problem::method("GET")),
+                    ([], _) => return Err(Problem::method(&["PUT", "DELETE"])),
+                    (["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
+                    (["rebuild"], _) => return Err(Problem::method(&["GET", "POST"])),
+                    (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
+                    (["database", "metrics"] | ["snapshots" | "runtime-variables"], _) => {
+                        return Err(Problem::method(&["GET"]));
+                    }
                     _ => return Err(no_such_address()),
                 };
                 Ok(Self::Stage(stage, endpoint))

@@ -122,7 +122,7 @@ impl SettingsApi {
         let desired = CreatedSettings {
             instance_class: wish.instance_class,
             storage: wish.storage,
-            max_storage: wish.max_storage.flatten(),
+            max_storage: wish.max_storage.or(None),
             multi_az: wish.multi_az.unwrap_or(false),
             backup_retention: wish.backup_retention.unwrap_or(BackupRetention::DEFAULT),
             engine_version: engine_version.unwrap_or(default_version),
@@ -131,6 +131,12 @@ impl SettingsApi {
             from_snapshot: wish.from_snapshot,
         };
         let orderable = self.databases.orderable(&desired.instance_class, desired.engine_version).await?;
+        if orderable.is_none() && !self.databases.offers(desired.engine_version).await? {
+            return Err(Problem::field(
+                "/engineVersion",
+                "must be a PostgreSQL version that RDS offers here",
+            ));
+        }
         let mut objections = check_creation(&desired, orderable);
         objections.extend(in_snapshot.map(|s| check_restoration(&desired, s)).unwrap_or_default());
         refuse(objections)?;
@@ -165,7 +171,7 @@ impl SettingsApi {
         let mut desired = CreatedSettings {
             instance_class: wish.instance_class,
             storage: wish.storage,
-            max_storage: wish.max_storage.unwrap_or(current.max_storage),
+            max_storage: wish.max_storage.or(current.max_storage),
             multi_az: wish.multi_az.unwrap_or(current.multi_az),
             backup_retention: wish.backup_retention.unwrap_or(current.backup_retention),
             engine_version: wish.engine_version.unwrap_or(current.engine_version),
@@ -181,15 +187,16 @@ impl SettingsApi {
             let grows = live.as_ref().is_some_and(|live| desired.storage.get() > live.storage_gib);
             let storage_changed_at =
                 if grows { self.databases.storage_changed_at(&identifier).await? } else { None };
-            let class = &desired.instance_class;
-            let orderable =
-                self.databases.orderable(class, version.unwrap_or(desired.engine_version)).await?;
             let upgrades = match version {
                 Some(live) if !desired.engine_version.is_reached_by(live) => {
                     self.databases.upgrades(live).await?
                 }
                 _ => Vec::new(),
             };
+            // The class must be there in the version to come, too.
+            let to_come = exact(desired.engine_version, current.engine_version, version, &upgrades);
+            let to_come = version.map_or(to_come, |live| live.max(to_come));
+            let orderable = self.databases.orderable(&desired.instance_class, to_come).await?;
             let situation = Situation {
                 identifier: &identifier,
                 live: live.as_ref(),
@@ -224,8 +231,10 @@ fn exact(
     live: Option<EngineVersion>,
     upgrades: &[EngineVersion],
 ) -> EngineVersion {
-    if live.is_none_or(|live| wanted.is_reached_by(live)) {
-        return current;
+    let Some(live) = live else { return current };
+    if wanted.is_reached_by(live) {
+        // Nothing new; or less than what waits for the maintenance window, which is then cancelled.
+        return if current.is_reached_by(live) { current } else { wanted };
     }
     let is_major = wanted.to_string() == wanted.major().to_string();
     let newest = upgrades.iter().filter(|offered| offered.major() == wanted.major()).max();

@@ -73,6 +73,9 @@ impl SettingsApi {
             )
             .retry_after_seconds(20));
         }
+        if found.is_none() && call.conditions.expects_something() {
+            return Err(Problem::changed_meanwhile());
+        }
         if let Some(stack) = &found
             && self.was_done(stack, call).await?
         {

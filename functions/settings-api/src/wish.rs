@@ -24,14 +24,32 @@ pub(crate) struct CreatedWish {
     pub(crate) instance_class: InstanceClass,
     pub(crate) storage: StorageGiB,
     pub(crate) database_name: Option<DatabaseName>,
-    /// `Some(None)`: no automatic growth.
-    pub(crate) max_storage: Option<Option<StorageGiB>>,
+    pub(crate) max_storage: Ceiling,
     pub(crate) multi_az: Option<bool>,
     pub(crate) backup_retention: Option<BackupRetention>,
     pub(crate) engine_version: Option<EngineVersion>,
     pub(crate) apply: Option<Apply>,
     pub(crate) from_snapshot: Option<SnapshotId>,
     pub(crate) confirm: Option<String>,
+}
+
+/// Up to where the storage may grow by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ceiling {
+    AsItIs,
+    None,
+    At(StorageGiB),
+}
+
+impl Ceiling {
+    /// The ceiling, where `current` is the one there is.
+    pub(crate) fn or(self, current: Option<StorageGiB>) -> Option<StorageGiB> {
+        match self {
+            Self::AsItIs => current,
+            Self::None => None,
+            Self::At(storage) => Some(storage),
+        }
+    }
 }
 
 /// Somebody else's database.
@@ -79,9 +97,9 @@ fn created(fields: Fields) -> Result<Wish, Problem> {
         fields.parse("databaseName")
     };
     let max_storage = if fields.is_null("maxStorageGiB") {
-        Some(None)
+        Ceiling::None
     } else {
-        fields.optional("maxStorageGiB", Fields::number).map(Some)
+        fields.optional("maxStorageGiB", Fields::number).map_or(Ceiling::AsItIs, Ceiling::At)
     };
     let multi_az = fields.optional("multiAz", Fields::boolean);
     let backup_retention = fields.optional("backupRetentionDays", Fields::number);

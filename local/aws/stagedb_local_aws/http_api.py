@@ -141,10 +141,18 @@ def _gives_status(payload: object) -> bool:
 _validate_elsewhere = gateway._validate_jwt_authorizer
 _invoke_elsewhere = gateway._invoke_lambda_proxy
 _read_answer_elsewhere = lambda_svc.lambda_execute_result_to_api_proxy_response
+_extract_elsewhere = gateway._extract_path_params
+
+
+def extract_path_params(route_path: str, request_path: str) -> dict | None:
+    """A line break is a character of a path as any other; MiniStack's patterns stop at one."""
+    found = _extract_elsewhere(route_path, request_path.replace("\n", "\0"))
+    return found and {name: value.replace("\0", "\n") for name, value in found.items()}
 
 
 def install() -> None:
     gateway._validate_jwt_authorizer = validate_token
+    gateway._extract_path_params = extract_path_params
     gateway._invoke_lambda_proxy = invoke_function
     lambda_svc.lambda_execute_result_to_api_proxy_response = read_function_answer
     gateway._jwt_unauthorized = lambda message="Unauthorized": (

@@ -209,6 +209,9 @@ def revoke(params: Params, direction: str) -> Answer:
 
 def describe_rules(params: Params) -> Answer:
     filters = ec2._parse_filters(params)
+    for name in filters:
+        if name not in ("group-id", "security-group-rule-id") and not name.startswith("tag:"):
+            raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
     ids = ec2._parse_member_list(params, "SecurityGroupRuleId")
     every = list(_all_rules())
     known = {rule_id("", False, rule) for _, rule, _ in every}

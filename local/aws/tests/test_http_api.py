@@ -197,6 +197,11 @@ def test_the_most_specific_route_wins(call, sign_in):
     assert json.loads(call("/api/stacks/shop", sign_in()["AccessToken"], "DELETE")[2])["route"] == "ANY /api/{proxy+}"
 
 
+def test_a_line_break_in_a_path_is_a_character_as_any_other(call, sign_in):
+    status, _, body = call("/api/a%0Ab", sign_in()["AccessToken"], "DELETE")
+    assert (status, json.loads(body)["path"]) == (200, {"proxy": "a\nb"})
+
+
 def test_an_unknown_path_is_not_found(call):
     assert call("/nowhere")[0] == 404
 

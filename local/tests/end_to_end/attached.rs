@@ -28,7 +28,7 @@ fn listed(local: &LocalAws, identifier: &str) -> Value {
         if let Some(found) = databases.iter().find(|found| found["identifier"] == identifier) {
             return found.clone();
         }
-        let token = answer.body["nextToken"].as_str().expect("it is on one of the pages");
+        let Some(token) = answer.body["nextToken"].as_str() else { panic!("{identifier} is on no page") };
         path = format!("/api/databases?stack={STACK}&stage=dev&nextToken={token}");
     }
 }
@@ -84,6 +84,8 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     a_rotated_password_comes_with_the_next_rebuild(&local, &arn);
     no_typed_password_is_anywhere_but_in_secrets(&local);
 
+    the_secret_that_credentials_come_from_may_go(&local, &arn);
+
     remove(&local, "dev", "orders");
     eventually("the variables are gone", || {
         !local.container_environment(STACK, "dev").unwrap().keys().any(|name| name.starts_with("PG_"))
@@ -108,19 +110,57 @@ fn the_secret_has_the_seven_keys(local: &LocalAws, stage: &str, identifier: &str
 }
 
 fn a_rotated_password_comes_with_the_next_rebuild(local: &LocalAws, arn: &str) {
-    let mut owner = secret(local, "dev");
-    assert_eq!(query(&owner, "alter role clerk password 'rotated-Password-1'"), "ALTER ROLE");
-    let rotated = json!({"username": "clerk", "password": "rotated-Password-1"}).to_string();
-    let body = json!({
-        "SecretId": arn, "SecretString": rotated, "ClientRequestToken": "the-second-version-of-their-secret",
+    for password in ["rotated-Password-1", THEIR_PASSWORD] {
+        query(&secret(local, "dev"), &format!("alter role clerk password '{password}'"));
+        let body = json!({
+            "SecretId": arn, "SecretString": json!({"username": "clerk", "password": password}).to_string(),
+            "ClientRequestToken": format!("a-later-version-of-their-secret-{}", password.len()),
+        });
+        local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+        assert_eq!(local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap().status, 202);
+        assert_eq!(follow(local, "dev").0.phase, "complete");
+        the_secret_has_the_seven_keys(local, "dev", "orders");
+        the_examples_connect(local, "dev", "connected to orders as clerk on PostgreSQL");
+    }
+}
+
+/// A rebuild is refused without it, and a rollback goes back to what was copied.
+fn the_secret_that_credentials_come_from_may_go(local: &LocalAws, arn: &str) {
+    let delete = json!({"SecretId": arn, "ForceDeleteWithoutRecovery": true});
+    local.post_json("secretsmanager.DeleteSecret", &delete).unwrap();
+    let refused = local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap();
+    assert_eq!(refused.status, 409);
+    assert!(refused.text.contains("cannot be copied from"), "{}", refused.text);
+
+    let denied = json!([{
+        "service": "ec2", "operation": "DescribeSecurityGroupRules", "code": "UnauthorizedOperation",
+        "message": "You are not authorized to perform this operation.", "times": null,
+    }]);
+    their_instance(local, "bills", &their_group(local, "orders"));
+    local.set_faults(&denied).unwrap();
+    let other = json!({
+        "source": "attached", "identifier": "bills", "databaseName": "orders",
+        "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
     });
-    local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
-    assert_eq!(local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap().status, 202);
-    assert_eq!(follow(local, "dev").0.phase, "complete");
+    save(local, "dev", &other, 202);
+    eventually("it is rolled back, or its rollback fails", || {
+        let status = stack_status(local).unwrap();
+        status.starts_with("UPDATE_ROLLBACK") && !status.contains("IN_PROGRESS")
+    });
+    local.clear_faults().unwrap();
+    if stack_status(local).as_deref() == Some("UPDATE_ROLLBACK_FAILED") {
+        assert_eq!(local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap().status, 202);
+        eventually("it is rolled back", || {
+            stack_status(local).as_deref() == Some("UPDATE_ROLLBACK_COMPLETE")
+        });
+    }
     the_secret_has_the_seven_keys(local, "dev", "orders");
     the_examples_connect(local, "dev", "connected to orders as clerk on PostgreSQL");
-    owner = secret(local, "dev");
-    query(&owner, &format!("alter role clerk password '{THEIR_PASSWORD}'"));
+}
+
+fn their_group(local: &LocalAws, identifier: &str) -> String {
+    let group = &described(local, identifier)["VpcSecurityGroups"][0]["VpcSecurityGroupId"];
+    group.as_str().unwrap().to_owned()
 }
 
 /// Everything that somebody may read who may not read the secrets.

@@ -82,7 +82,10 @@ fn the_same_idempotency_key_twice_is_one_rebuild() {
     let rebuild = stage_path("dev", "/rebuild");
     for _ in 0..2 {
         assert_eq!(
-            local.api_with("POST", &rebuild, &[("Idempotency-Key", "again")], None).unwrap().status,
+            local
+                .api_with("POST", &rebuild, &[("Idempotency-Key", "once-and-not-again")], None)
+                .unwrap()
+                .status,
             202
         );
         follow(&local, "dev");

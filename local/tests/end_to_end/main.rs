@@ -7,6 +7,7 @@ mod attached;
 mod bad_input;
 mod changes;
 mod conditions;
+mod contract;
 mod created;
 mod failed_creation;
 mod preview;

@@ -34,13 +34,16 @@ fn a_rollback_that_failed_goes_on_by_a_rebuild() {
     let rebuild = local.api("GET", &stage_path("dev", "/rebuild"), None).unwrap().body;
     assert_eq!(rebuild["phase"], "failed");
     assert_eq!(rebuild["reason"], "RDS refused: not allowed");
-    assert_eq!(rebuild["nextStep"], "Rebuild: the rollback then goes on, once its cause is gone.");
+    assert_eq!(
+        rebuild["nextStep"],
+        "Rebuild: the rollback then goes on, once its cause is gone. After a second failure it leaves out what it cannot bring back."
+    );
     local.clear_faults().unwrap();
     let saved = local.api("PUT", &stage_path("dev", "/database"), Some(&micro())).unwrap();
     assert_eq!(saved.status, 409);
     assert!(saved.text.contains("Go on with the rollback, with POST"), "{}", saved.text);
 
-    let key = [("Idempotency-Key", "go-on")];
+    let key = [("Idempotency-Key", "go-on-with-the-rollback")];
     for _ in 0..2 {
         let answer = local.api_with("POST", &stage_path("dev", "/rebuild"), &key, None).unwrap();
         assert_eq!(answer.status, 202, "{}", answer.text);
@@ -53,6 +56,31 @@ fn a_rollback_that_failed_goes_on_by_a_rebuild() {
     local.set_timings(&Timings { rds_modify_seconds: Some(0.5), ..Timings::default() }).unwrap();
     save_and_follow(&local, "dev", &settings("db.t4g.medium", 20));
     assert_eq!(query(&secret(&local, "dev"), "select row from kept"), "written before");
+}
+
+#[test]
+fn a_rollback_that_can_never_succeed_leaves_out_what_is_in_its_way() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    local.set_timings(&Timings { rds_modify_seconds: Some(3.0), ..Timings::default() }).unwrap();
+    save(&local, "dev", &settings("db.t4g.small", 20), 202);
+    eventually("the class is being changed", || {
+        instance(&local, "dev").unwrap()["DBInstanceStatus"] == "modifying"
+    });
+    local.set_faults(&silence("test-django2-dev-postgres")).unwrap();
+    let failed = || stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_FAILED");
+    eventually("the rollback fails too", failed);
+    let go_on = || local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap();
+    assert_eq!(go_on().status, 202);
+    eventually("it fails again", failed);
+    assert_eq!(go_on().status, 202);
+    eventually("it is left out", || stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_COMPLETE"));
+
+    local.clear_faults().unwrap();
+    local.set_timings(&Timings { rds_modify_seconds: Some(0.5), ..Timings::default() }).unwrap();
+    eventually("it is available", || shown(&local, "dev")["state"] == "available");
+    save_and_follow(&local, "dev", &settings("db.t4g.medium", 20));
+    assert_eq!(instance(&local, "dev").unwrap()["DBInstanceClass"], "db.t4g.medium");
 }
 
 #[test]

@@ -81,6 +81,20 @@ impl Databases {
         class: &InstanceClass,
         version: EngineVersion,
     ) -> Result<Option<Orderable>, AwsError> {
+        let found = self.orderable_exactly(class, version).await?;
+        let major = EngineVersion::from_major(version.major());
+        if found.is_some() || version == major {
+            return Ok(found);
+        }
+        // RDS does not list what it makes no new instances of; those there are can be changed as others of their kind.
+        self.orderable_exactly(class, major).await
+    }
+
+    async fn orderable_exactly(
+        &self,
+        class: &InstanceClass,
+        version: EngineVersion,
+    ) -> Result<Option<Orderable>, AwsError> {
         let Some(version) = self.full_version(version).await? else {
             return Ok(None);
         };
@@ -94,6 +108,17 @@ impl Databases {
             Err(error) => return Err(failed("DescribeOrderableDBInstanceOptions")(error)),
         };
         Ok(reply.orderable_db_instance_options().iter().find_map(orderable))
+    }
+
+    /// Whether RDS offers a version.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn offers(&self, version: EngineVersion) -> Result<bool, AwsError> {
+        let call =
+            self.client.describe_db_engine_versions().engine(ENGINE).engine_version(version.to_string());
+        let reply = call.include_all(true).send().await.map_err(failed("DescribeDBEngineVersions"))?;
+        Ok(!reply.db_engine_versions().is_empty())
     }
 
     /// One page of the classes that can be ordered in this version, and the token of the next one.
@@ -126,7 +151,8 @@ impl Databases {
     /// AWS failed.
     pub async fn upgrades(&self, live: EngineVersion) -> Result<Vec<EngineVersion>, AwsError> {
         let call = self.client.describe_db_engine_versions().engine(ENGINE).engine_version(live.to_string());
-        let reply = call.send().await.map_err(failed("DescribeDBEngineVersions"))?;
+        // Also of a version that RDS makes no new instances of.
+        let reply = call.include_all(true).send().await.map_err(failed("DescribeDBEngineVersions"))?;
         let targets = reply.db_engine_versions().iter().flat_map(|version| version.valid_upgrade_target());
         let version = |text: &str| EngineVersion::try_from(text.to_owned()).ok();
         let mut upgrades: Vec<_> = targets.filter_map(|target| version(target.engine_version()?)).collect();

@@ -128,8 +128,10 @@ impl Databases {
             }
             Err(error) => return Err(failed("DescribeEvents")(error)),
         };
+        // Backups come and go beside everything else, and explain nothing.
+        let is_backup = |e: &&aws_sdk_rds::types::Event| e.event_categories().iter().any(|c| c == "backup");
         let event = |e: &aws_sdk_rds::types::Event| Some((instant(e.date()?), e.message()?.to_owned()));
-        Ok(reply.events().iter().filter_map(event).collect())
+        Ok(reply.events().iter().filter(|e| !is_backup(e)).filter_map(event).collect())
     }
 
     /// Begins to create an empty instance. Safe to repeat: the identifier exists once.
@@ -237,7 +239,8 @@ impl Databases {
     ) -> Result<(), WriteError> {
         let identifier = stage.identifier();
         let call = self.client.modify_db_instance().db_instance_identifier(&identifier);
-        let call = call.master_user_password(credentials.password.expose()).apply_immediately(true);
+        // A password never waits for the maintenance window; what does goes on waiting.
+        let call = call.master_user_password(credentials.password.expose()).apply_immediately(false);
         write("ModifyDBInstance", call.send()).await?;
         // The stage stack is in the same account and region.
         let (partition, region, account) = place(&owner.stage_stack_id).unwrap_or_default();
@@ -364,6 +367,7 @@ pub(crate) fn instance(db: &DbInstance) -> Instance {
             multi_az: pending.and_then(|p| p.multi_az()),
             backup_retention_days: pending.and_then(|p| p.backup_retention_period()).and_then(number),
             engine_version: version(pending.and_then(|p| p.engine_version())),
+            password: pending.is_some_and(|p| p.master_user_password().is_some()),
         },
         endpoint: db.endpoint().and_then(|e| {
             let port = u16::try_from(e.port()?).ok()?;

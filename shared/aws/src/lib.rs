@@ -22,7 +22,8 @@ pub use error::AwsError;
 pub use executions::{Executions, Started};
 pub use metrics::{Measured, Metrics, Point};
 pub use secrets::{
-    Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion, Secrets,
+    AboutSecret, Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion,
+    Secrets,
 };
 pub use security_groups::SecurityGroups;
 pub use services::{Rebuilt, Rollout, Service, Services, TaskDefinition};

@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AwsError, error::failed};
+use crate::{AwsError, TAG_STACK, error::failed};
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
@@ -76,6 +76,12 @@ pub struct SecretValue {
 }
 
 impl SecretValue {
+    /// Whether it says where the database is.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.host.is_some() && self.port.is_some() && self.dbname.is_some()
+    }
+
     /// Credentials that no database has yet.
     #[must_use]
     pub fn without_database(credentials: Credentials) -> Self {
@@ -125,6 +131,15 @@ pub struct ForeignSecret {
     pub credentials: Credentials,
     /// The host that it says it is for, if it says so.
     pub host: Option<String>,
+}
+
+/// Who has to do with a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AboutSecret {
+    /// Secrets Manager or RDS rotates it.
+    pub is_rotated: bool,
+    /// It is the secret of a stage.
+    pub is_a_stages: bool,
 }
 
 /// The secrets of the stages.
@@ -184,14 +199,17 @@ impl Secrets {
         Ok(secret)
     }
 
-    /// Whether Secrets Manager or RDS rotates a secret.
+    /// Who has to do with a secret.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn is_rotated(&self, arn: &str) -> Result<bool, AwsError> {
+    pub async fn about(&self, arn: &str) -> Result<AboutSecret, AwsError> {
         let reply = self.client.describe_secret().secret_id(arn).send().await;
         let reply = reply.map_err(failed("DescribeSecret"))?;
-        Ok(reply.rotation_enabled().unwrap_or_default() || reply.owning_service().is_some())
+        Ok(AboutSecret {
+            is_rotated: reply.rotation_enabled().unwrap_or_default() || reply.owning_service().is_some(),
+            is_a_stages: reply.tags().iter().any(|tag| tag.key() == Some(TAG_STACK)),
+        })
     }
 
     /// The version that clients read, if there is one.
@@ -225,7 +243,10 @@ impl Secrets {
     pub async fn forget_old_generations(&self, arn: &str) -> Result<(), AwsError> {
         let reply =
             self.client.describe_secret().secret_id(arn).send().await.map_err(failed("DescribeSecret"))?;
+        // Whatever its age, what clients read now is what a rollback goes back to.
+        let is_current = |labels: &Vec<String>| labels.iter().any(|label| label == CURRENT);
         let versions = reply.version_ids_to_stages().into_iter().flatten();
+        let versions = versions.filter(|(_, labels)| !is_current(labels));
         let mut labels: Vec<(&String, &String)> = versions
             .flat_map(|(version, labels)| labels.iter().map(move |label| (label, version)))
             .filter(|(label, _)| label.starts_with("generation-"))

@@ -60,30 +60,35 @@ impl SecurityGroups {
         Self { config: config.clone() }
     }
 
-    /// The inbound rules of a security group; none of a group that does not exist.
+    /// The inbound rules of security groups, at most 200 of them; none of a group that does not exist.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn rules_of(&self, group: &str) -> Result<Vec<IngressRule>, AwsError> {
-        self.rules("group-id", group).await
+    pub async fn rules_of(&self, groups: &[&str]) -> Result<Vec<IngressRule>, AwsError> {
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rules("group-id", groups).await
     }
 
-    /// The inbound rules that have a tag with this key.
+    /// The inbound rules that have a tag with this key, whatever its value is.
     ///
     /// # Errors
     /// AWS failed.
     pub async fn rules_tagged(&self, key: &str) -> Result<Vec<IngressRule>, AwsError> {
-        self.rules("tag-key", key).await
+        // EC2 filters these rules by `group-id`, `security-group-rule-id` and `tag:<key>`, and by nothing else.
+        self.rules(&format!("tag:{key}"), &["*"]).await
     }
 
-    async fn rules(&self, filter: &str, value: &str) -> Result<Vec<IngressRule>, AwsError> {
+    async fn rules(&self, filter: &str, values: &[&str]) -> Result<Vec<IngressRule>, AwsError> {
         let mut rules = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            let mut parameters =
-                vec![("Filter.1.Name", filter), ("Filter.1.Value.1", value), ("MaxResults", PAGE)];
+            let mut parameters = vec![("Filter.1.Name".to_owned(), filter), ("MaxResults".to_owned(), PAGE)];
+            let values = values.iter().zip(1..).map(|(value, n)| (format!("Filter.1.Value.{n}"), *value));
+            parameters.extend(values);
             if let Some(token) = &token {
-                parameters.push(("NextToken", token));
+                parameters.push(("NextToken".to_owned(), token));
             }
             let reply = match self.call("DescribeSecurityGroupRules", &parameters).await {
                 Err(error) if error.code == "InvalidGroup.NotFound" => return Ok(rules),

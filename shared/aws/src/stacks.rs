@@ -186,12 +186,19 @@ impl Stacks {
         }
     }
 
-    /// Goes on with a rollback that failed. `token` makes a repeat harmless.
+    /// Goes on with a rollback that failed, without the resources to skip. `token` makes a repeat harmless.
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn continue_rollback(&self, id: &str, role_arn: &str, token: &str) -> Result<(), ChangeError> {
+    pub async fn continue_rollback(
+        &self,
+        id: &str,
+        role_arn: &str,
+        token: &str,
+        skip: &[String],
+    ) -> Result<(), ChangeError> {
         let call = self.client.continue_update_rollback().stack_name(id).role_arn(role_arn);
+        let call = call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec()));
         match call.client_request_token(token).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ValidationError") => {
@@ -312,6 +319,9 @@ impl Stacks {
             }
             Err(error) if is_validation(&error, "state and can not be updated") => {
                 Err(ChangeError::WrongState(failed("UpdateStack")(error)))
+            }
+            Err(error) if error.code() == Some("TokenAlreadyExistsException") => {
+                Err(ChangeError::Exists(failed("UpdateStack")(error)))
             }
             Err(error) => Err(ChangeError::Aws(failed("UpdateStack")(error))),
         }

@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(rules.len(), 1);
         assert_eq!(
             rules[0].tags.keys().filter_map(|key| stage_of_claim(key)).collect::<Vec<_>>(),
-            [prod.clone()]
+            std::slice::from_ref(&prod)
         );
         settle(&mut rules, &prod, None);
         assert_eq!(rules, []);

@@ -19,6 +19,8 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_mins(55);
 /// A change that RDS has accepted and does not begin within this time waits for the maintenance window, so it is asked
 /// for again.
 const CHANGE_BEGINS_WITHIN: Duration = Duration::from_mins(2);
+/// How often is looked at what takes long.
+const SLOW_LOOK: Duration = Duration::from_secs(15);
 
 /// What CloudFormation asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -350,7 +352,9 @@ fn towards_none(request: &Request, observed: &Observed, clock: Clock) -> Step {
             Step::Refuse(Refusal::NoFinalSnapshot { identifier, status: status.clone() })
         }
         Status::Failed(_) | Status::Usable { .. } if instance.deletion_protection => {
-            Step::Modify(Changes { deletion_protection: Some(false), ..Changes::default() })
+            // At once all the same, and what waits for the maintenance window goes on waiting.
+            let apply = Apply::MaintenanceWindow;
+            Step::Modify(Changes { deletion_protection: Some(false), apply, ..Changes::default() })
         }
         Status::Failed(_) => Step::Delete { final_snapshot: None },
         Status::Usable { .. } => Step::Delete { final_snapshot: Some(final_snapshot()) },
@@ -400,6 +404,7 @@ fn towards_created(request: &Request, created: &Created, observed: &Observed, cl
             Step::Refuse(Refusal::DatabaseName(identifier))
         }
         // Restored from a snapshot of another generation: the password inside is still that one's.
+        Status::Usable { .. } if instance.pending.password => wait(clock),
         Status::Usable { .. } if instance.credentials.as_ref() != Some(&created.generation) => {
             Step::SetPassword(created.generation.clone())
         }
@@ -505,8 +510,10 @@ enum Difference {
 
 fn differences(request: &Request, instance: &Instance, created: &Created, clock: Clock) -> Differences {
     let pending = &instance.pending;
-    // What was accepted for the maintenance window does not begin by itself.
-    let begins_yet = clock.elapsed < CHANGE_BEGINS_WITHIN && !request.previous.is_deferred;
+    // What was accepted for the maintenance window does not begin by itself. RDS is asked again, but not at every look.
+    let asks_again = clock.elapsed >= CHANGE_BEGINS_WITHIN
+        && clock.elapsed.as_secs() % CHANGE_BEGINS_WITHIN.as_secs() < SLOW_LOOK.as_secs();
+    let begins_yet = !asks_again && !request.previous.is_deferred;
     let to_come = match created.apply {
         Apply::MaintenanceWindow => Difference::None,
         Apply::Now if begins_yet => Difference::ToCome,
@@ -566,11 +573,16 @@ fn differences(request: &Request, instance: &Instance, created: &Created, clock:
     let is_reached = instance.engine_version.is_none_or(|live| wanted.is_reached_by(live));
     let will_reach = pending.engine_version.map(|pending| wanted.is_reached_by(pending));
     let upgrades = !is_reached && differs(difference(false, will_reach));
+    // An upgrade that waits for the maintenance window and is no longer wanted: asking for the live version cancels it.
+    let is_unwanted = pending.engine_version.is_some_and(|pending| pending.major() > wanted.major());
+    let cancels = instance.engine_version.filter(|_| is_reached && is_unwanted);
 
     if !changes.is_empty() {
         Differences::Changes(changes)
     } else if waits {
         Differences::ToCome
+    } else if let Some(live) = cancels {
+        Differences::Upgrade(live)
     } else if upgrades {
         Differences::Upgrade(wanted)
     } else {
@@ -586,13 +598,13 @@ const STRIPED_IOPS: u32 = 12_000;
 /// The ceiling of storage autoscaling, if it has to be changed. RDS takes one that is 10 % above the storage; a lower one,
 /// as in a rollback after the storage grew, is left as it is.
 fn max_storage(instance: &Instance, created: &Created, grows_to: Option<u32>) -> Option<u32> {
-    let storage = grows_to.unwrap_or(instance.storage_gib);
+    let storage = grows_to.or(instance.pending.storage_gib).unwrap_or(0).max(instance.storage_gib);
     match created.max_storage.map(StorageGiB::get) {
         Some(wanted) if instance.max_storage_gib != Some(wanted) => {
             (wanted >= minimum_growth(storage)).then_some(wanted)
         }
         // RDS's way to say "none": the storage itself.
-        None if instance.max_storage_gib.is_some_and(|max| max > instance.storage_gib) => Some(storage),
+        None if instance.max_storage_gib.is_some_and(|max| max > storage) => Some(storage),
         Some(_) | None => None,
     }
 }
@@ -601,7 +613,6 @@ fn max_storage(instance: &Instance, created: &Created, grows_to: Option<u32>) ->
 fn is_as_desired(request: &Request, instance: &Instance, created: &Created, clock: Clock) -> bool {
     instance.was_available
         && instance.endpoint.is_some()
-        && instance.credentials.as_ref() == Some(&created.generation)
         && matches!(differences(request, instance, created, clock), Differences::None)
 }
 
@@ -617,10 +628,9 @@ fn finish(identifier: String, instance: &Instance, created: &Created, clock: Clo
 
 /// Soon at first, for what is quick; then slowly enough that a state machine's history (25,000 events) never fills.
 fn wait(clock: Clock) -> Step {
-    let seconds = match clock.elapsed.as_secs() {
-        0..20 => 1,
-        20..120 => 5,
-        _ => 15,
-    };
-    Step::Wait(Duration::from_secs(seconds))
+    Step::Wait(match clock.elapsed.as_secs() {
+        0..20 => Duration::from_secs(1),
+        20..120 => Duration::from_secs(5),
+        _ => SLOW_LOOK,
+    })
 }

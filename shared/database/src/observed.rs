@@ -89,6 +89,8 @@ pub struct Pending {
     pub backup_retention_days: Option<u32>,
     /// The version to come.
     pub engine_version: Option<EngineVersion>,
+    /// Whether a new password is not yet in force.
+    pub password: bool,
 }
 
 /// Where clients connect to.
@@ -104,7 +106,7 @@ pub struct Endpoint {
 /// progress (RDS user guide, "Viewing DB instance status").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// `available`, `storage-optimization` or `storage-full`: it can be changed and deleted.
+    /// `available`, `storage-optimization`, `storage-initialization` or `storage-full`: it can be changed and deleted.
     Usable {
         /// Whether an earlier growth is still being optimised, so that storage cannot be changed.
         optimizing: bool,
@@ -138,7 +140,8 @@ impl From<&str> for Status {
     fn from(status: &str) -> Self {
         match status {
             "available" | "storage-full" => Self::Usable { optimizing: false },
-            "storage-optimization" => Self::Usable { optimizing: true },
+            // After a growth, and after a restoration whose blocks are still loaded: it works, and its storage cannot grow.
+            "storage-optimization" | "storage-initialization" => Self::Usable { optimizing: true },
             "creating" => Self::Creating,
             "deleting" => Self::Deleting,
             "stopped" => Self::Stopped,

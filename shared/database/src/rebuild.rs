@@ -205,7 +205,9 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
     steps.push(containers_step(stack.status, containers, ended_at));
     let advice = reason.as_deref().filter(|_| phase != Phase::Updating).map(advice);
     let next_step = match stack.status {
-        StackStatus::RollbackFailed => Some("Rebuild: the rollback then goes on, once its cause is gone."),
+        StackStatus::RollbackFailed => Some(
+            "Rebuild: the rollback then goes on, once its cause is gone. After a second failure it leaves out what it cannot bring back.",
+        ),
         StackStatus::CreationFailed => Some("Register the stage again, once the cause is gone."),
         StackStatus::DeletionFailed => Some("Delete the stage again, once the cause is gone."),
         _ => advice.map(|advice| advice.next_step),

@@ -219,13 +219,15 @@ pub fn check_change(
         || current.storage != desired.storage
         || (desired.multi_az && !current.multi_az)
         || current.max_storage != desired.max_storage
+        || !desired.engine_version.is_reached_by(version)
     {
-        objections.extend(check_orderable(desired, version, situation.orderable));
+        objections.extend(check_orderable(desired, version.max(desired.engine_version), situation.orderable));
     }
     if current.max_storage != desired.max_storage || current.storage != desired.storage {
         objections.extend(check_ceiling(desired, desired.storage.get().max(live.storage_gib)));
     }
     objections.extend(check_version(current, desired, version, situation));
+    objections.extend(check_what_waits(current, desired, live, version, situation));
     if objections.is_empty() { Ok(changes(current, desired, live)) } else { Err(objections) }
 }
 
@@ -348,6 +350,28 @@ fn check_version(
     })
 }
 
+/// A major upgrade that waits for the maintenance window would be made by any change that is made at once.
+fn check_what_waits(
+    current: &CreatedSettings,
+    desired: &CreatedSettings,
+    live: &Instance,
+    version: EngineVersion,
+    situation: Situation<'_>,
+) -> Option<Objection> {
+    let pending = live.pending.engine_version.filter(|pending| pending.major() > version.major())?;
+    let is_flushed = desired.apply == Apply::Now
+        && desired.engine_version == current.engine_version
+        && situation.confirm != Some(situation.identifier);
+    is_flushed.then(|| {
+        let identifier = situation.identifier;
+        let detail = format!(
+            "must be {identifier}, because the upgrade to {pending}, which waits for the maintenance window and cannot be \
+             undone, would be made now as well"
+        );
+        Objection::field("/confirm", detail)
+    })
+}
+
 fn changes(current: &CreatedSettings, desired: &CreatedSettings, live: &Instance) -> Vec<Change> {
     let when = desired.apply;
     let change = |field, before: String, after: String, effect, can_be_undone, detail| Change {
@@ -406,6 +430,12 @@ fn changes(current: &CreatedSettings, desired: &CreatedSettings, live: &Instance
         };
         let (before, after) = (version.to_string(), desired.engine_version.to_string());
         changes.push(change("engineVersion", before, after, Effect::Interruption, false, detail));
+    }
+    let unwanted = live.pending.engine_version.filter(|p| p.major() > desired.engine_version.major());
+    if let Some(pending) = unwanted.filter(|_| current.engine_version != desired.engine_version) {
+        let detail = "The upgrade that waits for the maintenance window is cancelled.";
+        let after = live.engine_version.map_or_else(String::new, |version| version.to_string());
+        changes.push(change("engineVersion", pending.to_string(), after, Effect::InPlace, true, detail));
     }
     if current.apply != desired.apply {
         let detail = match desired.apply {

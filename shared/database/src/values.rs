@@ -188,6 +188,12 @@ pub struct EngineVersion {
 }
 
 impl EngineVersion {
+    /// A major version, whichever minor one of it.
+    #[must_use]
+    pub fn from_major(major: u16) -> Self {
+        Self { major, minor: None }
+    }
+
     /// The major version.
     #[must_use]
     pub fn major(self) -> u16 {

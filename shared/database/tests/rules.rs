@@ -210,13 +210,14 @@ fn a_class_is_changed_and_then_waited_for() {
     assert!(is_wait(&step(&wanted(), accepted.clone())));
     assert!(is_wait(&step(&wanted(), Instance { status: Status::from("modifying"), ..accepted.clone() })));
 
-    let later = Clock { elapsed: Duration::from_mins(3) };
-    let again = next_step(&wanted(), &seen(accepted), later);
-    assert_eq!(
-        again,
-        modify(|c| c.instance_class = Some(class)),
-        "what waits for a window is asked for again"
-    );
+    let after = |seconds| {
+        let clock = Clock { elapsed: Duration::from_secs(seconds) };
+        next_step(&wanted(), &seen(accepted.clone()), clock)
+    };
+    let again = modify(|c| c.instance_class = Some(class.clone()));
+    assert_eq!(after(120), again, "what waits for a window is asked for again");
+    assert!(is_wait(&after(135)), "and not at every look");
+    assert_eq!(after(240), again);
 }
 
 #[test]
@@ -277,7 +278,7 @@ fn a_status_that_does_not_get_better_ends_in_words_if_something_is_to_be_changed
 
 #[test]
 fn a_rollback_with_nothing_to_change_succeeds_in_every_lasting_status() {
-    for status in ["stopped", "failed", "incompatible-network", "storage-full"] {
+    for status in ["stopped", "failed", "incompatible-network", "storage-full", "storage-initialization"] {
         assert_eq!(step(&wanted(), with_status(status)), finished(), "{status}");
     }
     let never_handed_out = Instance { was_available: false, endpoint: None, ..with_status("failed") };
@@ -294,7 +295,11 @@ fn an_unknown_status_counts_as_in_progress() {
 #[test]
 fn removal_takes_the_protection_off_and_then_a_final_snapshot() {
     for request in [unwanted(), deleted()] {
-        assert_eq!(step(&request, instance()), modify(|c| c.deletion_protection = Some(false)));
+        let unprotect = modify(|c| {
+            c.deletion_protection = Some(false);
+            c.apply = Apply::MaintenanceWindow;
+        });
+        assert_eq!(step(&request, instance()), unprotect, "what waits for the window is not done now");
         let unprotected = Instance { deletion_protection: false, ..instance() };
         assert_eq!(step(&request, unprotected), delete(1));
     }
@@ -560,4 +565,37 @@ fn one_source_does_not_follow_the_other_without_a_removal_in_between() {
     let mut from_attached = wanted();
     from_attached.previous.is_attached = true;
     assert_eq!(step(&from_attached, None), Step::Refuse(Refusal::DetachFirst));
+}
+
+#[test]
+fn an_upgrade_that_waits_for_its_window_and_is_no_longer_wanted_is_cancelled() {
+    let pending = Pending { engine_version: Some(version("18.1")), ..Pending::default() };
+    let waiting = Instance { pending, ..instance() };
+    assert_eq!(step(&wanted(), waiting.clone()), modify(|c| c.engine_version = Some(version("17.5"))));
+    let still = wanted_with(|c| {
+        c.engine_version = version("18.1");
+        c.apply = Apply::MaintenanceWindow;
+    });
+    assert_eq!(step(&still, waiting), finished());
+}
+
+#[test]
+fn a_database_is_not_handed_out_before_its_new_password_is_in_force() {
+    let pending = Pending { password: true, ..Pending::default() };
+    assert!(is_wait(&step(&wanted(), Instance { pending, ..instance() })));
+}
+
+#[test]
+fn an_instance_of_before_the_tag_of_credentials_does_not_wedge_a_rollback() {
+    for status in ["stopped", "incompatible-network"] {
+        assert_eq!(step(&wanted(), Instance { credentials: None, ..with_status(status) }), finished());
+    }
+}
+
+#[test]
+fn a_ceiling_is_not_set_below_the_storage_to_come() {
+    let pending = Pending { storage_gib: Some(40), ..Pending::default() };
+    let growing = Instance { pending, max_storage_gib: Some(40), ..instance() };
+    let request = wanted_with(|c| c.storage = 40.try_into().unwrap());
+    assert!(is_wait(&step(&request, growing)));
 }

@@ -1,0 +1,35 @@
+//! The API does what `openapi.json` says, for requests that nobody thought of.
+
+use std::process::Command;
+
+use crate::world::{micro, save_and_follow, world};
+
+#[test]
+fn the_api_keeps_what_its_description_promises() {
+    let local = world();
+    save_and_follow(&local, "dev", &micro());
+    let workspace = local.workspace();
+    let mut command = Command::new(workspace.path(".local/venv/bin/schemathesis"));
+    command
+        .current_dir(local.run_dir())
+        .arg("run")
+        .arg(workspace.path("openapi.json"))
+        .args(["--url", local.api_url(), "--header", &format!("Authorization: Bearer {}", local.token())])
+        // Everything but `positive_data_acceptance`: what is well formed may still not go with the stage's state.
+        .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
+        .args(["--checks", "response_headers_conformance,response_schema_conformance"])
+        .args(["--checks", "negative_data_rejection,unsupported_method,allow_header_conformance"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1"])
+        .args([
+            "--suppress-health-check",
+            "all",
+            "--continue-on-failure",
+            "--no-color",
+            "--generation-database",
+            "none",
+        ]);
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("Tested: 15"), "every operation is tested: {printed}");
+}

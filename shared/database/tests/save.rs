@@ -1,0 +1,347 @@
+//! The rules of a Save, one test for each: what is refused, and what each change does.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use database::{
+    Apply, BackupRetention, Change, CreatedSettings, Effect, Endpoint, EngineVersion, Instance, Objection,
+    Orderable, Pending, Situation, Snapshot, SnapshotId, SnapshotStatus, Status, check_change,
+    check_creation, check_restoration, creation,
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
+const ANYTHING: Orderable =
+    Orderable { min_storage_gib: 20, max_storage_gib: 65_536, has_multi_az: true, has_autoscaling: true };
+
+fn version(text: &str) -> EngineVersion {
+    text.to_owned().try_into().unwrap()
+}
+
+fn current() -> CreatedSettings {
+    CreatedSettings {
+        instance_class: "db.t4g.micro".to_owned().try_into().unwrap(),
+        storage: 20.try_into().unwrap(),
+        max_storage: None,
+        multi_az: false,
+        backup_retention: BackupRetention::DEFAULT,
+        engine_version: version("17"),
+        database_name: "app".to_owned().try_into().unwrap(),
+        apply: Apply::Now,
+        from_snapshot: None,
+    }
+}
+
+fn with(change: impl FnOnce(&mut CreatedSettings)) -> CreatedSettings {
+    let mut settings = current();
+    change(&mut settings);
+    settings
+}
+
+fn live() -> Instance {
+    Instance {
+        status: Status::from("available"),
+        owner: None,
+        generation: None,
+        instance_class: "db.t4g.micro".to_owned(),
+        storage_gib: 20,
+        pending: Pending::default(),
+        endpoint: Some(Endpoint { host: "db.example".to_owned(), port: 5432 }),
+        database_name: Some("app".to_owned()),
+        deletion_protection: true,
+        security_groups: Vec::new(),
+        was_available: true,
+        max_storage_gib: None,
+        iops: None,
+        multi_az: false,
+        backup_retention_days: 7,
+        engine_version: Some(version("17.5")),
+        credentials: None,
+        maintenance_window: None,
+    }
+}
+
+/// The outcome of a change of [`current`] where RDS shows `live`.
+fn change(
+    desired: &CreatedSettings,
+    live: Option<&Instance>,
+    change: impl FnOnce(&mut Situation<'_>),
+) -> Result<Vec<Change>, Vec<Objection>> {
+    let upgrades = [version("17.6"), version("18.1")];
+    let mut situation = Situation {
+        identifier: "shop-dev-postgres",
+        live,
+        storage_changed_at: None,
+        now: NOW,
+        orderable: Some(ANYTHING),
+        upgrades: &upgrades,
+        confirm: None,
+    };
+    change(&mut situation);
+    check_change(&current(), desired, situation)
+}
+
+fn words(objections: &[Objection]) -> Vec<String> {
+    let line = |o: &Objection| format!("{} {}", o.pointer.unwrap_or("-"), o.detail);
+    objections.iter().map(line).collect()
+}
+
+/// What is said against a change, as the one thing.
+fn objection(outcome: Result<Vec<Change>, Vec<Objection>>) -> String {
+    let objections = words(&outcome.unwrap_err());
+    let [one] = objections.as_slice() else { panic!("not one: {objections:?}") };
+    one.clone()
+}
+
+#[test]
+fn storage_grows_by_a_tenth_or_more_and_never_shrinks() {
+    let grown = |gib: i64| with(|s| s.storage = gib.try_into().unwrap());
+    let on = |live: u32| Instance { storage_gib: live, ..live_with_ceiling() };
+    assert_eq!(
+        objection(change(&grown(21), Some(&live()), |_| ())),
+        "/storageGiB must grow by at least 10 %, to 22 GiB or more; it is 20 GiB now"
+    );
+    assert_eq!(
+        objection(change(&grown(30), Some(&on(40)), |_| ())),
+        "/storageGiB cannot shrink; it is 40 GiB now"
+    );
+    for (gib, on) in [(22, on(20)), (40, on(40)), (20, on(40))] {
+        assert!(
+            change(&grown(gib), Some(&on), |_| ()).is_ok(),
+            "{gib}: a size that was chosen once is a floor"
+        );
+    }
+}
+
+fn live_with_ceiling() -> Instance {
+    Instance { max_storage_gib: Some(100), ..live() }
+}
+
+#[test]
+fn storage_rests_for_six_hours_after_its_last_change_and_the_answer_names_the_time() {
+    let grow = with(|s| s.storage = 40.try_into().unwrap());
+    let changed = |ago: Duration| change(&grow, Some(&live()), |s| s.storage_changed_at = Some(NOW - ago));
+    let words = objection(changed(Duration::hours(1) + Duration::seconds(1)));
+    assert!(words.contains("RDS takes the next change at the earliest at 2026-11-22T17:00:00Z"), "{words}");
+    let words = objection(changed(Duration::hours(6) - Duration::seconds(1)));
+    assert!(words.contains("2026-11-22T12:01:00Z"), "rounded up to the minute: {words}");
+    assert!(changed(Duration::hours(6)).is_ok());
+    // Other settings do not rest.
+    let class = with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap());
+    assert!(change(&class, Some(&live()), |s| s.storage_changed_at = Some(NOW)).is_ok());
+    let optimizing = Instance { status: Status::from("storage-optimization"), ..live() };
+    assert!(objection(change(&grow, Some(&optimizing), |_| ())).contains("still being optimised"));
+    assert!(change(&class, Some(&optimizing), |_| ()).is_ok());
+}
+
+#[test]
+fn only_a_database_that_is_available_can_be_changed() {
+    let class = with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap());
+    for status in ["stopped", "modifying", "failed", "creating", "a-status-of-next-year"] {
+        let live = Instance { status: Status::from(status), ..live() };
+        let words = objection(change(&class, Some(&live), |_| ()));
+        assert!(
+            words.starts_with(&format!("- The DB instance shop-dev-postgres is in the status {status}.")),
+            "{words}"
+        );
+    }
+    assert!(
+        objection(change(&class, None, |_| ())).starts_with("- The DB instance shop-dev-postgres is gone.")
+    );
+}
+
+#[test]
+fn what_cannot_be_ordered_is_refused_with_the_field() {
+    let wanted = with(|s| {
+        s.instance_class = "db.t3.micro".to_owned().try_into().unwrap();
+        s.storage = 100.try_into().unwrap();
+        s.multi_az = true;
+        s.max_storage = Some(200.try_into().unwrap());
+    });
+    let small = Orderable { max_storage_gib: 50, has_multi_az: false, has_autoscaling: false, ..ANYTHING };
+    let all = [
+        "/storageGiB must be 20 to 50 GiB for the class db.t3.micro",
+        "/multiAz must be false for the class db.t3.micro",
+        "/maxStorageGiB must be null for the class db.t3.micro",
+    ];
+    assert_eq!(words(&change(&wanted, Some(&live()), |s| s.orderable = Some(small)).unwrap_err()), all);
+    assert_eq!(words(&check_creation(&wanted, Some(small))), all);
+    let low = Orderable { max_storage_gib: 150, ..ANYTHING };
+    assert_eq!(
+        objection(change(&wanted, Some(&live()), |s| s.orderable = Some(low))),
+        "/maxStorageGiB must be at most 150 GiB for the class db.t3.micro"
+    );
+    let none = "/instanceClass must be a DB instance class that can be ordered here for PostgreSQL 17.5 with gp3 storage";
+    assert_eq!(objection(change(&wanted, Some(&live()), |s| s.orderable = None)), none);
+    // What stays as it is needs not be orderable any more.
+    let days = with(|s| s.backup_retention = 14.try_into().unwrap());
+    assert!(change(&days, Some(&live()), |s| s.orderable = None).is_ok());
+}
+
+#[test]
+fn the_ceiling_is_a_tenth_above_the_storage_or_none() {
+    let ceiling = |gib: i64| with(|s| s.max_storage = Some(gib.try_into().unwrap()));
+    let low = "/maxStorageGiB must be at least 22 GiB, 10 % above the storage of 20 GiB, or null for no automatic growth";
+    assert_eq!(objection(change(&ceiling(21), Some(&live()), |_| ())), low);
+    assert_eq!(words(&check_creation(&ceiling(21), Some(ANYTHING))), [low]);
+    assert!(change(&ceiling(22), Some(&live()), |_| ()).is_ok());
+    let grown = Instance { storage_gib: 100, ..live() };
+    assert!(objection(change(&ceiling(100), Some(&grown), |_| ())).contains("at least 110 GiB"));
+}
+
+#[test]
+fn a_version_is_raised_to_what_rds_offers_and_a_major_one_is_confirmed() {
+    let wanted = |text: &str| with(|s| s.engine_version = version(text));
+    let try_version = |text: &str| change(&wanted(text), Some(&live()), |_| ());
+    assert_eq!(objection(try_version("16")), "/engineVersion cannot be lowered; it is 17.5 now");
+    assert_eq!(objection(try_version("17.4")), "/engineVersion cannot be lowered; it is 17.5 now");
+    assert_eq!(
+        objection(try_version("17.7")),
+        "/engineVersion must be a version that RDS upgrades 17.5 to: 17.6, 18.1"
+    );
+    for same in ["17", "17.5", "17.6"] {
+        assert!(try_version(same).is_ok(), "{same}");
+    }
+    for major in ["18", "18.1"] {
+        let words = objection(try_version(major));
+        assert!(words.starts_with("/confirm must be shop-dev-postgres, because the upgrade"), "{words}");
+        let confirmed = |s: &mut Situation<'_>| s.confirm = Some("shop-dev-postgres");
+        let changes = change(&wanted(major), Some(&live()), confirmed).unwrap();
+        let [upgrade] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!((upgrade.effect, upgrade.can_be_undone), (Effect::Interruption, false));
+        assert!(change(&wanted(major), Some(&live()), |s| s.confirm = Some("shop-prod-postgres")).is_err());
+    }
+    let none = change(&wanted("18"), Some(&live()), |s| s.upgrades = &[]);
+    assert_eq!(objection(none), "/engineVersion must be a version that RDS upgrades 17.5 to: none");
+}
+
+#[test]
+fn each_change_says_what_it_does_and_when() {
+    let desired = with(|s| {
+        s.instance_class = "db.t4g.small".to_owned().try_into().unwrap();
+        s.storage = 40.try_into().unwrap();
+        s.max_storage = Some(100.try_into().unwrap());
+        s.multi_az = true;
+        s.backup_retention = 3.try_into().unwrap();
+        s.engine_version = version("17.6");
+        s.apply = Apply::MaintenanceWindow;
+    });
+    let changes = change(&desired, Some(&live()), |_| ()).unwrap();
+    let summary: Vec<_> = changes
+        .iter()
+        .map(|c| (c.field, c.before.as_deref().unwrap(), c.after.as_str(), c.effect, c.can_be_undone, c.when))
+        .collect();
+    let window = Apply::MaintenanceWindow;
+    assert_eq!(
+        summary,
+        [
+            ("instanceClass", "db.t4g.micro", "db.t4g.small", Effect::Interruption, true, window),
+            ("storageGiB", "20", "40", Effect::InPlace, false, window),
+            ("maxStorageGiB", "none", "100", Effect::InPlace, true, Apply::Now),
+            ("multiAz", "false", "true", Effect::InPlace, true, window),
+            ("backupRetentionDays", "7", "3", Effect::InPlace, false, Apply::Now),
+            ("engineVersion", "17.5", "17.6", Effect::Interruption, false, window),
+            ("apply", "now", "maintenance-window", Effect::InPlace, true, Apply::Now),
+        ]
+    );
+    let with_standby = Instance { multi_az: true, ..live() };
+    let class = with(|s| {
+        s.instance_class = "db.t4g.small".to_owned().try_into().unwrap();
+        s.multi_az = true;
+    });
+    let changes = change(&class, Some(&with_standby), |_| ()).unwrap();
+    assert!(changes.iter().any(|c| c.detail.contains("one to two minutes")), "{changes:?}");
+    assert_eq!(change(&current(), Some(&live()), |_| ()), Ok(vec![]));
+}
+
+#[test]
+fn the_name_and_the_origin_of_a_database_cannot_be_changed() {
+    let named = with(|s| s.database_name = "other".to_owned().try_into().unwrap());
+    assert_eq!(
+        objection(change(&named, Some(&live()), |_| ())),
+        "/databaseName cannot be changed; the database was created as app"
+    );
+    let restored = with(|s| s.from_snapshot = Some("some-snapshot".to_owned().try_into().unwrap()));
+    assert!(
+        objection(change(&restored, Some(&live()), |_| ()))
+            .starts_with("/fromSnapshot is only for a stage without")
+    );
+}
+
+#[test]
+fn a_new_database_does_not_wait_for_a_window_and_its_preview_names_every_setting() {
+    let later = with(|s| s.apply = Apply::MaintenanceWindow);
+    assert_eq!(words(&check_creation(&later, Some(ANYTHING))), ["/apply must be now for a new database"]);
+    assert_eq!(check_creation(&current(), Some(ANYTHING)), []);
+    let restored = with(|s| s.from_snapshot = Some("some-snapshot".to_owned().try_into().unwrap()));
+    let fields: Vec<_> = creation(&restored).iter().map(|c| (c.field, c.effect, c.before.clone())).collect();
+    assert_eq!(fields.len(), 8, "{fields:?}");
+    assert!(fields.iter().all(|(_, effect, before)| *effect == Effect::New && before.is_none()));
+    assert_eq!(creation(&current()).len(), 7);
+}
+
+#[test]
+fn what_is_restored_goes_with_its_snapshot() {
+    let snapshot = Snapshot {
+        id: SnapshotId::try_from("shop-dev-postgres-g1-1".to_owned()).unwrap(),
+        status: SnapshotStatus::Available,
+        owner: None,
+        generation: None,
+        stage: None,
+        credentials: None,
+        database_name: Some("app".to_owned().try_into().unwrap()),
+        created_at: None,
+        storage_gib: 30,
+        engine_version: Some(version("17.5")),
+    };
+    let check = |snapshot: &Snapshot, change: &dyn Fn(&mut CreatedSettings)| {
+        let desired = with(|s| {
+            s.storage = 30.try_into().unwrap();
+            s.engine_version = version("17.5");
+            change(s);
+        });
+        words(&check_restoration(&desired, snapshot))
+    };
+    assert_eq!(check(&snapshot, &|_| ()), Vec::<String>::new());
+    assert_eq!(check(&snapshot, &|s| s.storage = 33.try_into().unwrap()), Vec::<String>::new());
+    assert_eq!(check(&snapshot, &|s| s.engine_version = version("17")), Vec::<String>::new());
+    let size = "/storageGiB must be 30 GiB, as in the snapshot, or 33 GiB or more";
+    for gib in [20_i64, 29, 31, 32] {
+        assert_eq!(check(&snapshot, &|s| s.storage = gib.try_into().unwrap()), [size], "{gib}");
+    }
+    let named = check(&snapshot, &|s| s.database_name = "other".to_owned().try_into().unwrap());
+    assert_eq!(named, ["/databaseName must be app, as in the snapshot"]);
+    for other in ["16", "16.9", "17.6", "18"] {
+        let words = check(&snapshot, &|s| s.engine_version = version(other));
+        assert_eq!(words.len(), 1, "{other}: {words:?}");
+        assert!(
+            words.iter().all(|w| w.starts_with("/engineVersion must be 17.5, as in the snapshot")),
+            "{words:?}"
+        );
+    }
+    let creating = Snapshot { status: SnapshotStatus::Creating, ..snapshot.clone() };
+    assert!(
+        check(&creating, &|_| ())
+            .iter()
+            .all(|w| w.starts_with("- The snapshot shop-dev-postgres-g1-1 is still"))
+    );
+    let failed = Snapshot { status: SnapshotStatus::Failed, ..snapshot };
+    assert_eq!(check(&failed, &|_| ()), ["/fromSnapshot must be an available snapshot; this one failed"]);
+}
+
+#[test]
+fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmation() {
+    let pending = Pending { engine_version: Some(version("18.1")), ..Pending::default() };
+    let waiting = Instance { pending, ..live() };
+    let days = with(|s| s.backup_retention = 14.try_into().unwrap());
+    let words = objection(change(&days, Some(&waiting), |_| ()));
+    assert!(
+        words.starts_with("/confirm must be shop-dev-postgres, because the upgrade to 18.1, which waits"),
+        "{words}"
+    );
+    assert!(change(&days, Some(&waiting), |s| s.confirm = Some("shop-dev-postgres")).is_ok());
+    let later = with(|s| {
+        s.backup_retention = 14.try_into().unwrap();
+        s.apply = Apply::MaintenanceWindow;
+    });
+    assert!(change(&later, Some(&waiting), |_| ()).is_ok());
+}
