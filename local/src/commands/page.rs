@@ -20,6 +20,17 @@ pub(crate) fn screenshots() -> anyhow::Result<()> {
     in_browser("screenshots", "the screenshots could not be made")
 }
 
+/// `cargo local bench`: how soon the page can be used. Left out, in words, where there is no browser.
+pub(crate) fn bench(local: &LocalAws) -> anyhow::Result<()> {
+    match Browser::command(local, "bench") {
+        Ok(mut command) => run("the settings page could not be measured", &mut command),
+        Err(missing) => {
+            println!("{missing:#}");
+            Ok(())
+        }
+    }
+}
+
 fn in_browser(project: &str, failure: &'static str) -> anyhow::Result<()> {
     interrupt::install()?;
     let timings =
