@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod clean;
 pub(crate) mod env;
 mod job;
+pub(crate) mod page;
 pub(crate) mod run;
 pub(crate) mod test;
 pub(crate) mod up;

@@ -98,6 +98,8 @@ pub struct Running {
     pub port: u16,
     /// Base URL of the application's API.
     pub api_url: String,
+    /// The settings page, for a browser: they know that `*.localhost` is this computer.
+    pub page_url: String,
     /// Whether the databases speak TLS, as RDS does.
     pub tls: bool,
     /// The application's Cognito user pool.
@@ -270,6 +272,7 @@ mod tests {
             port,
             tls: true,
             api_url: String::new(),
+            page_url: String::new(),
             user_pool_id: String::new(),
             user_pool_client_id: String::new(),
             username: String::new(),

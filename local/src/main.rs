@@ -65,7 +65,13 @@ enum Command {
         arguments: Vec<OsString>,
     },
     /// Run every test, with all set-up.
-    Test,
+    Test {
+        /// Only the settings page: its types, lints, tests, sizes and licences, then a browser on a local AWS.
+        #[arg(long)]
+        page: bool,
+    },
+    /// Make the screenshots of the README anew, with a browser on a local AWS.
+    Screenshots,
     /// Measure; prints figures.
     Bench,
     /// Remove .local/, with the Python environment, logs and data.
@@ -82,7 +88,9 @@ fn main() -> ExitCode {
         }
         Some(Command::Env { which }) => commands::env::env(which.port),
         Some(Command::Aws { which, arguments }) => commands::aws::aws(which.port, &arguments),
-        Some(Command::Test) => commands::test::test(),
+        Some(Command::Test { page: false }) => commands::test::test(),
+        Some(Command::Test { page: true }) => commands::page::test(),
+        Some(Command::Screenshots) => commands::page::screenshots(),
         Some(Command::Bench) => commands::bench::bench(),
         Some(Command::Clean) => commands::clean::clean(),
     };

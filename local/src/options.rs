@@ -17,6 +17,8 @@ pub struct Options {
     pub timings: Timings,
     /// Deploy the demo's services and register their stages.
     pub demo_stages: bool,
+    /// Whether the settings page has to be there; otherwise it is left out where Node.js is missing.
+    pub page: bool,
     /// Called with each lap of the way as it ends, and with news in between.
     pub report: Option<fn(&Lap)>,
 }

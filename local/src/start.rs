@@ -11,12 +11,12 @@ use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use crate::files::{self, RunDirectory, Running, Workspace};
-use crate::functions::{self, Function};
+use crate::functions::{self, Function, Profile};
 use crate::http::{Http, REGION};
 use crate::local_aws::LocalAws;
 use crate::options::{Lap, Options, Timings};
 use crate::process::Background;
-use crate::{artifacts, cloudformation, cognito, demo, postgres, python, template, wait};
+use crate::{artifacts, cloudformation, cognito, demo, page, postgres, python, template, wait};
 
 /// What was started.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(crate) fn start(options: &Options) -> anyhow::Result<LocalAws> {
         clock.news("Postgres comes from a Python package and speaks no TLS; install postgresql to have it");
     }
     clock.lap("Python environment");
+    build_page(&workspace, options, &clock)?;
+    clock.lap("settings page");
     let template = read(&workspace, "template.yaml")?;
     let functions = build(&workspace, &directory, &template, options)?;
     drop(exclusive);
@@ -76,6 +78,7 @@ fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> 
         port: parts.port,
         tls: parts.tls,
         api_url: reachable(http.endpoint(), stack.output("ApiUrl")?)?,
+        page_url: format!("{}/", stack.output("ApiUrl")?),
         user_pool_client_id: stack.output("UserPoolClientId")?.to_owned(),
         username: cognito::USERNAME.to_owned(),
         password: cognito::make_user(&http, &user_pool_id)?,
@@ -129,6 +132,18 @@ fn build(
         functions::bundle(name, program, &bundles)
     };
     template::functions(template).into_iter().map(bundle).collect()
+}
+
+/// Builds the settings page. Without Node.js everything else still works, except that a release build carries the page.
+fn build_page(workspace: &Workspace, options: &Options, clock: &Clock) -> anyhow::Result<()> {
+    if options.profile == Profile::Dev
+        && !options.page
+        && let Err(missing) = page::check_node()
+    {
+        clock.news(&format!("without the settings page: {missing}"));
+        return Ok(());
+    }
+    page::build(workspace, |news| clock.news(news))
 }
 
 /// Starts the local AWS with a clean environment: the functions inherit it, and nothing of a real account may get there.

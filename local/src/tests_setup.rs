@@ -5,6 +5,7 @@ use std::env;
 use anyhow::{Context as _, bail};
 
 use crate::files::Workspace;
+use crate::page;
 use crate::postgres;
 use crate::python;
 
@@ -25,6 +26,7 @@ pub fn set_up_tests(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::R
         let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
         bail!("{} missing (Debian: apt-get install {})", programs.join(" and "), packages.join(" "));
     }
+    page::check()?;
     let _lock = workspace.exclusively()?;
     python::make(workspace, || announce("making the Python environment, once"))?;
     python::make_for_tests(workspace, || announce("installing what the tests need in Python, once"))?;

@@ -16,6 +16,7 @@ mod database_put;
 mod databases_get;
 mod fields;
 mod leftovers_get;
+mod metrics_get;
 mod openapi;
 mod problem;
 mod rebuild_get;
@@ -33,7 +34,7 @@ mod wish;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use aws::{Databases, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
+use aws::{Databases, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda::Invocation;
 use thiserror::Error;
@@ -56,6 +57,7 @@ pub struct SettingsApi {
     stacks: Stacks,
     services: Services,
     databases: Databases,
+    metrics: Metrics,
     secrets: Secrets,
     security_groups: SecurityGroups,
     configuration: Configuration,
@@ -99,6 +101,7 @@ impl SettingsApi {
             stacks: Stacks::new(config),
             services: Services::new(config),
             databases: Databases::new(config),
+            metrics: Metrics::new(config),
             secrets: Secrets::new(config),
             security_groups: SecurityGroups::new(config),
             configuration,
@@ -116,6 +119,7 @@ impl SettingsApi {
                 Endpoint::PutStage => self.put_stage(&stage, call).await,
                 Endpoint::DeleteStage => self.delete_stage(&stage, call).await,
                 Endpoint::GetDatabase => self.get_database(&stage, call).await,
+                Endpoint::GetMetrics => self.get_metrics(&stage, call).await,
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
                 Endpoint::DeleteDatabase => self.delete_database(&stage, call).await,
                 Endpoint::PostPreview => self.preview_database(&stage, call).await,

@@ -24,6 +24,7 @@ use crate::{
     database_put::SavedWire,
     databases_get::DatabasesWire,
     leftovers_get::LeftoversWire,
+    metrics_get::MetricsWire,
     problem::ProblemWire,
     rebuild_get::RebuildWire,
     rebuild_post::RebuildingWire,
@@ -129,6 +130,16 @@ fn reading() -> Vec<Verb> {
             &[],
             schema::<DatabaseWire>(),
         ),
+        Verb {
+            refusals: &[400, 404, 409],
+            ..get(
+                METRICS,
+                "getMetrics",
+                "What CloudWatch has measured of the database in the last 24 hours",
+                &[],
+                schema::<MetricsWire>(),
+            )
+        },
         get(
             SNAPSHOTS,
             "getSnapshots",
@@ -229,6 +240,7 @@ fn changing() -> Vec<Verb> {
 const STAGE: &str = "/api/stacks/{stack}/stages/{stage}";
 const DATABASE: &str = "/api/stacks/{stack}/stages/{stage}/database";
 const PREVIEW: &str = "/api/stacks/{stack}/stages/{stage}/database/preview";
+const METRICS: &str = "/api/stacks/{stack}/stages/{stage}/database/metrics";
 const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";
 const REBUILD: &str = "/api/stacks/{stack}/stages/{stage}/rebuild";
 const VARIABLES: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables";
@@ -249,6 +261,7 @@ pub fn openapi() -> OpenApi {
     collect::<SavedWire>(&mut schemas);
     collect::<Removal>(&mut schemas);
     collect::<PreviewWire>(&mut schemas);
+    collect::<MetricsWire>(&mut schemas);
     collect::<SnapshotsWire>(&mut schemas);
     collect::<RebuildWire>(&mut schemas);
     collect::<RebuildingWire>(&mut schemas);

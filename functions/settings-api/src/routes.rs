@@ -28,6 +28,7 @@ pub(crate) enum Endpoint {
     PutStage,
     DeleteStage,
     GetDatabase,
+    GetMetrics,
     PutDatabase,
     DeleteDatabase,
     PostPreview,
@@ -60,6 +61,7 @@ impl Route {
                     (["database"], &Method::GET) => Endpoint::GetDatabase,
                     (["database"], &Method::PUT) => Endpoint::PutDatabase,
                     (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
+                    (["database", "metrics"], &Method::GET) => Endpoint::GetMetrics,
                     (["database", "preview"], &Method::POST) => Endpoint::PostPreview,
                     (["snapshots"], &Method::GET) => Endpoint::GetSnapshots,
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
@@ -69,7 +71,9 @@ impl Route {
                     (["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
                     (["rebuild"], _) => return Err(Problem::method(&["GET", "POST"])),
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
-                    (["snapshots" | "runtime-variables"], _) => return Err(Problem::method(&["GET"])),
+                    (["database", "metrics"] | ["snapshots" | "runtime-variables"], _) => {
+                        return Err(Problem::method(&["GET"]));
+                    }
                     _ => return Err(no_such_address()),
                 };
                 Ok(Self::Stage(stage, endpoint))

@@ -80,7 +80,7 @@ async fn every_sample_event_finds_its_route() {
         assert_eq!(status, 503, "{name} gets as far as AWS, which cannot be reached here");
         count += 1;
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 16);
 }
 
 #[tokio::test]

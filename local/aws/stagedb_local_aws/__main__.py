@@ -50,6 +50,7 @@ def build_app(settings: Settings, installation):
         custom_resources,
         ecs,
         http_api,
+        managed_login,
         rds,
         rds_catalog,
         rds_clusters,
@@ -80,6 +81,7 @@ def build_app(settings: Settings, installation):
     resource_types.install()
     secrets_manager.install()
     http_api.install()
+    managed_login.install()
     step_functions.install()
     ecs.install(settings.timings)
     return Control(ministack.app, settings.timings, RdsControl(store, modifications))

@@ -112,7 +112,8 @@ def test_rules_are_found_by_their_tags(aws, groups):
 
 
 def test_a_filter_that_ec2_does_not_have_for_rules_is_refused(aws, expect_error):
-    describe, filters = aws.client("ec2").describe_security_group_rules, [{"Name": "tag-key", "Values": ["stagedb:stage"]}]
+    describe = aws.client("ec2").describe_security_group_rules
+    filters = [{"Name": "tag-key", "Values": ["stagedb:stage"]}]
     assert expect_error(describe, Filters=filters) == ("InvalidParameterValue", "The filter 'tag-key' is invalid")
 
 

@@ -23,7 +23,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
         }
     };
     let options =
-        Options { profile: Profile::Release, demo_stages: true, report: Some(show), ..Options::default() };
+        Options { profile: Profile::Release, demo_stages: true, page: true, report: Some(show), ..Options::default() };
     // Once to build, once to measure.
     LocalAws::start(&options)?.stop();
     let started = Instant::now();
@@ -69,6 +69,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     println!(
         "init: from the process' start to its first request for work. memory: resident, idle after init."
     );
+    super::page::bench(&local)?;
     local.stop();
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use local::{Workspace, set_up_tests};
 
-/// Sets up what the tests need, then lints the templates and runs the tests of the Rust and the Python parts.
+/// Sets up what the tests need, then lints the templates and runs the tests of the Rust and the Python parts and of the
+/// settings page.
 pub(crate) fn test() -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     set_up_tests(&workspace, |news| println!("{news}"))?;
@@ -28,7 +29,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
 
     let mut python = Command::new(workspace.program("python"));
     python.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "local/aws/tests"]);
-    run("a Python test failed", &mut python, &workspace)
+    run("a Python test failed", &mut python, &workspace)?;
+    super::page::test()
 }
 
 fn run(failure: &'static str, command: &mut Command, workspace: &Workspace) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! What to do next, to be copied into another terminal.
 
-use local::{DEMO_DATABASE, DEMO_STACK, LocalAws};
+use local::{DEMO_DATABASE, DEMO_STACK, LocalAws, Running};
 
 use super::job;
 
@@ -12,8 +12,14 @@ pub(crate) fn text(local: &LocalAws, demo: bool) -> String {
     let application = job::application(local).join(" ");
     let port = local.running().port;
     let logs = local.run_dir().display();
+    let Running { page_url: page, username, password, .. } = local.running();
     format!(
         r#"The local AWS runs on port {port}; logs and data are in {logs}
+
+  The settings page:  {page}
+  Sign in as:         {username}
+  Password:           {password}
+
 In another terminal, in this folder, give {stage} a database by hand:
 
   eval "$(cargo local env)"

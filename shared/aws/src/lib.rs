@@ -9,6 +9,7 @@ mod databases;
 mod error;
 mod executions;
 mod instant;
+mod metrics;
 mod secrets;
 mod security_groups;
 mod services;
@@ -19,6 +20,7 @@ pub use config::{load, retries, timeouts};
 pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use executions::{Executions, Started};
+pub use metrics::{Measured, Metrics, Point};
 pub use secrets::{
     AboutSecret, Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion,
     Secrets,

@@ -90,7 +90,8 @@ pub fn init_logs() {
     let level =
         if ["error", "warn", "info", "debug"].contains(&level.as_str()) { level } else { "info".to_owned() };
     let ours = ["aws", "custom_resource", "lambda", "settings_api", "database_resource", "database_progress"];
-    let ours = ours.into_iter().chain(["access_resource", "credentials_resource", "publish_variables"]);
+    let others = ["settings_page", "access_resource", "credentials_resource", "publish_variables"];
+    let ours = ours.into_iter().chain(others);
     let mut filter = "warn".to_owned();
     for target in ours {
         let _ = write!(filter, ",{target}={level}");

@@ -1,0 +1,217 @@
+//! The settings page: building it with npm, from `web/` into `web/dist`, where the function settings-page takes it from.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::files::Workspace;
+use crate::local_aws::LocalAws;
+use crate::process;
+
+/// The oldest Node.js that the build tools run on.
+const OLDEST_NODE: (u32, u32) = (20, 19);
+/// What the built page is made from, inside the workspace.
+const INPUTS: [&str; 10] = [
+    "openapi.json",
+    "examples/node/main.js",
+    "examples/python/main.py",
+    "web/.npmrc",
+    "web/package.json",
+    "web/package-lock.json",
+    "web/index.html",
+    "web/vite.config.ts",
+    "web/public",
+    "web/src",
+];
+
+/// What is missing here to build the page.
+///
+/// # Errors
+/// In words that say how to get it.
+pub(crate) fn check_node() -> anyhow::Result<()> {
+    let (major, minor) = OLDEST_NODE;
+    let advice =
+        format!("the settings page needs Node.js {major}.{minor} or newer with npm (https://nodejs.org)");
+    let said = Command::new("node").arg("--version").output().ok();
+    let Some(said) = said.filter(|output| output.status.success()) else {
+        bail!("{advice}; there is no node here");
+    };
+    let version = String::from_utf8_lossy(&said.stdout).trim().trim_start_matches('v').to_owned();
+    if version_of(&version).is_none_or(|found| found < OLDEST_NODE) {
+        bail!("{advice}; here is {version}");
+    }
+    if Command::new("npm").arg("--version").output().is_err() {
+        bail!("{advice}; there is no npm here");
+    }
+    Ok(())
+}
+
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// Installs what the lock file says, unless that is there already. `announce` is called before anything slow.
+pub(crate) fn install(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
+    let stamp = Stamp::new(workspace, "npm.stamp", &["web/package-lock.json", "web/.npmrc"])?;
+    if stamp.holds() && workspace.path("web/node_modules").is_dir() {
+        return Ok(());
+    }
+    announce();
+    npm(workspace, &["ci", "--no-progress"])?;
+    stamp.set()
+}
+
+/// Builds the page, unless it is there as wanted. `announce` is called before anything slow.
+pub(crate) fn build(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
+    let stamp = Stamp::new(workspace, "page.stamp", &INPUTS)?;
+    if stamp.holds() && workspace.path("web/dist/index.html").is_file() {
+        return Ok(());
+    }
+    check_node()?;
+    install(workspace, || announce("installing what the settings page is built with (once)"))?;
+    announce("building the settings page");
+    npm(workspace, &["run", "build"])?;
+    stamp.set()
+}
+
+fn npm(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {
+    npm_in(workspace, "web", arguments)
+}
+
+/// Runs npm in a folder; its output is shown only if it fails.
+fn npm_in(workspace: &Workspace, folder: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let mut command = Command::new("npm");
+    command.current_dir(workspace.path(folder)).args(arguments).stderr(Stdio::piped());
+    let output = process::run(&mut command)?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        let said = process::last_lines(&String::from_utf8_lossy(&said), 30);
+        bail!("npm {} in {folder}/ failed: {said}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// A note of what something was made from; it is written last, so what is half made is made again.
+struct Stamp {
+    path: PathBuf,
+    wanted: String,
+}
+
+impl Stamp {
+    fn new(workspace: &Workspace, name: &str, inputs: &[&str]) -> anyhow::Result<Self> {
+        let mut hasher = DefaultHasher::new();
+        for input in inputs {
+            hash(&workspace.path(input), &mut hasher)?;
+        }
+        Ok(Self { path: workspace.state().join(name), wanted: format!("{:016x}", hasher.finish()) })
+    }
+
+    fn holds(&self) -> bool {
+        fs::read_to_string(&self.path).is_ok_and(|made| made == self.wanted)
+    }
+
+    fn set(&self) -> anyhow::Result<()> {
+        fs::write(&self.path, &self.wanted).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Names and contents of a file, or of everything in a folder but what is itself generated.
+fn hash(path: &Path, hasher: &mut DefaultHasher) -> anyhow::Result<()> {
+    if path.is_dir() {
+        let entries = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        entries.sort();
+        for entry in entries.iter().filter(|entry| entry.file_name() != Some("generated".as_ref())) {
+            hash(entry, hasher)?;
+        }
+    } else if path.is_file() {
+        path.hash(hasher);
+        fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.hash(hasher);
+    }
+    Ok(())
+}
+
+/// Whether everything is here that the page's tests need.
+pub(crate) fn check() -> anyhow::Result<()> {
+    check_node()?;
+    chromium().map(drop)
+}
+
+/// The browser that the tests drive: what `CHROMIUM` names, else the first in the path.
+fn chromium() -> anyhow::Result<PathBuf> {
+    if let Some(chosen) = env::var_os("CHROMIUM") {
+        return Ok(PathBuf::from(chosen));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = env::split_paths(&path).collect();
+    let found = ["chromium", "google-chrome"]
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file());
+    found.context("the settings page's tests need Chromium (Debian: apt-get install chromium)")
+}
+
+/// What is checked of the page without a browser.
+#[derive(Debug)]
+pub struct PageChecks;
+
+impl PageChecks {
+    /// Installs what the lock file says, then gives the command that checks types, lints, tests, sizes and licences.
+    ///
+    /// # Errors
+    /// Node.js is missing, or the packages cannot be installed.
+    pub fn command(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<Command> {
+        check_node()?;
+        let _lock = workspace.exclusively()?;
+        install(workspace, || announce("installing what the settings page is built with, once"))?;
+        let mut command = Command::new("npm");
+        command.args(["run", "--silent", "check"]).current_dir(workspace.path("web"));
+        Ok(command)
+    }
+}
+
+/// A browser on a local AWS.
+#[derive(Debug)]
+pub struct Browser;
+
+impl Browser {
+    /// The command that runs a project of `web/playwright.config.ts` against this local AWS.
+    ///
+    /// # Errors
+    /// There is no browser, or what it needs cannot be installed.
+    pub fn command(local: &LocalAws, project: &str) -> anyhow::Result<Command> {
+        let workspace = local.workspace();
+        if !workspace.path("examples/node/node_modules").is_dir() {
+            npm_in(workspace, "examples/node", &["ci"])?;
+        }
+        let running = local.running();
+        let mut command = Command::new("npx");
+        command
+            .args(["playwright", "test", "--project", project])
+            .current_dir(workspace.path("web"))
+            .env("CHROMIUM", chromium()?)
+            .env("STAGEDB_PAGE_URL", &running.page_url)
+            .env("STAGEDB_USERNAME", &running.username)
+            .env("STAGEDB_PASSWORD", &running.password)
+            .env("STAGEDB_ENDPOINT", local.endpoint())
+            .env("STAGEDB_PROGRAM", env::current_exe().context("this program cannot find itself")?);
+        Ok(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_node_are_compared_as_numbers() {
+        assert_eq!(version_of("20.19.0"), Some((20, 19)));
+        assert!(version_of("9.99.1") < version_of("20.19.0"));
+        assert_eq!(version_of("new"), None);
+    }
+}

@@ -1,0 +1,25 @@
+/** Every package of the lock file has a licence that is allowed: what is served, and what only builds and tests. */
+import { existsSync, readFileSync } from "node:fs";
+
+const SERVED = ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"];
+const BUILDING = [...SERVED, "BlueOak-1.0.0", "CC-BY-4.0", "CC0-1.0", "MPL-2.0", "Python-2.0"];
+
+const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
+const wrong = [];
+let counted = 0;
+for (const [path, entry] of Object.entries(packages)) {
+  // What is for another platform is not there, and cannot be served.
+  if (path === "" || entry.link || !existsSync(`${path}/package.json`)) continue;
+  const said = JSON.parse(readFileSync(`${path}/package.json`, "utf8"));
+  const licence = said.license?.type ?? said.license ?? said.licenses?.[0]?.type ?? "none";
+  const allowed = entry.dev || entry.devOptional ? BUILDING : SERVED;
+  const choices = String(licence).replace(/[()]/g, "");
+  const fits = choices.split(" OR ").some((choice) => choice.split(" AND ").every((each) => allowed.includes(each.trim())));
+  if (!fits) wrong.push(`${path}: ${licence}`);
+  counted += 1;
+}
+if (wrong.length > 0) {
+  console.error(`not allowed:\n${wrong.join("\n")}`);
+  process.exit(1);
+}
+console.log(`the licences of ${counted} packages are allowed`);

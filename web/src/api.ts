@@ -1,0 +1,195 @@
+/** The API, with types made from its description (`npm run types`). */
+import createClient from "openapi-fetch";
+import { createContext, useContext } from "react";
+import type { components, paths } from "./generated/api";
+import type { Session } from "./session";
+
+export type Schemas = components["schemas"];
+export type Problem = Schemas["Problem"];
+export type Database = Schemas["Database"];
+export type Settings = Schemas["Settings"];
+export type Save = Schemas["Save"];
+export type Rebuild = Schemas["Rebuild"];
+export type Preview = Schemas["Preview"];
+export type FoundDatabase = Schemas["FoundDatabase"];
+export type InstanceClass = Schemas["InstanceClass"];
+export type Snapshot = Schemas["Snapshot"];
+export type Stack = Schemas["Stack"];
+
+/** What went wrong with a call, in words for a person. */
+export class Refusal extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+
+  /** What is wrong with a field of the body, if anything is. */
+  field(pointer: string): string | undefined {
+    return this.problem.errors?.find((error) => error.pointer === pointer)?.detail;
+  }
+}
+
+/** Names one stage. */
+export interface StageName {
+  stack: string;
+  stage: string;
+}
+
+const UNREACHABLE = "The API cannot be reached. Check your connection, then try again.";
+
+function problem(status: number, title: string, detail: string): Problem {
+  return { type: "urn:stagedb:problem:unknown", title, status, detail, requestId: "" };
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The body of a success, or a Refusal thrown. */
+async function unwrap<T>(call: Promise<Answer<T>>): Promise<{ data: T; response: Response }> {
+  let answer: Answer<T>;
+  try {
+    answer = await call;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refusal(problem(0, "No answer", UNREACHABLE));
+  }
+  const { data, error, response } = answer;
+  if (response.ok && data !== undefined) return { data, response };
+  const said = error as Partial<Problem> | undefined;
+  if (said && typeof said === "object" && typeof said.detail === "string") throw new Refusal(said as Problem);
+  // API Gateway's own answers have no detail.
+  const detail =
+    response.status === 429
+      ? "There are too many requests at the moment. Try again in a few seconds."
+      : `The API answered with status ${String(response.status)}. Try again; if it goes on, the log of settings-api says why.`;
+  throw new Refusal(problem(response.status, "The request failed", detail));
+}
+
+/** Every call that the page makes. */
+export type Api = ReturnType<typeof makeApi>;
+
+export function makeApi(session: Session) {
+  /** With a token; a request that comes too late for its token is sent again with a new one, once there is one. */
+  async function authorized(request: Request): Promise<Response> {
+    for (;;) {
+      const token = await session.token();
+      const attempt = request.clone();
+      attempt.headers.set("Authorization", `Bearer ${token}`);
+      const response = await fetch(attempt);
+      if (response.status !== 401) return response;
+      await session.refused(token);
+    }
+  }
+  const client = createClient<paths>({ baseUrl: location.origin, fetch: authorized });
+  const stagePath = (name: StageName) => ({ path: name });
+
+  /** All pages of a list. */
+  async function all<Page extends { nextToken?: string | null }, Item>(
+    page: (nextToken: string | undefined) => Promise<{ data: Page }>,
+    items: (page: Page) => Item[],
+  ): Promise<Item[]> {
+    const found: Item[] = [];
+    let token: string | undefined;
+    do {
+      const { data } = await page(token);
+      found.push(...items(data));
+      token = data.nextToken ?? undefined;
+    } while (token);
+    return found;
+  }
+
+  return {
+    stacks: (signal?: AbortSignal) =>
+      all(
+        (nextToken) => unwrap(client.GET("/api/stacks", { params: { query: { nextToken } }, signal })),
+        (page) => page.stacks,
+      ),
+    instanceClasses: () =>
+      all(
+        (nextToken) => unwrap(client.GET("/api/instance-classes", { params: { query: { nextToken } } })),
+        (page) => page.instanceClasses,
+      ),
+    databases: (name: StageName) =>
+      all(
+        (nextToken) => unwrap(client.GET("/api/databases", { params: { query: { ...name, nextToken } } })),
+        (page) => page.databases,
+      ),
+    snapshots: async (name: StageName) =>
+      (await unwrap(client.GET("/api/stacks/{stack}/stages/{stage}/snapshots", { params: stagePath(name) }))).data
+        .snapshots,
+    database: async (name: StageName, signal?: AbortSignal) => {
+      const { data, response } = await unwrap(
+        client.GET("/api/stacks/{stack}/stages/{stage}/database", { params: stagePath(name), signal }),
+      );
+      return { ...data, etag: response.headers.get("etag") ?? undefined };
+    },
+    rebuild: async (name: StageName, signal?: AbortSignal) =>
+      (await unwrap(client.GET("/api/stacks/{stack}/stages/{stage}/rebuild", { params: stagePath(name), signal }))).data,
+    variables: async (name: StageName, signal?: AbortSignal) =>
+      (
+        await unwrap(
+          client.GET("/api/stacks/{stack}/stages/{stage}/runtime-variables", { params: stagePath(name), signal }),
+        )
+      ).data,
+    metrics: async (name: StageName, signal?: AbortSignal) =>
+      (
+        await unwrap(
+          client.GET("/api/stacks/{stack}/stages/{stage}/database/metrics", { params: stagePath(name), signal }),
+        )
+      ).data,
+    preview: async (name: StageName, body: Save, etag: string | undefined) =>
+      (
+        await unwrap(
+          client.POST("/api/stacks/{stack}/stages/{stage}/database/preview", {
+            params: { ...stagePath(name), header: { "If-Match": etag } },
+            body,
+          }),
+        )
+      ).data,
+    save: async (name: StageName, body: Save, etag: string | undefined, key: string) =>
+      (
+        await unwrap(
+          client.PUT("/api/stacks/{stack}/stages/{stage}/database", {
+            params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+            body,
+          }),
+        )
+      ).data,
+    remove: async (name: StageName, confirm: string, etag: string | undefined, key: string) =>
+      (
+        await unwrap(
+          client.DELETE("/api/stacks/{stack}/stages/{stage}/database", {
+            params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+            body: { confirm },
+          }),
+        )
+      ).data,
+    rebuildAgain: async (name: StageName, key: string) =>
+      (
+        await unwrap(
+          client.POST("/api/stacks/{stack}/stages/{stage}/rebuild", {
+            params: { ...stagePath(name), header: { "Idempotency-Key": key } },
+          }),
+        )
+      ).data,
+  };
+}
+
+export interface Page {
+  api: Api;
+  session: Session;
+}
+
+export const PageContext = createContext<Page | null>(null);
+
+/** The API and the session. */
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (!page) throw new Error("PageContext is missing");
+  return page;
+}

@@ -1,0 +1,281 @@
+/** Attaching a database that is there already. */
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Form from "@cloudscape-design/components/form";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import RadioGroup from "@cloudscape-design/components/radio-group";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Table from "@cloudscape-design/components/table";
+import TextFilter from "@cloudscape-design/components/text-filter";
+import { useCallback, useState } from "react";
+import { type FoundDatabase, usePage } from "../api";
+import { useDraft } from "../draft";
+import { ATTACH_FIELDS, byField } from "../logic/errors";
+import { ATTACH, attachBody, type AttachForm as Form_, type FieldErrors, fieldSentence } from "../logic/save";
+import { databaseStatus, sentence } from "../logic/words";
+import { useResource } from "../resource";
+import { go, pathOf } from "../router";
+import type { Read } from "../screens/database";
+import { useStage } from "../screens/stage-context";
+import { ProblemAlert } from "./problem";
+
+const SECRET = ["password"] as const;
+
+/** The form that shows what is attached now. */
+function initialOf({ settings }: Read): Form_ {
+  if (settings.source !== "attached") return ATTACH;
+  return {
+    ...ATTACH,
+    identifier: settings.identifier,
+    kind: settings.kind,
+    databaseName: settings.databaseName,
+    credentials: "kept",
+    secretArn: settings.credentials?.secretArn ?? "",
+  };
+}
+
+export default function AttachForm({ database }: { database: Read }) {
+  const { name, running, review } = useStage();
+  const [form, change] = useDraft<Form_>(`attach:${name.stack}/${name.stage}`, initialOf(database), SECRET);
+  const [errors, setErrors] = useState<FieldErrors>({});
+  const [whole, setWhole] = useState<Error | null>(null);
+  const attached = database.settings.source === "attached";
+
+  const save = () => {
+    setWhole(null);
+    const made = attachBody(form);
+    if ("errors" in made) {
+      setErrors(made.errors);
+      return;
+    }
+    setErrors({});
+    review({
+      body: made.body,
+      etag: database.etag,
+      saved: () => go(pathOf({ ...name, screen: "database" })),
+      refused: (error) => {
+        const { fields, whole: rest } = byField(error, ATTACH_FIELDS);
+        setErrors(fields);
+        setWhole(rest);
+      },
+    });
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!running) save();
+      }}
+    >
+      <Form
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
+              Cancel
+            </Button>
+            <Button variant="primary" disabled={running} disabledReason="A rebuild is running.">
+              Save
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        <SpaceBetween size="l">
+          {whole && <ProblemAlert error={whole} header="This cannot be saved now" />}
+          <Choice form={form} change={change} error={errors["/identifier"]} />
+          <Container header={<Header variant="h2">Log in</Header>}>
+            <SpaceBetween size="l">
+              <FormField
+                label="Database name"
+                description="The database inside, which applications connect to."
+                errorText={fieldSentence(errors["/databaseName"])}
+              >
+                <Input
+                  value={form.databaseName}
+                  spellcheck={false}
+                  autoComplete={false}
+                  onChange={({ detail }) => change({ databaseName: detail.value })}
+                />
+              </FormField>
+              <FormField label="Credentials">
+                <RadioGroup
+                  value={form.credentials}
+                  onChange={({ detail }) => change({ credentials: detail.value as Form_["credentials"] })}
+                  items={[
+                    ...(attached ? [{ value: "kept", label: "As before" }] : []),
+                    {
+                      value: "secret",
+                      label: "A secret in Secrets Manager",
+                      description: "It is read anew at every rebuild, so a rotated password arrives.",
+                    },
+                    {
+                      value: "typed",
+                      label: "A user and a password",
+                      description: "They are put straight into the stage’s own secret.",
+                    },
+                  ]}
+                />
+              </FormField>
+              {form.credentials === "secret" && (
+                <FormField
+                  label="ARN of the secret"
+                  description="Its value is a JSON object with the keys username and password."
+                  errorText={fieldSentence(errors["/credentials/secretArn"])}
+                >
+                  <Input
+                    value={form.secretArn}
+                    spellcheck={false}
+                    autoComplete={false}
+                    placeholder="arn:aws:secretsmanager:…"
+                    onChange={({ detail }) => change({ secretArn: detail.value })}
+                  />
+                </FormField>
+              )}
+              {form.credentials === "typed" && (
+                <>
+                  <FormField label="User" errorText={fieldSentence(errors["/credentials/username"])}>
+                    <Input
+                      value={form.username}
+                      spellcheck={false}
+                      autoComplete="off"
+                      onChange={({ detail }) => change({ username: detail.value })}
+                    />
+                  </FormField>
+                  <FormField label="Password" errorText={fieldSentence(errors["/credentials/password"])}>
+                    <Input
+                      type="password"
+                      value={form.password}
+                      autoComplete="new-password"
+                      onChange={({ detail }) => change({ password: detail.value })}
+                    />
+                  </FormField>
+                </>
+              )}
+              <Alert type="info">
+                The database’s security group gets one rule that lets this stage’s service connect. Nothing else of it is
+                changed.
+              </Alert>
+            </SpaceBetween>
+          </Container>
+        </SpaceBetween>
+      </Form>
+    </form>
+  );
+}
+
+function Choice({
+  form,
+  change,
+  error,
+}: {
+  form: Form_;
+  change: (part: Partial<Form_>) => void;
+  error: string | undefined;
+}) {
+  const { api } = usePage();
+  const { name } = useStage();
+  const [filter, setFilter] = useState("");
+  const { value: databases, error: failed, again } = useResource(useCallback(() => api.databases(name), [api, name]));
+  if (failed && !databases) {
+    return <ProblemAlert error={failed} header="The databases cannot be shown" again={again} />;
+  }
+  const words = filter.trim().toLowerCase();
+  const found = (databases ?? [])
+    .filter((each) => [each.identifier, each.engine, each.status].some((text) => text.includes(words)))
+    .sort((a, b) => Number(b.attachable) - Number(a.attachable) || a.identifier.localeCompare(b.identifier));
+  const isChosen = (each: FoundDatabase) =>
+    each.identifier === form.identifier && (form.kind === "" || each.kind === form.kind);
+  return (
+    <Table
+      variant="container"
+      selectionType="single"
+      trackBy={(each) => `${each.kind}/${each.identifier}`}
+      items={found}
+      loading={!databases}
+      loadingText="Loading the databases"
+      selectedItems={(databases ?? []).filter(isChosen)}
+      isItemDisabled={(each) => !each.attachable && !isChosen(each)}
+      onSelectionChange={({ detail }) => {
+        const chosen = detail.selectedItems[0];
+        if (!chosen) return;
+        change({
+          identifier: chosen.identifier,
+          kind: chosen.kind,
+          databaseName: chosen.databaseName ?? form.databaseName,
+          ...(chosen.managedSecretArn ? { credentials: "secret", secretArn: chosen.managedSecretArn } : {}),
+        });
+      }}
+      wrapLines
+      ariaLabels={{
+        tableLabel: "Databases of this account",
+        selectionGroupLabel: "Choose a database",
+        itemSelectionLabel: (_, each) => each.identifier,
+      }}
+      header={
+        <Header
+          variant="h2"
+          counter={databases ? `(${String(databases.length)})` : undefined}
+          description={
+            error ? (
+              <Box color="text-status-error">{fieldSentence(`a database ${error}`)}</Box>
+            ) : (
+              "RDS for PostgreSQL and Aurora PostgreSQL in this account and region."
+            )
+          }
+        >
+          Existing database
+        </Header>
+      }
+      filter={
+        <TextFilter
+          filteringText={filter}
+          filteringPlaceholder="Find a database"
+          filteringAriaLabel="Find a database"
+          countText={`${String(found.length)} found`}
+          onChange={({ detail }) => setFilter(detail.filteringText)}
+        />
+      }
+      empty={
+        <Box textAlign="center" padding="m">
+          <Box variant="strong">{databases?.length ? "No database has such a name" : "There is no such database"}</Box>
+          <Box variant="p" color="text-body-secondary">
+            {databases?.length ? "Try a shorter text." : "This account has no RDS for PostgreSQL or Aurora PostgreSQL here."}
+          </Box>
+        </Box>
+      }
+      columnDefinitions={[
+        { id: "identifier", header: "Database", cell: (each) => each.identifier, isRowHeader: true, minWidth: 150 },
+        {
+          id: "engine",
+          header: "Engine",
+          minWidth: 150,
+          cell: (each) => `${each.engine === "postgres" ? "PostgreSQL" : sentence(each.engine)} ${each.engineVersion}`,
+        },
+        {
+          id: "status",
+          header: "Status",
+          minWidth: 120,
+          cell: (each) => {
+            const status = databaseStatus(each.status);
+            return <StatusIndicator type={status.type}>{status.text}</StatusIndicator>;
+          },
+        },
+        {
+          id: "use",
+          header: "Can it be attached?",
+          minWidth: 200,
+          cell: (each) =>
+            each.attachable
+              ? each.usedBy.length > 0
+                ? `Yes; it also serves ${each.usedBy.join(", ")}`
+                : "Yes"
+              : `No: ${each.whyNot ?? "it does not suit"}`,
+        },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,36 @@
+/** Asks to sign in again, over the screen as it is. */
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Modal from "@cloudscape-design/components/modal";
+import { useSyncExternalStore } from "react";
+import { usePage } from "../api";
+import { SIGN_IN_AGAIN } from "../session";
+
+export function SessionEnded() {
+  const { session } = usePage();
+  const state = useSyncExternalStore(session.subscribe, session.state);
+  if (state !== "expired") return null;
+  return (
+    <Modal
+      visible
+      header="Your session has ended"
+      closeAriaLabel="Sign in again"
+      onDismiss={() => window.open(SIGN_IN_AGAIN, "_blank", "popup,width=480,height=680")}
+      footer={
+        <Box float="right">
+          <Button
+            variant="primary"
+            iconName="external"
+            iconAlign="right"
+            onClick={() => window.open(SIGN_IN_AGAIN, "_blank", "popup,width=480,height=680")}
+          >
+            Sign in again
+          </Button>
+        </Box>
+      }
+    >
+      Sign in again in a new window. This page stays as it is: nothing that you typed is lost, and what you asked for goes
+      on once you are signed in.
+    </Modal>
+  );
+}

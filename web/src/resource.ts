@@ -1,0 +1,58 @@
+/** Something the API gives, read when it is shown, and again when asked or after a time. */
+import { useCallback, useEffect, useRef, useState } from "react";
+
+export interface Resource<T> {
+  /** What was read last; kept while it is read again. */
+  value: T | undefined;
+  error: Error | undefined;
+  again: () => void;
+}
+
+/**
+ * `read` must be stable (useCallback). `pause` says after how many milliseconds to read again, or null for not by
+ * itself; nothing is read while the page is hidden.
+ */
+export function useResource<T>(
+  read: (signal: AbortSignal) => Promise<T>,
+  pause: (value: T | undefined) => number | null = () => null,
+): Resource<T> {
+  const [state, setState] = useState<{ value?: T; error?: Error }>({});
+  const [turn, setTurn] = useState(0);
+  const pauseNow = useRef(pause);
+  useEffect(() => {
+    pauseNow.current = pause;
+  });
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const plan = (value: T | undefined) => {
+      const time = pauseNow.current(value);
+      if (time !== null) timer = setTimeout(round, time);
+    };
+    const round = () => {
+      if (document.hidden) {
+        document.addEventListener("visibilitychange", round, { once: true, signal: stop.signal });
+        return;
+      }
+      read(stop.signal).then(
+        (value) => {
+          if (stop.signal.aborted) return;
+          setState({ value });
+          plan(value);
+        },
+        (error: unknown) => {
+          if (stop.signal.aborted) return;
+          setState((before) => ({ ...before, error: error instanceof Error ? error : new Error(String(error)) }));
+          plan(undefined);
+        },
+      );
+    };
+    round();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [read, turn]);
+  const again = useCallback(() => setTurn((before) => before + 1), []);
+  return { value: state.value, error: state.error, again };
+}

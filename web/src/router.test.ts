@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { pathOf, routeOf } from "./router";
+
+it("every screen has an address, and every address its screen", () => {
+  const of = { stack: "test-django2", stage: "dev" };
+  for (const route of [
+    { screen: "stacks" },
+    { screen: "stack", stack: "test-django2" },
+    { screen: "stage", ...of },
+    { screen: "variables", ...of },
+    { screen: "database", ...of },
+    { screen: "add", ...of },
+  ] as const) {
+    expect(routeOf(pathOf(route))).toEqual(route);
+    expect(routeOf(`${pathOf(route)}/`)).toEqual(route);
+  }
+});
+
+it("what is no screen is none", () => {
+  for (const path of ["/nothing", "/stacks/A/settings", "/stacks/a/stages/b/c", "/stacks/a/stages/%2e%2e"]) {
+    expect(routeOf(path)).toEqual({ screen: "nowhere" });
+  }
+});

@@ -1,0 +1,95 @@
+/** Addresses: which screen a path shows, and going from one to another. */
+import { useSyncExternalStore } from "react";
+import type { StageName } from "./api";
+
+export type Route =
+  | { screen: "stacks" }
+  | { screen: "stack"; stack: string }
+  | ({ screen: "stage" | "variables" | "database" | "add" } & StageName)
+  | { screen: "nowhere" };
+
+const NAME = "([a-z][a-z0-9-]*)";
+const PATTERNS: [RegExp, (match: string[]) => Route][] = [
+  [/^\/(stacks\/?)?$/, () => ({ screen: "stacks" })],
+  [new RegExp(`^/stacks/${NAME}/settings/?$`), ([, stack = ""]) => ({ screen: "stack", stack })],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "stage", stack, stage }),
+  ],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/runtime-variables/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "variables", stack, stage }),
+  ],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/database/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "database", stack, stage }),
+  ],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/database/add/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "add", stack, stage }),
+  ],
+];
+
+export function routeOf(path: string): Route {
+  for (const [pattern, route] of PATTERNS) {
+    const match = pattern.exec(path);
+    if (match) return route(match);
+  }
+  return { screen: "nowhere" };
+}
+
+const LAST: Record<"stage" | "variables" | "database" | "add", string> = {
+  stage: "",
+  variables: "/runtime-variables",
+  database: "/database",
+  add: "/database/add",
+};
+
+export function pathOf(route: Route): string {
+  switch (route.screen) {
+    case "stacks":
+    case "nowhere":
+      return "/stacks";
+    case "stack":
+      return `/stacks/${route.stack}/settings`;
+    default:
+      return `/stacks/${route.stack}/stages/${route.stage}${LAST[route.screen]}`;
+  }
+}
+
+const listeners = new Set<() => void>();
+const tell = () => {
+  for (const listener of listeners) listener();
+};
+
+function subscribe(listener: () => void): () => void {
+  if (listeners.size === 0) window.addEventListener("popstate", tell);
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) window.removeEventListener("popstate", tell);
+  };
+}
+
+/** The path that is shown. */
+export function usePath(): string {
+  return useSyncExternalStore(subscribe, () => location.pathname);
+}
+
+/** Shows another screen; the one before is reached with Back, unless it is replaced. */
+export function go(to: Route | string, how: "push" | "replace" = "push"): void {
+  const path = typeof to === "string" ? to : pathOf(to);
+  if (path === location.pathname) return;
+  if (how === "push") history.pushState(null, "", path);
+  else history.replaceState(null, "", path);
+  window.scrollTo(0, 0);
+  tell();
+}
+
+/** For Cloudscape's `onFollow`: our own addresses without a reload; a click that opens a new window stays one. */
+export function follow(event: CustomEvent<{ href?: string; external?: boolean }>): void {
+  const { href, external } = event.detail;
+  if (!href?.startsWith("/") || external) return;
+  event.preventDefault();
+  go(href);
+}

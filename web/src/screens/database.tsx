@@ -1,0 +1,172 @@
+/** Database: what there is, how to connect, how busy it is, and changing or removing it. */
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import KeyValuePairs, { type KeyValuePairsProps } from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Spinner from "@cloudscape-design/components/spinner";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { lazy, Suspense, useCallback } from "react";
+import { type Database, usePage } from "../api";
+import { databaseStatus } from "../logic/words";
+import { ChangeForm } from "../parts/change-form";
+import { ConnectionHelp } from "../parts/connection-help";
+import { Copyable } from "../parts/copyable";
+import { ProblemAlert } from "../parts/problem";
+import { RemoveDatabase } from "../parts/remove-database";
+import { useResource } from "../resource";
+import { follow, pathOf } from "../router";
+import { useStage } from "./stage-context";
+
+const Charts = lazy(() => import("../parts/charts"));
+
+/** A database with what `If-Match` needs. */
+export type Read = Database & { etag: string | undefined };
+
+const CHANGING = 2500;
+
+export default function DatabaseScreen() {
+  const { api } = usePage();
+  const { name, running, version } = useStage();
+  const read = useCallback(
+    (signal: AbortSignal) => api.database(name, signal),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that began or ended has changed it
+    [api, name, version],
+  );
+  const { value, error, again } = useResource(read, (database) =>
+    running || (database && databaseStatus(database.state).type === "in-progress") ? CHANGING : null,
+  );
+  if (error && !value) return <ProblemAlert error={error} header="The database cannot be shown" again={again} />;
+  if (!value) return <Spinner size="large" />;
+  if (value.settings.source === "none") return <NoDatabase database={value} />;
+  return (
+    <SpaceBetween size="l">
+      <Details database={value} />
+      {value.settings.source === "created" ? (
+        <ChangeForm key={value.etag} database={value} />
+      ) : (
+        <AttachedNote />
+      )}
+      {value.live?.endpoint && <ConnectionHelp />}
+      <Suspense fallback={<Spinner />}>
+        <Charts />
+      </Suspense>
+      <RemoveDatabase database={value} />
+    </SpaceBetween>
+  );
+}
+
+function NoDatabase({ database }: { database: Read }) {
+  const { name, running } = useStage();
+  const removing = database.state === "removing";
+  return (
+    <Container>
+      <Box textAlign="center" padding={{ vertical: "xl" }}>
+        <SpaceBetween size="m">
+          <Box variant="h1">Add a database</Box>
+          {removing ? (
+            <Box>
+              <StatusIndicator type="in-progress">The database before is being removed; its final snapshot stays.</StatusIndicator>
+            </Box>
+          ) : (
+            <Box color="text-body-secondary">
+              <div>This stage doesn’t currently have a database. Would you like to add one?</div>
+              <div>You’ll be able to add a new database, select an existing one, or begin with a snapshot.</div>
+            </Box>
+          )}
+          <Button
+            variant="primary"
+            href={pathOf({ ...name, screen: "add" })}
+            onFollow={follow}
+            disabled={running}
+            disabledReason="A rebuild of this stage is running."
+          >
+            Add database
+          </Button>
+        </SpaceBetween>
+      </Box>
+    </Container>
+  );
+}
+
+function Details({ database }: { database: Read }) {
+  const { live, settings, state, usedBy } = database;
+  const status = databaseStatus(state);
+  const created = settings.source === "created";
+  const pair = (label: string, value: React.ReactNode): KeyValuePairsProps.Item => ({ label, value: value ?? "–" });
+  const items: KeyValuePairsProps.Item[] = [
+    pair("Database name", live ? <Copyable text={live.identifier} /> : "–"),
+    pair("Status", <StatusIndicator type={status.type}>{status.text}</StatusIndicator>),
+    pair("Endpoint", live?.endpoint ? <Copyable text={`${live.endpoint.host}:${String(live.endpoint.port)}`} /> : "–"),
+    pair("Database inside", settings.source === "none" ? "–" : settings.databaseName),
+    pair("Instance type", live?.instanceClass),
+    pair("PostgreSQL", live?.engineVersion),
+  ];
+  if (created) {
+    items.push(
+      pair("Storage", live?.storageGiB == null ? undefined : `${String(live.storageGiB)} GiB`),
+      pair("Standby", live?.multiAz ? "Yes" : "No"),
+      pair("Backups", live?.backupRetentionDays == null ? undefined : `${String(live.backupRetentionDays)} days`),
+      pair("Protected from deletion", live?.deletionProtection ? "Yes" : "No"),
+      pair("Maintenance window (UTC)", live?.maintenanceWindow),
+    );
+  } else if (settings.source === "attached") {
+    items.push(
+      pair("Credentials", settings.credentials ? <Copyable text={settings.credentials.secretArn} /> : "Typed by a person"),
+      pair("Also used by", usedBy?.length ? usedBy.join(", ") : "No other stage"),
+    );
+  }
+  const pending = Object.entries(live?.pending ?? {}).filter(([, value]) => value != null);
+  return (
+    <Container
+      header={
+        <Header variant="h1" description="Here you can configure your database and find connection information">
+          Database
+        </Header>
+      }
+    >
+      <SpaceBetween size="l">
+        {state === "missing" && (
+          <Alert type="error" header="The database is gone">
+            RDS does not have it any more. Somebody may have deleted it past this page.
+          </Alert>
+        )}
+        <KeyValuePairs columns={3} items={items} />
+        {pending.length > 0 && (
+          <Alert type="info" header="Waiting for the maintenance window">
+            {pending.map(([field, value]) => `${field}: ${String(value)}`).join(", ")}
+          </Alert>
+        )}
+      </SpaceBetween>
+    </Container>
+  );
+}
+
+function AttachedNote() {
+  const { name, running } = useStage();
+  return (
+    <Container
+      header={
+        <Header
+          variant="h2"
+          actions={
+            <Button href={pathOf({ ...name, screen: "add" })} onFollow={follow} disabled={running} disabledReason="A rebuild is running.">
+              Change the attachment
+            </Button>
+          }
+        >
+          Attached database
+        </Header>
+      }
+    >
+      This database is somebody else’s: it is never changed or deleted from here. Its size is changed{" "}
+      <Link external externalIconAriaLabel="Opens in a new window" href="https://console.aws.amazon.com/rds/">
+        in RDS
+      </Link>
+      .
+    </Container>
+  );
+}

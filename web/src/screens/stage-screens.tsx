@@ -1,0 +1,166 @@
+/** The settings of one stage: the left column, the rebuild, and the screen that was chosen. */
+import Select from "@cloudscape-design/components/select";
+import SideNavigation from "@cloudscape-design/components/side-navigation";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Spinner from "@cloudscape-design/components/spinner";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type StageName, usePage } from "../api";
+import { dropDraft } from "../draft";
+import { forgetSave, keepSave } from "../logic/last-save";
+import { isRunning, stageStatus } from "../logic/words";
+import { useNotify } from "../notify";
+import { ProblemAlert } from "../parts/problem";
+import { RebuildPanel } from "../parts/rebuild-panel";
+import { SaveReview } from "../parts/save-review";
+import { useResource } from "../resource";
+import { follow, go, pathOf, type Route } from "../router";
+import { useStacks } from "../stacks";
+import { StageContext, type Review, type StagePage } from "./stage-context";
+import { NoStage, StageDetails } from "./stage-details";
+import { Variables } from "./variables";
+
+const DatabaseScreen = lazy(() => import("./database"));
+const AddDatabase = lazy(() => import("./add-database"));
+
+type Of = Exclude<Route, { screen: "stacks" | "nowhere" }>;
+
+/** How often a running rebuild is looked at, and one at rest: others may begin one. */
+const RUNNING = 1200;
+const AT_REST = 15_000;
+
+export default function StageScreens({ route }: { route: Of }) {
+  const { value: stacks } = useStacks();
+  const first = stacks?.find((stack) => stack.name === route.stack)?.stages[0]?.name;
+  const stackOnly = route.screen === "stack" ? route.stack : undefined;
+  useEffect(() => {
+    if (stackOnly && first) go({ screen: "database", stack: stackOnly, stage: first }, "replace");
+  }, [stackOnly, first]);
+  if (route.screen === "stack") {
+    return stacks && !first ? <NoStage stack={route.stack} /> : <Spinner size="large" />;
+  }
+  return <OneStage key={`${route.stack}/${route.stage}`} route={route} />;
+}
+
+function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
+  const { api } = usePage();
+  const notify = useNotify();
+  const stacks = useStacks();
+  const { stack, stage } = route;
+  const name = useMemo<StageName>(() => ({ stack, stage }), [stack, stage]);
+  const refreshStacks = stacks.again;
+  const [version, setVersion] = useState(0);
+  const seen = useRef<string | null>(null);
+  const wasRunning = useRef(false);
+  const read = useCallback(
+    async (signal: AbortSignal) => {
+      const found = await api.rebuild(name, signal);
+      const mark = `${found.startedAt ?? ""} ${found.phase}`;
+      if (seen.current !== null && seen.current !== mark) {
+        setVersion((before) => before + 1);
+        refreshStacks();
+      }
+      seen.current = mark;
+      if (wasRunning.current && found.phase === "complete") {
+        // What was typed is saved now.
+        forgetSave(name);
+        for (const form of ["change", "new", "attach", "source"]) dropDraft(`${form}:${stack}/${stage}`);
+        notify({ id: `rebuild:${stack}/${stage}`, type: "success", content: `The rebuild of ${stack} ${stage} is complete.` });
+      }
+      wasRunning.current = isRunning(found);
+      return found;
+    },
+    [api, name, stack, stage, notify, refreshStacks],
+  );
+  const { value: rebuild, error, again } = useResource(read, (value) => (isRunning(value) ? RUNNING : AT_REST));
+  const [review, setReview] = useState<Review | null>(null);
+  const running = isRunning(rebuild);
+
+  const page = useMemo<StagePage>(
+    () => ({ name, rebuild, running, version, begun: again, review: setReview }),
+    [name, rebuild, running, version, again],
+  );
+
+  return (
+    <StageContext.Provider value={page}>
+      <SpaceBetween size="l">
+        {rebuild && <RebuildPanel rebuild={rebuild} />}
+        {error && !rebuild ? (
+          <ProblemAlert error={error} header="The stage cannot be shown" again={again} />
+        ) : (
+          <Suspense fallback={<Spinner size="large" />}>
+            {route.screen === "stage" && <StageDetails />}
+            {route.screen === "variables" && <Variables />}
+            {route.screen === "database" && <DatabaseScreen />}
+            {route.screen === "add" && <AddDatabase />}
+          </Suspense>
+        )}
+      </SpaceBetween>
+      {review && (
+        <SaveReview
+          name={name}
+          {...review}
+          close={() => setReview(null)}
+          refused={(refusal) => {
+            setReview(null);
+            review.refused(refusal);
+          }}
+          saved={() => {
+            setReview(null);
+            keepSave(name, review.body);
+            again();
+            review.saved?.();
+          }}
+        />
+      )}
+    </StageContext.Provider>
+  );
+}
+
+/** The left column. */
+export function StageNavigation({ route }: { route: Of }) {
+  const { value: stacks } = useStacks();
+  const stages = stacks?.find((stack) => stack.name === route.stack)?.stages ?? [];
+  const stage = route.screen === "stack" ? undefined : route.stage;
+  const options = stages.map((each) => ({
+    value: each.name,
+    label: each.name,
+    description: stageStatus(each.state).text,
+  }));
+  const of = { stack: route.stack, stage: stage ?? "" };
+  const active = route.screen === "add" ? "database" : route.screen;
+  return (
+    <SideNavigation
+      header={{ text: route.stack, href: pathOf({ screen: "stack", stack: route.stack }) }}
+      activeHref={active === "stack" ? undefined : pathOf({ ...of, screen: active })}
+      onFollow={follow}
+      itemsControl={
+        <Select
+          selectedOption={stage ? (options.find((option) => option.value === stage) ?? { value: stage, label: stage }) : null}
+          options={options}
+          placeholder="Choose a stage"
+          inlineLabelText="Stage"
+          ariaLabel="Stage"
+          onChange={({ detail }) => {
+            const screen = route.screen === "stack" || route.screen === "add" ? "database" : route.screen;
+            go({ screen, stack: route.stack, stage: detail.selectedOption.value ?? "" });
+          }}
+        />
+      }
+      items={
+        stage
+          ? [
+              {
+                type: "section-group",
+                title: "Stage settings",
+                items: [
+                  { type: "link", text: "Stage details", href: pathOf({ ...of, screen: "stage" }) },
+                  { type: "link", text: "Runtime variables", href: pathOf({ ...of, screen: "variables" }) },
+                  { type: "link", text: "Database", href: pathOf({ ...of, screen: "database" }) },
+                ],
+              },
+            ]
+          : []
+      }
+    />
+  );
+}

@@ -1,0 +1,77 @@
+import { checkAccessible, expect, stagePath, STACK, test } from "./world";
+
+/** Each screen with what shows that it is there. `dev` has a database, `prod` has none. */
+const SCREENS = [
+  ["stacks", "/stacks", "Stacks"],
+  ["stage details", stagePath("dev"), "Stage details"],
+  ["runtime variables", stagePath("dev", "/runtime-variables"), "Runtime variables"],
+  ["database", stagePath("dev", "/database"), "Database"],
+  ["no database", stagePath("prod", "/database"), "Add a database"],
+  ["add a database", stagePath("prod", "/database/add"), "Add a database"],
+] as const;
+
+for (const [name, path, heading] of SCREENS) {
+  test(`${name}: reload, back and forward`, async ({ page }) => {
+    const shown = page.getByRole("heading", { level: 1, name: heading, exact: true });
+    await page.goto(path);
+    await expect(shown).toBeVisible();
+    await page.reload();
+    await expect(shown).toBeVisible();
+    expect(new URL(page.url()).pathname).toBe(path);
+    await page.getByRole("link", { name: "stagedb" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: "Stacks" })).toBeVisible();
+    if (path === "/stacks") return;
+    await page.goBack();
+    await expect(shown).toBeVisible();
+    await page.goForward();
+    await expect(page.getByRole("heading", { level: 1, name: "Stacks" })).toBeVisible();
+  });
+}
+
+for (const width of [1440, 1024, 390]) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(`every screen is accessible, ${String(width)} pixels wide and ${colorScheme}`, async ({ page }) => {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      for (const [name, path, heading] of SCREENS) {
+        await page.goto(path);
+        await expect(page.getByRole("heading", { level: 1, name: heading, exact: true })).toBeVisible();
+        await expect(page.getByText(/^Loading/).first()).toBeHidden();
+        await page.screenshot({ path: `screens/${name.replaceAll(" ", "-")}-${String(width)}-${colorScheme}.png`, fullPage: true });
+        await checkAccessible(page, `${name}, ${String(width)}, ${colorScheme}`);
+      }
+    });
+  }
+}
+
+test("everything on the way to a Save is reached with the keyboard", async ({ page }) => {
+  await page.goto("/stacks");
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+  const tabTo = async (text: RegExp) => {
+    for (let tries = 0; tries < 60; tries += 1) {
+      if (text.test(await focused())) return;
+      await page.keyboard.press("Tab");
+    }
+    throw new Error(`Tab does not reach ${String(text)}`);
+  };
+  await expect(page.getByRole("heading", { name: "Stacks" })).toBeVisible();
+  await tabTo(new RegExp(`Database of ${STACK} prod`));
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Add a database" })).toBeVisible();
+  await tabTo(/^Add database$/);
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Database name")).toBeVisible();
+  await tabTo(/^Save$/);
+  await page.keyboard.press("Enter");
+  const card = page.getByRole("dialog", { name: "Review and save" });
+  await expect(card.getByRole("button", { name: "Save and rebuild" })).toBeEnabled();
+  await page.keyboard.press("Escape");
+  await expect(card).toBeHidden();
+});
+
+test("an address that leads nowhere says so", async ({ page }) => {
+  await page.goto("/nowhere");
+  await expect(page.getByText("There is no such page")).toBeVisible();
+  await page.goto("/stacks/nothing/settings");
+  await expect(page.getByText("There is no such stack")).toBeVisible();
+});

@@ -1,0 +1,105 @@
+/** What the browser tests do and look at. */
+import { execFileSync } from "node:child_process";
+import { AxeBuilder } from "@axe-core/playwright";
+import { expect, test as base, type Locator, type Page } from "@playwright/test";
+
+function environment(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: these tests are run by \`cargo local test --page\``);
+  return value;
+}
+
+export const USERNAME = environment("STAGEDB_USERNAME");
+export const PASSWORD = environment("STAGEDB_PASSWORD");
+export const STACK = "test-django2";
+
+const ENDPOINT = environment("STAGEDB_ENDPOINT");
+const PORT = new URL(ENDPOINT).port;
+
+/** `cargo local …` for the local AWS of these tests. */
+export function local(command: string, ...rest: string[]): string {
+  const program = environment("STAGEDB_PROGRAM");
+  return execFileSync(program, [command, "--port", PORT, ...rest], {
+    encoding: "utf8",
+    cwd: "..",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+export function aws(...rest: string[]): Record<string, unknown> {
+  const said = local("aws", ...rest);
+  return said.trim() === "" ? {} : (JSON.parse(said) as Record<string, unknown>);
+}
+
+/** What a test may ask of the local AWS. */
+export async function control(method: string, path: string, body?: unknown): Promise<void> {
+  const answer = await fetch(`${ENDPOINT}/_local/${path}`, { method, body: body === undefined ? null : JSON.stringify(body) });
+  expect(answer.ok, await answer.text()).toBe(true);
+}
+
+export async function signIn(page: Page, password = PASSWORD): Promise<void> {
+  await page.locator("input[name=username]").fill(USERNAME);
+  await page.locator("input[name=password]").fill(password);
+  await page.locator("[type=submit]").click();
+}
+
+/** Every test fails if the browser has anything to complain about. */
+export const test = base.extend<{ page: Page }>({
+  page: async ({ page }, provide) => {
+    const complaints = listen(page);
+    await provide(page);
+    expect(complaints, "the browser's console is silent").toEqual([]);
+  },
+});
+
+/** Collects what a page's console says, but for the API's refusals, which the browser counts as failures to load. */
+export function listen(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (!["error", "warning"].includes(message.type())) return;
+    // The local login has no icon; on AWS it has.
+    if (message.location().url === `${ENDPOINT}/favicon.ico`) return;
+    // A renewal that Cognito refuses is the end of a session.
+    if (message.text().includes('status of 400') && message.location().url.endsWith("/oauth2/token")) return;
+    const refusal = /status of (409|412|422|400)/.test(message.text());
+    if (refusal && message.location().url.includes("/api/")) return;
+    complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
+  return complaints;
+}
+
+export { expect };
+
+export const stagePath = (stage: string, rest = "") => `/stacks/${STACK}/stages/${stage}${rest}`;
+
+/** No violation of WCAG 2.2, A and AA, nor anything wider than the screen. */
+export async function checkAccessible(page: Page, what: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+    .analyze();
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
+  expect(found, what).toEqual([]);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(wide, `${what} fits into its width`).toBeLessThanOrEqual(0);
+}
+
+/** Reviews, checks the card, and saves. */
+export async function reviewAndSave(page: Page): Promise<void> {
+  const card = page.getByRole("dialog", { name: "Review and save" });
+  await expect(card.getByText("may not be accessible on this stage until the rebuild and redeploy have completed")).toBeVisible();
+  await checkAccessible(page, "the Save card");
+  await card.getByRole("button", { name: "Save and rebuild" }).click();
+  await expect(card).toBeHidden();
+}
+
+export async function waitForCompletion(page: Page, stage: string): Promise<void> {
+  await expect(page.getByText(`The rebuild of ${STACK} ${stage} is complete.`)).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeHidden();
+}
+
+/** Chooses an entry of a Cloudscape select. */
+export async function choose(page: Page, field: Locator, entry: RegExp | string): Promise<void> {
+  await field.click();
+  await page.getByRole("option", { name: entry }).first().click();
+}
