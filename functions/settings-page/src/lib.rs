@@ -148,6 +148,7 @@ impl From<Answer> for ApiGatewayV2httpResponse {
 ///
 /// # Errors
 /// The event is not a request.
+#[expect(clippy::unused_async, reason = "every function's handler is asynchronous to `lambda::run`")]
 pub async fn handle(
     page: Arc<Page>,
     invocation: Invocation,

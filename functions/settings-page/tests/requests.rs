@@ -8,6 +8,7 @@ use aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
 use lambda::Invocation;
 use serde_json::{Value, json};
 use settings_page::{Configuration, Page, handle};
+use time::OffsetDateTime;
 
 async fn answer(method: &str, path: &str) -> ApiGatewayV2httpResponse {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/settings-page/get-page.json");
@@ -21,7 +22,8 @@ async fn answer(method: &str, path: &str) -> ApiGatewayV2httpResponse {
         region: "us-east-1".to_owned(),
     };
     let time_left = Duration::from_secs(10);
-    let invocation = Invocation { event, request_id: "request-1".to_owned(), time_left };
+    let invocation =
+        Invocation { event, request_id: "request-1".to_owned(), now: OffsetDateTime::UNIX_EPOCH, time_left };
     handle(Arc::new(Page::embedded(&configuration)), invocation).await.unwrap()
 }
 

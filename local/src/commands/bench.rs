@@ -22,8 +22,13 @@ pub(crate) fn bench() -> anyhow::Result<()> {
             println!("{}", lap.what);
         }
     };
-    let options =
-        Options { profile: Profile::Release, demo_stages: true, page: true, report: Some(show), ..Options::default() };
+    let options = Options {
+        profile: Profile::Release,
+        demo_stages: true,
+        page: true,
+        report: Some(show),
+        ..Options::default()
+    };
     // Once to build, once to measure.
     LocalAws::start(&options)?.stop();
     let started = Instant::now();
