@@ -1,6 +1,6 @@
 //! What the function answers, whatever page is built into it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{path::Path, sync::Arc, time::Duration};
 
