@@ -40,6 +40,10 @@ fn sdk_types_stop_at_the_adapters() {
             assert!(!dependency.starts_with("aws-sdk"), "{function} depends on {dependency}");
         }
     }
+    // The protocol needs the SDK's HTTP client, and no service of AWS's; the page needs nothing of AWS's but Lambda.
     let protocol = dependencies("custom-resource", &[]);
-    assert!(!protocol.iter().any(|dependency| dependency.starts_with("aws")), "{protocol:?}");
+    let is_service = |name: &String| name.starts_with("aws-sdk") || name == "aws-config" || name == "aws";
+    assert!(!protocol.iter().any(is_service), "{protocol:?}");
+    let page = dependencies("settings-page", &[]);
+    assert!(!page.iter().any(|name| name.starts_with("aws-") || name == "aws"), "{page:?}");
 }
