@@ -36,6 +36,7 @@ for (const width of [1440, 1024, 390]) {
       for (const [name, path, heading] of SCREENS) {
         await page.goto(path);
         await expect(page.getByRole("heading", { level: 1, name: heading, exact: true })).toBeVisible();
+        if (name === "database") await expect(page.getByText("from CloudWatch")).toBeVisible();
         await expect(page.getByText(/^Loading/).first()).toBeHidden();
         await page.screenshot({ path: `screens/${name.replaceAll(" ", "-")}-${String(width)}-${colorScheme}.png`, fullPage: true });
         await checkAccessible(page, `${name}, ${String(width)}, ${colorScheme}`);

@@ -13,7 +13,7 @@ from stagedb_local_aws import rds_rules as rules
 from stagedb_local_aws import rds_versions as versions
 from stagedb_local_aws import rds_windows as windows
 from stagedb_local_aws import rds_xml
-from stagedb_local_aws.postgres import Cluster
+from stagedb_local_aws.postgres import Cluster, PostgresError
 from stagedb_local_aws.rds_modify import Modifications, default_groups, secondary_zone
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
@@ -161,6 +161,8 @@ class Instances:
         def run() -> None:
             server = None if record["_ending"] else make()
             time.sleep(self._timings.rds_create_seconds)
+            if server is not None and not server.is_running and self._store.is_current(record):
+                raise PostgresError("the server died while its instance was being created")
             with self._store.lock:
                 is_wanted = self._store.is_current(record) and record["DBInstanceStatus"] == "creating"
                 if server is not None and is_wanted and not record["_ending"]:

@@ -10,6 +10,7 @@ mod conditions;
 mod contract;
 mod created;
 mod failed_creation;
+mod faults;
 mod preview;
 mod recovery;
 mod refusals;

@@ -32,7 +32,7 @@ export default function Charts() {
         <ProblemAlert error={error} header="The measurements cannot be shown" again={again} />
       ) : (
         <ColumnLayout columns={3}>
-          <Chart title="Highest CPU use" unit="%" points={value?.cpuPercent} scale={1} top={100} />
+          <Chart title="Highest CPU use" unit="%" points={value?.cpuPercent} scale={1} top={110} />
           <Chart title="Most connections" unit="" points={value?.connections} scale={1} />
           <Chart title="Least free storage" unit="GiB" points={value?.freeStorageBytes} scale={GIB} />
         </ColumnLayout>

@@ -77,7 +77,7 @@ export function RebuildSteps({ rebuild, now = 0 }: { rebuild: Rebuild; now?: num
         let took = "";
         if (step.startedAt && step.endedAt) took = duration(Date.parse(step.endedAt) - Date.parse(step.startedAt));
         else if (step.startedAt && now > 0 && step.status === "running") took = duration(now - Date.parse(step.startedAt));
-        const words = { pending: "not needed yet", running: "running", complete: "done", failed: "failed" }[step.status] ?? step.status;
+        const words = { pending: "not begun yet", running: "running", complete: "done", failed: "failed" }[step.status] ?? step.status;
         return {
           status: STATUS[step.status] ?? "info",
           header: stepTitle(step.name),
