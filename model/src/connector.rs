@@ -8,13 +8,15 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 
+use serde_json::Value;
+
 use crate::{
     clock::pass,
     functions::{Process, Shown},
     plan::{Fault, FaultKind, Weather},
     plant::Plant,
     random::Random,
-    services::{stacks, states},
+    services::{secrets::ORDERS_SECRET, stacks, states},
     wire::{self, Body, Call, Failure, Reply, Service},
     world::{Invariant, Model, World},
 };
@@ -158,11 +160,24 @@ impl Connector {
         let model = &self.model;
         let now = model.now();
         let result = match call.service {
-            Service::CloudFormation => stacks::call(model, call),
+            Service::CloudFormation => {
+                let result = stacks::call(model, call);
+                if call.operation == "UpdateStack" && result.is_ok() {
+                    self.remember_typed(call);
+                }
+                result
+            }
             Service::StepFunctions => states::call(model, call),
             Service::Rds => self.rds(call, now),
             Service::Ec2 => model.world().ec2.call(call),
-            Service::SecretsManager => model.world().secrets.call(call),
+            Service::SecretsManager => {
+                if call.text("SecretId") == Some(ORDERS_SECRET)
+                    && !["GetSecretValue", "DescribeSecret"].contains(&call.operation.as_str())
+                {
+                    model.violated(Invariant::ForeignUntouched, format!("{} of its secret", call.operation));
+                }
+                model.world().secrets.call(call)
+            }
             Service::Ecs => {
                 let mut world = model.world();
                 let World { ecs, secrets, deployed_by_hand, .. } = &mut *world;
@@ -191,6 +206,19 @@ impl Connector {
             ),
         });
         result
+    }
+
+    /// Keeps which password a person typed for the generation that a Save begins.
+    fn remember_typed(&self, call: &Call) {
+        let body = self.process.current().event["body"].as_str().unwrap_or_default().to_owned();
+        let body: Value = serde_json::from_str(&body).unwrap_or_default();
+        let Some(password) = body["credentials"]["password"].as_str() else { return };
+        let parameters = call.pairs("Parameters.member", "ParameterKey", "ParameterValue");
+        let generation = parameters.get("Generation").cloned().unwrap_or_default();
+        let mut world = self.model.world();
+        let found = world.stacks.find(call.text("StackName").unwrap_or_default());
+        let Some(name) = found.map(|(_, stack)| stack.name.clone()) else { return };
+        world.typed.insert((name, generation), password.to_owned());
     }
 
     fn answer(&self, call: &Call) -> Reply {

@@ -41,12 +41,18 @@ const TIMEOUT: u64 = 30_000;
 
 /// A function of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// The HTTP API.
     SettingsApi,
+    /// Behind `Custom::PostgresDatabase`.
     DatabaseResource,
+    /// One step of the state machine.
     DatabaseProgress,
+    /// Behind `Custom::PostgresCredentials` and `Custom::PostgresConnection`.
     CredentialsResource,
+    /// Behind `Custom::PostgresAccess`.
     AccessResource,
+    /// On the events of stage stacks.
     PublishVariables,
 }
 

@@ -13,7 +13,9 @@ use crate::{
     plan::{Action, CLASSES, Pause, Plan, Step},
     plant::Plant,
     services::{
-        ecs::{CLUSTER, CONTAINER},
+        ecs::{CLUSTER, CONTAINER, SECURITY_GROUP},
+        rds::{ORDERS, ORDERS_GROUP},
+        secrets::{ORDERS_SECRET, PASSWORD_MARK},
         stacks,
     },
     world::{Figures, Invariant, Model, Violation, What, cannot_call},
@@ -195,8 +197,36 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
             }
             call(model, "PUT", &path(number, "/database"), Some(body)).await;
         }
+        Action::Attach { typed, other } => {
+            let password = format!("{PASSWORD_MARK}typed{:04}", model.issue());
+            let credentials = if typed {
+                json!({"username": "theirs", "password": password})
+            } else {
+                json!({"secretArn": ORDERS_SECRET})
+            };
+            let inside = if other { "archive" } else { "theirs" };
+            let body = json!({
+                "source": "attached", "identifier": ORDERS, "databaseName": inside, "credentials": credentials,
+            });
+            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+        }
+        Action::Restore => {
+            let newest = {
+                let world = model.world();
+                let of_stage = world.rds.snapshots.iter().filter(|(_, s)| s.identifier == identifier);
+                let newest = of_stage.max_by_key(|(_, snapshot)| snapshot.taken_at);
+                newest.map(|(id, snapshot)| (id.clone(), snapshot.instance.storage))
+            };
+            let Some((id, storage)) = newest else { return };
+            let body = json!({
+                "source": "created", "instanceClass": CLASSES[0], "storageGiB": storage, "fromSnapshot": id,
+            });
+            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+        }
         Action::Remove => {
-            call(model, "DELETE", &path(number, "/database"), Some(json!({"confirm": identifier}))).await;
+            let is_attached = model.world().stacks.find(&name).is_some_and(|(_, s)| s.source() == "attached");
+            let confirm = if is_attached { ORDERS } else { &identifier };
+            call(model, "DELETE", &path(number, "/database"), Some(json!({"confirm": confirm}))).await;
         }
         Action::Rebuild => {
             call(model, "POST", &path(number, "/rebuild"), None).await;
@@ -278,6 +308,17 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 world.own_variables.insert(name);
             } else {
                 world.own_variables.remove(&name);
+            }
+        }
+        Action::Rotate => {
+            let mut world = model.world();
+            let password = world.secrets.rotate();
+            world.rotations.push((now, password));
+        }
+        Action::OpenRule => {
+            let mut world = model.world();
+            if let Some(id) = world.ec2.make(ORDERS_GROUP, SECURITY_GROUP) {
+                world.rules_by_hand.insert(id);
             }
         }
         Action::CannotCall(logical) => {

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    services::{ecs::CONTAINER, rds::Instance, stacks::Stack},
+    services::{
+        ecs::{CONTAINER, SECURITY_GROUP},
+        rds::{Instance, ORDERS, ORDERS_GROUP},
+        stacks::Stack,
+    },
     world::{Invariant, Violation, World},
 };
 
@@ -29,6 +33,7 @@ pub(crate) fn check(world: &mut World, now: u64) {
         }
         if stack.status != "DELETE_COMPLETE" {
             owned(world, id, stack, &mut wrong);
+            attached(world, stack, &mut wrong);
         }
         variables(world, id, stack, &mut wrong);
     }
@@ -37,13 +42,19 @@ pub(crate) fn check(world: &mut World, now: u64) {
         let Some(owner) = owner.filter(|_| !instance.foreign && !world.spoilt.contains(identifier)) else {
             continue;
         };
-        let wanted = world.stacks.all.get(owner).is_some_and(|stack| {
-            stack.status != "DELETE_COMPLETE" && parameter(stack, "Source") == "created"
-        });
+        let wanted = world
+            .stacks
+            .all
+            .get(owner)
+            .is_some_and(|stack| stack.status != "DELETE_COMPLETE" && stack.source() == "created");
         if !wanted && instance.status != "deleting" {
             let words = format!("{identifier} is left over, in the status {}", instance.status);
             wrong(Invariant::Owned, words);
         }
+    }
+    access(world, &mut wrong);
+    if world.rds.instances.get(ORDERS) != Some(&Instance::orders()) {
+        wrong(Invariant::ForeignUntouched, format!("{ORDERS} is not as it was"));
     }
     for gone in world.rds.gone.iter().filter(|gone| !gone.by_hand) {
         let kept =
@@ -88,10 +99,7 @@ fn ends(id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
 /// The instance of a stage stack that owns one is as the stack says, and the secret is its.
 fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     let identifier = format!("{}-postgres", stack.name);
-    if parameter(stack, "Source") != "created"
-        || world.spoilt.contains(&identifier)
-        || stack.status.ends_with("FAILED")
-    {
+    if stack.source() != "created" || world.spoilt.contains(&identifier) || stack.status.ends_with("FAILED") {
         return;
     }
     let tag = |instance: &Instance, key: &str| instance.tags.get(key).cloned().unwrap_or_default();
@@ -102,6 +110,11 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         || tag(instance, "stagedb:generation") != parameter(stack, "Generation")
     {
         return wrong(Invariant::Owned, format!("{identifier} is not the one that its stack says is there"));
+    }
+    if let Some(snapshot) = world.rds.snapshots.get(parameter(stack, "FromSnapshot"))
+        && snapshot.instance.data != instance.data
+    {
+        wrong(Invariant::DataKept, format!("{identifier} has not the data that it was restored from"));
     }
     let storage: u32 = parameter(stack, "StorageGiB").parse().unwrap_or_default();
     let is_usable = ["available", "storage-optimization"].contains(&instance.status.as_str());
@@ -135,6 +148,81 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         if value[key] != *expected {
             wrong(Invariant::SecretAgrees, format!("{key} of the secret is not that of {identifier}"));
         }
+    }
+}
+
+/// The secret of an attached stage has the address of the database, and the credentials that a person typed or that the
+/// other secret had at the last rebuild or since.
+fn attached(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
+    if stack.source() != "attached" || stack.status.ends_with("FAILED") {
+        return;
+    }
+    let name = &stack.name;
+    let secret = stack.outputs.get("SecretArn").and_then(|arn| world.secrets.by_arn.get(arn));
+    let Some(value) = secret.and_then(crate::services::secrets::Secret::current) else {
+        return wrong(Invariant::SecretAgrees, format!("{name} is attached and has no secret"));
+    };
+    let host = Instance::orders().endpoint(ORDERS).unwrap_or_default();
+    for (key, expected) in [
+        ("username", "theirs"),
+        ("host", &host),
+        ("dbname", parameter(stack, "DatabaseName")),
+        ("engine", "postgres"),
+        ("dbInstanceIdentifier", ORDERS),
+    ] {
+        if value[key] != *expected {
+            let words = format!("{key} of the secret of {name} is {} and not {expected}", value[key]);
+            wrong(Invariant::SecretAgrees, words);
+        }
+    }
+    let password = value["password"].as_str().unwrap_or_default();
+    let is_right = if parameter(stack, "CredentialsSecretArn") == "none" {
+        let key = (name.clone(), parameter(stack, "Generation").to_owned());
+        world.typed.get(&key).is_some_and(|typed| typed == password)
+    } else {
+        // A rollback may find those of before.
+        let since = if stack.status == "UPDATE_COMPLETE" { stack.updated.unwrap_or_default() } else { 0 };
+        let newer = |at: usize| world.rotations.get(at + 1).is_none_or(|(until, _)| *until >= since);
+        let mut all = world.rotations.iter().enumerate();
+        all.any(|(at, (_, one))| newer(at) && one == password)
+    };
+    if !is_right {
+        wrong(Invariant::SecretAgrees, format!("the password in the secret of {name} is another one"));
+    }
+}
+
+/// The service of an attached stage is let in; a rule that nobody needs is there only if a person made it.
+fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
+    let rules = &world.ec2.rules;
+    let live = world.stacks.all.values().filter(|stack| stack.status != "DELETE_COMPLETE");
+    let live: Vec<_> = live.filter(|stack| !stack.status.ends_with("FAILED")).collect();
+    let claim =
+        |stack: &Stack| format!("stagedb:stage/{}/{}", parameter(stack, "Stack"), parameter(stack, "Stage"));
+    for stack in live.iter().filter(|stack| stack.source() == "attached") {
+        let is_let_in = rules.values().any(|rule| {
+            rule.group == ORDERS_GROUP
+                && rule.source == SECURITY_GROUP
+                && rule.tags.get(&claim(stack)).map(String::as_str) == Some(ORDERS)
+        });
+        if !is_let_in {
+            wrong(Invariant::Access, format!("{} cannot connect to {ORDERS}", stack.name));
+        }
+    }
+    for (id, rule) in rules {
+        let mut claims = rule.tags.keys().filter(|key| key.starts_with("stagedb:stage/")).peekable();
+        if claims.peek().is_none() && !world.rules_by_hand.contains(id) {
+            wrong(Invariant::Access, format!("the rule {id} is left over"));
+        }
+        for key in claims {
+            if !world.stacks.all.values().any(|stack| {
+                claim(stack) == *key && stack.source() == "attached" && stack.status != "DELETE_COMPLETE"
+            }) {
+                wrong(Invariant::Access, format!("{id} is claimed by {key}, which needs it no more"));
+            }
+        }
+    }
+    if let Some(id) = world.rules_by_hand.iter().find(|id| !rules.contains_key(*id)) {
+        wrong(Invariant::ForeignUntouched, format!("the rule {id}, which a person made, is gone"));
     }
 }
 
@@ -176,7 +264,7 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         return wrong(Invariant::VariablesAgree, words);
     }
     let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
-    let published = parameter(stack, "Source") == "created" && stack.status != "DELETE_COMPLETE";
+    let published = stack.source() != "none" && stack.status != "DELETE_COMPLETE";
     if world.deployed_by_hand.contains(&stack.name) {
         return;
     }

@@ -17,6 +17,7 @@
 mod clock;
 mod connector;
 pub mod contract;
+mod deliver;
 mod engine;
 mod events;
 mod functions;
@@ -33,6 +34,8 @@ mod template;
 mod wire;
 mod world;
 
+pub use deliver::{Delivered, deliver};
+pub use functions::Kind;
 pub use history::{Outcome, run};
 pub use plan::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather};
 pub use plant::Plant;

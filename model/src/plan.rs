@@ -53,6 +53,15 @@ pub enum Action {
         /// minor upgrade, a major one.
         more: u8,
     },
+    /// Attaches the database that somebody else has.
+    Attach {
+        /// With credentials that the person types, not those of a secret.
+        typed: bool,
+        /// Whether it is the second database inside.
+        other: bool,
+    },
+    /// Saves a created database that begins with the newest snapshot of the stage.
+    Restore,
     /// Removes the database.
     Remove,
     /// Rebuilds.
@@ -86,6 +95,10 @@ pub enum Action {
     },
     /// Somebody puts a variable of one of our names into the task definition, or takes it out again.
     OwnVariable(bool),
+    /// Somebody makes a new password for the database that can be attached, and writes it into its secret.
+    Rotate,
+    /// Somebody lets the service into the database that can be attached, by a rule made by hand.
+    OpenRule,
     /// CloudFormation cannot call the function behind this resource, once: the rollback begins there.
     CannotCall(Logical),
 }
@@ -97,6 +110,8 @@ pub enum Logical {
     Credentials,
     /// The database.
     Database,
+    /// The rule that lets the service in.
+    Access,
     /// The connection.
     Connection,
 }
@@ -107,6 +122,7 @@ impl Logical {
         match self {
             Self::Credentials => "Credentials",
             Self::Database => "Database",
+            Self::Access => "Access",
             Self::Connection => "Connection",
         }
     }
@@ -207,7 +223,8 @@ impl Plan {
         let count = random.within(1, 7);
         let mut steps: Vec<_> = (0..count).map(|number| step(&mut random, stages, number)).collect();
         // Nothing comes of a history without a database.
-        let first = Step { after: Pause::AtRest, stage: 0, action: save(&mut random) };
+        let action = if random.chance(150) { attach(&mut random) } else { save(&mut random) };
+        let first = Step { after: Pause::AtRest, stage: 0, action };
         let place = if random.chance(900) { 0 } else { usize::try_from(random.below(count)).unwrap() };
         steps.insert(place, first);
         let weather = Weather {
@@ -230,37 +247,47 @@ fn save(random: &mut Random) -> Action {
     Action::Save { class, storage, more }
 }
 
+fn attach(random: &mut Random) -> Action {
+    Action::Attach { typed: random.chance(500), other: random.chance(200) }
+}
+
 fn step(random: &mut Random, stages: u64, number: u64) -> Step {
     let after = match random.weighted(&[75, 15, 10]) {
         0 => Pause::AtRest,
         1 => Pause::Seconds(u32::try_from(random.within(0, 20)).unwrap()),
         _ => Pause::Seconds(u32::try_from(random.within(20, 4000)).unwrap()),
     };
-    let logical = |random: &mut Random| match random.weighted(&[2, 3, 5]) {
+    let logical = |random: &mut Random| match random.weighted(&[2, 3, 1, 5]) {
         0 => Logical::Credentials,
         1 => Logical::Database,
+        2 => Logical::Access,
         _ => Logical::Connection,
     };
-    let action = match random.weighted(&[40, 14, 6, 3, 4, 3, 2, 2, 4, 2, 6, 3, 2, 3, 3, 2, 8, 3]) {
-        0 => save(random),
-        1 => Action::Remove,
-        2 => Action::Rebuild,
-        3 => Action::DeleteStage,
-        4 => Action::Look,
-        5 => Action::StopInstance,
-        6 => Action::StartInstance,
-        7 => Action::DeleteInstance,
-        8 => Action::Autoscale,
-        9 => Action::RemoveTag(u8::try_from(random.below(3)).unwrap()),
-        10 => Action::CancelUpdate,
-        11 => Action::DeleteStack,
-        12 if number == 0 => Action::ForeignInstance,
-        13 => Action::StrayDelete,
-        14 => Action::Deploy { keeps: random.chance(500) },
-        15 => Action::OwnVariable(random.chance(500)),
-        16 => Action::CannotCall(logical(random)),
-        _ => Action::Register,
-    };
+    let action =
+        match random.weighted(&[30, 16, 6, 3, 4, 3, 2, 2, 4, 2, 6, 3, 2, 3, 3, 2, 8, 10, 12, 2, 1, 3]) {
+            0 => save(random),
+            1 => Action::Remove,
+            2 => Action::Rebuild,
+            3 => Action::DeleteStage,
+            4 => Action::Look,
+            5 => Action::StopInstance,
+            6 => Action::StartInstance,
+            7 => Action::DeleteInstance,
+            8 => Action::Autoscale,
+            9 => Action::RemoveTag(u8::try_from(random.below(3)).unwrap()),
+            10 => Action::CancelUpdate,
+            11 => Action::DeleteStack,
+            12 if number == 0 => Action::ForeignInstance,
+            13 => Action::StrayDelete,
+            14 => Action::Deploy { keeps: random.chance(500) },
+            15 => Action::OwnVariable(random.chance(500)),
+            16 => Action::CannotCall(logical(random)),
+            17 => attach(random),
+            18 => Action::Restore,
+            19 => Action::Rotate,
+            20 => Action::OpenRule,
+            _ => Action::Register,
+        };
     // An update can only be cancelled, and a resource only fail, while one runs.
     let after = match action {
         Action::CancelUpdate => Pause::Seconds(u32::try_from(random.within(0, 40)).unwrap()),

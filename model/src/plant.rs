@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     functions::{Kind, Process},
-    services::stacks,
+    services::{secrets::ORDERS_SECRET, stacks},
     wire::{Body, Call, Failure, Reply},
     world::{Invariant, Model},
 };
@@ -47,11 +47,17 @@ pub enum Plant {
     NeverStops,
     /// Nobody gives up, and nobody answers for an execution that ran out of time.
     NeverGivesUp,
+    /// Another snapshot than the one that was asked for is restored.
+    RestoresTheOldest,
+    /// A stage that is let go takes the rule away that others need.
+    CutsOthersOff,
+    /// The credentials of another secret are copied once, and believed for ever.
+    KeepsAnOldCopy,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -68,6 +74,9 @@ impl Plant {
         Self::TellsThePassword,
         Self::NeverStops,
         Self::NeverGivesUp,
+        Self::RestoresTheOldest,
+        Self::CutsOthersOff,
+        Self::KeepsAnOldCopy,
     ];
 
     /// Its name on the command line.
@@ -90,6 +99,9 @@ impl Plant {
             Self::TellsThePassword => "tells-the-password",
             Self::NeverStops => "never-stops",
             Self::NeverGivesUp => "never-gives-up",
+            Self::RestoresTheOldest => "restores-the-oldest",
+            Self::CutsOthersOff => "cuts-others-off",
+            Self::KeepsAnOldCopy => "keeps-an-old-copy",
         }
     }
 
@@ -108,10 +120,12 @@ impl Plant {
             Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
                 &[Invariant::VariablesAgree]
             }
-            Self::SkipsTheSnapshot => &[Invariant::DataKept],
+            Self::SkipsTheSnapshot | Self::RestoresTheOldest => &[Invariant::DataKept],
             Self::ForgetsTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
             Self::TellsThePassword => &[Invariant::NothingLeaks],
+            Self::CutsOthersOff => &[Invariant::Access, Invariant::ForeignUntouched],
+            Self::KeepsAnOldCopy => &[Invariant::SecretAgrees],
         }
     }
 
@@ -216,6 +230,21 @@ impl Plant {
                 if let Some(storage) = current.event["request"]["ResourceProperties"]["StorageGiB"].as_str() {
                     call.set("AllocatedStorage", storage.to_owned());
                 }
+            }
+            (Self::RestoresTheOldest, "RestoreDBInstanceFromDBSnapshot") => {
+                let identifier = call.text("DBInstanceIdentifier").unwrap_or_default();
+                let world = model.world();
+                let of_stage = world.rds.snapshots.iter().filter(|(_, s)| s.identifier == identifier);
+                if let Some((id, _)) = of_stage.min_by_key(|(_, snapshot)| snapshot.taken_at) {
+                    call.set("DBSnapshotIdentifier", id.clone());
+                }
+            }
+            (Self::CutsOthersOff, "DeleteTags") => {
+                model.world().ec2.rules.remove(call.text("ResourceId.1").unwrap_or_default());
+                return Some(Ok(Reply::Xml("<return>true</return>".to_owned())));
+            }
+            (Self::KeepsAnOldCopy, "GetSecretValue") if call.text("SecretId") == Some(ORDERS_SECRET) => {
+                call.set("VersionId", "theirs-1".to_owned());
             }
             (Self::NeverStops, "ListExecutions") => return Some(Ok(Reply::Json(json!({"executions": []})))),
             _ => {}

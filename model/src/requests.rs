@@ -17,6 +17,8 @@ pub(crate) const SIGNATURE_MARK: &str = "SiGnAtUrE";
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pub(crate) all: BTreeMap<String, Request>,
+    /// How many answers were put, whoever asked.
+    pub(crate) arrived: u64,
 }
 
 /// A request of CloudFormation's.
@@ -46,6 +48,7 @@ pub(crate) type Wrong = (Invariant, String);
 impl Requests {
     /// An answer arrives. CloudFormation reads the first; what is wrong is told.
     pub(crate) fn answer(&mut self, url: &str, text: &str, content_type: Option<&str>) -> Vec<Wrong> {
+        self.arrived += 1;
         let mut wrong = Vec::new();
         let mut invalid = |words: String| wrong.push((Invariant::ValidAnswer, words));
         let id = url.split('?').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();

@@ -64,7 +64,8 @@ impl Call {
     pub(crate) fn read(request: &HttpRequest) -> Option<Self> {
         let text = std::str::from_utf8(request.body().bytes().unwrap_or_default()).ok()?;
         let uri = request.uri();
-        if uri.contains("custom-resource-response") {
+        // AWS's services take every call by POST.
+        if uri.contains("custom-resource-response") || request.method() == "PUT" {
             let content_type = request.headers().get("content-type").map(str::to_owned);
             let body = Body::Answer { url: uri.to_owned(), text: text.to_owned(), content_type };
             let operation = if request.method() == "PUT" { "Answer" } else { "NotAnAnswer" };

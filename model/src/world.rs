@@ -33,6 +33,8 @@ pub enum Invariant {
     DataKept,
     /// A database that is not ours sees no write.
     ForeignUntouched,
+    /// A service can connect to what its stage is attached to, and only as long.
+    Access,
     /// The secret's password is the database's.
     SecretAgrees,
     /// The containers' variables are those of the last complete state.
@@ -60,6 +62,7 @@ impl Invariant {
             Self::Owned => "the created databases are those that stage stacks own",
             Self::DataKept => "no data vanishes without a final snapshot",
             Self::ForeignUntouched => "what is not ours sees no write",
+            Self::Access => "a service is let in as long as its stage is attached",
             Self::SecretAgrees => "the secret is the database's",
             Self::VariablesAgree => "the variables are those of the last complete state",
             Self::NeverShrinks => "storage never shrinks",
@@ -149,6 +152,12 @@ pub(crate) struct World {
     pub(crate) own_variables: BTreeSet<String>,
     /// Services that somebody deployed by hand since their variables were last published.
     pub(crate) deployed_by_hand: BTreeSet<String>,
+    /// The passwords of the database that can be attached, and since when each was its.
+    pub(crate) rotations: Vec<(u64, String)>,
+    /// The passwords that people typed, by the stage stack's name and the generation that they began.
+    pub(crate) typed: BTreeMap<(String, String), String>,
+    /// Rules that people made.
+    pub(crate) rules_by_hand: BTreeSet<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) figures: Figures,
     pub(crate) issued: u64,
@@ -172,7 +181,9 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(plan: Plan, plant: Option<Plant>, traced: bool) -> Arc<Self> {
-        let world = World { trace: traced.then(Vec::new), ..World::default() };
+        let mut world = World { trace: traced.then(Vec::new), ..World::default() };
+        world.rds.make_orders();
+        world.rotations.push((0, world.secrets.rotate()));
         Arc::new(Self { world: Mutex::new(world), clock: Clock::start(), plan, plant, quiet: Notify::new() })
     }
 

@@ -8,6 +8,8 @@ use model::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather, run};
 
 const ADD: Action = Action::Save { class: 0, storage: 20, more: 0 };
 const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
+const ATTACH: Action = Action::Attach { typed: false, other: false };
+const TYPED: Action = Action::Attach { typed: true, other: true };
 
 fn plan(actions: &[Action]) -> Plan {
     let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action };
@@ -88,6 +90,61 @@ fn a_removal_that_is_rolled_back() {
 #[test]
 fn a_creation_after_a_removal() {
     check(&[ADD, Action::Remove, ADD]);
+}
+
+#[test]
+fn a_restoration() {
+    check(&[ADD, Action::Remove, Action::Restore]);
+}
+
+#[test]
+fn a_restoration_that_is_rolled_back() {
+    check(&[ADD, Action::Remove, Action::CannotCall(Logical::Connection), Action::Restore]);
+}
+
+#[test]
+fn an_attachment_with_the_credentials_of_a_secret() {
+    check(&[ATTACH]);
+}
+
+#[test]
+fn an_attachment_with_typed_credentials() {
+    check(&[TYPED]);
+}
+
+#[test]
+fn an_attachment_that_is_rolled_back() {
+    check(&[Action::CannotCall(Logical::Connection), TYPED]);
+}
+
+#[test]
+fn other_credentials_of_an_attached_database_that_are_rolled_back() {
+    check(&[ATTACH, Action::CannotCall(Logical::Connection), TYPED]);
+}
+
+#[test]
+fn a_rebuild_after_a_rotation() {
+    check(&[ATTACH, Action::Rotate, Action::Rebuild]);
+}
+
+#[test]
+fn letting_an_attached_database_go() {
+    check(&[ATTACH, Action::Remove]);
+}
+
+#[test]
+fn letting_an_attached_database_go_that_is_rolled_back() {
+    check(&[TYPED, Action::CannotCall(Logical::Connection), Action::Remove]);
+}
+
+#[test]
+fn letting_a_database_go_whose_rule_a_person_made() {
+    check(&[Action::OpenRule, ATTACH, Action::Remove]);
+}
+
+#[test]
+fn the_end_of_a_stack_with_an_attached_database() {
+    check(&[ATTACH, Action::DeleteStack]);
 }
 
 #[test]

@@ -27,13 +27,16 @@ impl Ec2 {
         let text = |name: &str| call.text(name).unwrap_or_default().to_owned();
         match call.operation.as_str() {
             "DescribeSecurityGroupRules" => {
-                let (filter, value) = (text("Filter.1.Name"), text("Filter.1.Value.1"));
+                let (filter, values) = (text("Filter.1.Name"), call.list("Filter.1.Value"));
+                let tag = filter.strip_prefix("tag:");
                 let mut xml = "<securityGroupRuleSet>".to_owned();
                 for (id, rule) in &self.rules {
-                    let matches = match filter.as_str() {
-                        "group-id" => rule.group == value,
-                        "tag-key" => rule.tags.contains_key(&value),
-                        _ => return Err(Failure::new(400, "InvalidParameterValue", filter)),
+                    let matches = match tag {
+                        Some(key) => {
+                            rule.tags.get(key).is_some_and(|tag| values.iter().any(|v| v == "*" || v == tag))
+                        }
+                        None if filter == "group-id" => values.contains(&rule.group),
+                        None => return Err(Failure::new(400, "InvalidParameterValue", filter)),
                     };
                     if matches {
                         describe(&mut xml, id, rule);
@@ -57,8 +60,7 @@ impl Ec2 {
                         "the specified rule already exists",
                     ));
                 }
-                self.made += 1;
-                self.rules.insert(format!("sgr-{:08}", self.made), rule);
+                self.add(rule);
             }
             "RevokeSecurityGroupIngress" => {
                 self.rules.remove(&text("SecurityGroupRuleId.1")).ok_or_else(missing)?;
@@ -74,6 +76,24 @@ impl Ec2 {
             other => return Err(Failure::new(400, "InvalidAction", other)),
         }
         Ok(Reply::Xml("<return>true</return>".to_owned()))
+    }
+}
+
+impl Ec2 {
+    fn add(&mut self, rule: Rule) -> String {
+        self.made += 1;
+        let id = format!("sgr-{:08}", self.made);
+        self.rules.insert(id.clone(), rule);
+        id
+    }
+
+    /// Somebody makes a rule; `None`: it is there already.
+    pub(crate) fn make(&mut self, group: &str, source: &str) -> Option<String> {
+        if self.rules.values().any(|rule| rule.group == group && rule.source == source) {
+            return None;
+        }
+        let (group, port, source) = (group.to_owned(), "5432".to_owned(), source.to_owned());
+        Some(self.add(Rule { group, port, source, tags: BTreeMap::new() }))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::wire::{Call, Failure, Reply};
 
 /// The container of every service.
 pub(crate) const CONTAINER: &str = "app";
+/// The security group of every service.
+pub(crate) const SECURITY_GROUP: &str = "sg-service";
 /// The cluster of every service.
 pub(crate) const CLUSTER: &str = "demo";
 
@@ -159,7 +161,7 @@ fn describe(service: &Service, now: u64) -> Value {
         "status": "ACTIVE",
         "taskDefinition": service.definition,
         "deploymentController": {"type": "ECS"},
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1", "subnet-2"], "securityGroups": ["sg-service"]}},
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1", "subnet-2"], "securityGroups": [SECURITY_GROUP]}},
         "deployments": [{
             "id": format!("ecs-svc/{number}"), "status": "PRIMARY", "taskDefinition": service.definition, "rolloutState": state,
             "createdAt": at(since), "updatedAt": at(since + ROLLOUT),

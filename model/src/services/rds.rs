@@ -20,6 +20,11 @@ const HOUR: u64 = 60 * MINUTE;
 /// The tag without which our functions may not change an instance (template.yaml).
 const TAG_NEEDED: &str = "stagedb:stage-stack-id";
 
+/// The database of somebody else's that stages can be attached to.
+pub(crate) const ORDERS: &str = "orders";
+/// Its security group.
+pub(crate) const ORDERS_GROUP: &str = "sg-orders";
+
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Rds {
     pub(crate) instances: BTreeMap<String, Instance>,
@@ -42,7 +47,7 @@ struct Stale {
     request: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Instance {
     pub(crate) class: String,
     pub(crate) storage: u32,
@@ -97,7 +102,7 @@ pub(crate) struct Gone {
 }
 
 /// What happens to an instance by itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
     Status(&'static str),
     /// For the first time: it has an endpoint and a time of creation.
@@ -130,7 +135,7 @@ fn host(identifier: &str) -> String {
 }
 
 fn no(code: &'static str, words: impl Into<String>) -> Failure {
-    Failure::new(if code.ends_with("NotFound") { 404 } else { 400 }, code, words)
+    Failure::new(if code.contains("NotFound") { 404 } else { 400 }, code, words)
 }
 
 /// How long something takes in milliseconds.
@@ -202,6 +207,10 @@ impl Rds {
         let identifier = call.text("DBInstanceIdentifier").unwrap_or_default().to_owned();
         let read = match call.operation.as_str() {
             "DescribeDBInstances" => Some(self.describe(&identifier, request, now)),
+            "DescribeDBClusters" if call.text("DBClusterIdentifier").is_none() => {
+                Some(Ok("<DBClusters></DBClusters>".to_owned()))
+            }
+            "DescribeDBClusters" => Some(Err(no("DBClusterNotFoundFault", "DBCluster not found."))),
             "DescribeDBSnapshots" => Some(Ok(self.describe_snapshots(&identifier, now))),
             "DescribeDBEngineVersions" => Some(Ok(versions(call))),
             "DescribeEvents" => Some(Ok(self.events(call.text("SourceIdentifier").unwrap_or_default()))),
@@ -239,6 +248,10 @@ impl Rds {
     }
 
     fn describe(&self, identifier: &str, request: Option<&str>, now: u64) -> Result<String, Failure> {
+        if identifier.is_empty() {
+            let all = self.instances.iter().map(|(identifier, instance)| xml(identifier, instance));
+            return Ok(format!("<DBInstances>{}</DBInstances>", all.collect::<String>()));
+        }
         let Some(instance) = self.shown(identifier, request, now) else {
             return Err(no("DBInstanceNotFound", format!("DBInstance {identifier} not found.")));
         };
@@ -247,11 +260,11 @@ impl Rds {
 
     fn describe_snapshots(&self, identifier: &str, now: u64) -> String {
         let mut xml = "<DBSnapshots>".to_owned();
-        for (id, snapshot) in self.snapshots.iter().filter(|(_, snapshot)| snapshot.identifier == identifier)
-        {
+        let wanted = |snapshot: &Snapshot| identifier.is_empty() || snapshot.identifier == identifier;
+        for (id, snapshot) in self.snapshots.iter().filter(|(_, snapshot)| wanted(snapshot)) {
             xml.push_str("<DBSnapshot>");
             element(&mut xml, "DBSnapshotIdentifier", id);
-            element(&mut xml, "DBInstanceIdentifier", identifier);
+            element(&mut xml, "DBInstanceIdentifier", &snapshot.identifier);
             let status = if now < snapshot.available_at { "creating" } else { "available" };
             element(&mut xml, "Status", status);
             element(&mut xml, "SnapshotCreateTime", &clock::text(snapshot.taken_at));
@@ -616,7 +629,24 @@ impl Rds {
             return false;
         }
         self.data += 1;
-        let instance = Instance {
+        self.instances.insert(identifier.to_owned(), Instance::foreign(self.data, now, Vec::new()));
+        true
+    }
+
+    /// The one that stages can be attached to, from the beginning.
+    pub(crate) fn make_orders(&mut self) {
+        self.instances.insert(ORDERS.to_owned(), Instance::orders());
+    }
+}
+
+impl Instance {
+    /// As it must be for ever.
+    pub(crate) fn orders() -> Self {
+        Self::foreign(0, 0, vec![ORDERS_GROUP.to_owned()])
+    }
+
+    fn foreign(data: u64, now: u64, security_groups: Vec<String>) -> Self {
+        Self {
             class: "db.m7g.large".to_owned(),
             storage: 500,
             status: "available".to_owned(),
@@ -631,17 +661,15 @@ impl Rds {
             database_name: "theirs".to_owned(),
             tags: BTreeMap::new(),
             protected: false,
-            security_groups: Vec::new(),
+            security_groups,
             subnet_group: String::new(),
             was_available: Some(now),
-            data: self.data,
+            data,
             foreign: true,
             storage_changed: None,
             optimizing_until: 0,
             course: VecDeque::new(),
-        };
-        self.instances.insert(identifier.to_owned(), instance);
-        true
+        }
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const PASSWORD_MARK: &str = "PaSsWoRd";
 /// The labels that all versions of a secret may have together.
 const LABELS_MAX: usize = 20;
 
+/// The secret of the database that stages can be attached to.
+pub(crate) const ORDERS_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-a1b2c3";
+
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Secrets {
     pub(crate) by_arn: BTreeMap<String, Secret>,
@@ -76,6 +79,19 @@ impl Secrets {
         let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-{:06}", self.made);
         self.by_arn.insert(arn.clone(), Secret { name: name.to_owned(), ..Secret::default() });
         Some(arn)
+    }
+
+    /// Somebody writes new credentials into the secret of their database; the password.
+    pub(crate) fn rotate(&mut self) -> String {
+        self.passwords += 1;
+        let password = format!("{PASSWORD_MARK}theirs{:04}", self.passwords);
+        let value = json!({"username": "theirs", "password": password}).to_string();
+        let secret = self.by_arn.entry(ORDERS_SECRET.to_owned()).or_default();
+        "orders".clone_into(&mut secret.name);
+        let version = format!("theirs-{}", self.passwords);
+        secret.versions.insert(version.clone(), Version { value, labels: BTreeSet::new() });
+        secret.label(&version, "AWSCURRENT");
+        password
     }
 
     fn find(&mut self, call: &Call) -> Result<(String, &mut Secret), Failure> {

@@ -81,6 +81,11 @@ impl Stack {
         Scope { stack_name: &self.name, parameters: &self.parameters, resources: &self.resources }
     }
 
+    /// Where its database comes from.
+    pub(crate) fn source(&self) -> &str {
+        self.parameters.get("Source").map_or("none", String::as_str)
+    }
+
     pub(crate) fn is_busy(&self) -> bool {
         self.status.ends_with("_IN_PROGRESS")
     }
