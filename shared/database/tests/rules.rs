@@ -599,3 +599,52 @@ fn a_ceiling_is_not_set_below_the_storage_to_come() {
     let request = wanted_with(|c| c.storage = 40.try_into().unwrap());
     assert!(is_wait(&step(&request, growing)));
 }
+
+#[test]
+fn what_is_under_way_already_is_not_asked_for_again() {
+    let with_pending = |pending: Pending| Instance { pending, ..instance() };
+    for (wanted, pending) in [
+        (wanted_with(|c| c.multi_az = true), Pending { multi_az: Some(true), ..Pending::default() }),
+        (
+            wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
+            Pending { backup_retention_days: Some(14), ..Pending::default() },
+        ),
+    ] {
+        assert!(is_wait(&step(&wanted, with_pending(pending.clone()))), "{pending:?}");
+    }
+    for (wanted, pending) in [
+        (wanted_with(|c| c.multi_az = true), Pending { multi_az: Some(false), ..Pending::default() }),
+        (
+            wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
+            Pending { backup_retention_days: Some(3), ..Pending::default() },
+        ),
+    ] {
+        let step = step(&wanted, with_pending(pending.clone()));
+        assert!(matches!(step, Step::Modify(_)), "{pending:?}: {step:?}");
+    }
+}
+
+#[test]
+fn a_minor_upgrade_that_waits_is_nobodys_wish_and_stays() {
+    let pending = Pending { engine_version: Some(version("17.6")), ..Pending::default() };
+    assert_eq!(step(&wanted(), Instance { pending, ..instance() }), finished());
+}
+
+#[test]
+fn an_upgrade_waits_for_the_maintenance_window_if_it_may() {
+    let wanted = wanted_with(|c| {
+        c.engine_version = version("17.6");
+        c.apply = Apply::MaintenanceWindow;
+    });
+    let expected = modify(|c| {
+        c.engine_version = Some(version("17.6"));
+        c.apply = Apply::MaintenanceWindow;
+    });
+    assert_eq!(step(&wanted, instance()), expected);
+}
+
+#[test]
+fn a_ceiling_that_is_there_is_not_set_again() {
+    let wanted = wanted_with(|c| c.max_storage = Some(100.try_into().unwrap()));
+    assert_eq!(step(&wanted, Instance { max_storage_gib: Some(100), ..instance() }), finished());
+}

@@ -345,3 +345,134 @@ fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmatio
     });
     assert!(change(&later, Some(&waiting), |_| ()).is_ok());
 }
+
+#[test]
+fn what_can_be_ordered_is_asked_only_of_a_change_that_needs_it() {
+    let nothing = |desired: &CreatedSettings| change(desired, Some(&live()), |s| s.orderable = None);
+    for desired in [
+        with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap()),
+        with(|s| s.storage = 40.try_into().unwrap()),
+        with(|s| s.multi_az = true),
+        with(|s| s.max_storage = Some(100.try_into().unwrap())),
+        with(|s| s.engine_version = version("17.6")),
+    ] {
+        assert!(objection(nothing(&desired)).starts_with("/instanceClass must be"), "{desired:?}");
+    }
+    for desired in [current(), with(|s| s.backup_retention = 14.try_into().unwrap())] {
+        assert!(nothing(&desired).is_ok(), "{desired:?}");
+    }
+    // A standby that goes needs no capacity.
+    let before = with(|s| s.multi_az = true);
+    let live = Instance { multi_az: true, ..live() };
+    let situation = Situation { orderable: None, ..situation(&live, &[]) };
+    assert!(check_change(&before, &current(), situation).is_ok());
+}
+
+fn situation<'a>(live: &'a Instance, upgrades: &'a [EngineVersion]) -> Situation<'a> {
+    Situation {
+        identifier: "shop-dev-postgres",
+        live: Some(live),
+        storage_changed_at: None,
+        now: NOW,
+        orderable: Some(ANYTHING),
+        upgrades,
+        confirm: None,
+    }
+}
+
+#[test]
+fn the_snapshot_that_a_database_began_with_may_be_said_again() {
+    let began = |id: &str| with(|s| s.from_snapshot = Some(SnapshotId::try_from(id.to_owned()).unwrap()));
+    let live = live();
+    assert!(check_change(&began("one"), &began("one"), situation(&live, &[])).is_ok());
+    assert!(check_change(&began("one"), &current(), situation(&live, &[])).is_ok());
+    let words = objection(check_change(&began("one"), &began("two"), situation(&live, &[])));
+    assert!(words.starts_with("/fromSnapshot is only for"), "{words}");
+}
+
+#[test]
+fn storage_does_not_grow_beyond_its_ceiling_and_a_ceiling_may_be_all_there_is() {
+    let low = |gib: i64| {
+        with(|s| {
+            s.max_storage = Some(30.try_into().unwrap());
+            s.storage = gib.try_into().unwrap();
+        })
+    };
+    let live = Instance { max_storage_gib: Some(30), ..live() };
+    let words = objection(check_change(&low(20), &low(28), situation(&live, &[])));
+    assert!(words.starts_with("/maxStorageGiB must be at least 31 GiB"), "{words}");
+    // One that is too low already is in nobody's way until something about it is changed.
+    let grown = Instance { storage_gib: 28, ..live.clone() };
+    assert!(check_change(&low(20), &low(20), situation(&grown, &[])).is_ok());
+
+    let highest = with(|s| s.max_storage = Some(100.try_into().unwrap()));
+    let to = |max| Orderable { max_storage_gib: max, ..ANYTHING };
+    let limited = |max| Situation { orderable: Some(to(max)), ..situation(&live, &[]) };
+    assert!(check_change(&current(), &highest, limited(100)).is_ok());
+    assert!(objection(check_change(&current(), &highest, limited(99))).contains("at most 99 GiB"));
+}
+
+#[test]
+fn a_major_version_alone_is_any_of_its_minor_ones() {
+    let live = live();
+    let to = |wanted: &str, offered: &[EngineVersion]| {
+        let desired = with(|s| s.engine_version = version(wanted));
+        let confirm = Some("shop-dev-postgres");
+        check_change(&current(), &desired, Situation { confirm, ..situation(&live, offered) })
+    };
+    assert!(to("18", &[version("18.1")]).is_ok());
+    assert!(objection(to("18", &[version("17.6"), version("19.1")])).starts_with("/engineVersion must be"));
+    assert!(objection(to("18.2", &[version("18.1")])).starts_with("/engineVersion must be"));
+}
+
+#[test]
+fn an_upgrade_says_whether_it_is_a_minor_or_a_major_one() {
+    let live = live();
+    for (wanted, expected) in [("17.6", "restarts with the new version"), ("18", "A snapshot is taken first")]
+    {
+        let offered = [version("17.6"), version("18.1")];
+        let desired = with(|s| s.engine_version = version(wanted));
+        let situation = Situation { confirm: Some("shop-dev-postgres"), ..situation(&live, &offered) };
+        let changes = check_change(&current(), &desired, situation).unwrap();
+        let [change] = changes.as_slice() else { panic!("not one: {changes:?}") };
+        assert!(change.detail.contains(expected), "{change:?}");
+    }
+}
+
+#[test]
+fn only_a_major_upgrade_that_waits_is_cancelled_or_confirmed() {
+    let waiting = |for_what: &str| {
+        let pending = Pending { engine_version: Some(version(for_what)), ..Pending::default() };
+        Instance { pending, ..live() }
+    };
+    let before = with(|s| s.engine_version = version("18"));
+    let live = waiting("18.1");
+    let changes = check_change(&before, &current(), situation(&live, &[])).unwrap();
+    let cancelled = changes.iter().find(|change| change.field == "engineVersion").unwrap();
+    assert_eq!((cancelled.before.as_deref(), cancelled.after.as_str()), (Some("18.1"), "17.5"));
+    let still = with(|s| {
+        s.engine_version = version("18");
+        s.backup_retention = 14.try_into().unwrap();
+        s.apply = Apply::MaintenanceWindow;
+    });
+    let fields = |changes: &[Change]| changes.iter().map(|change| change.field).collect::<Vec<_>>();
+    let changes =
+        check_change(&before, &still, Situation { confirm: None, ..situation(&live, &[]) }).unwrap();
+    assert!(!changes.iter().any(|change| change.detail.contains("cancelled")), "{changes:?}");
+
+    // A minor one that waits is made with the next change, and nobody is asked.
+    let live = waiting("17.6");
+    let minor = with(|s| s.engine_version = version("17.6"));
+    let changes = check_change(&minor, &current(), situation(&live, &[])).unwrap();
+    assert_eq!(fields(&changes), Vec::<&str>::new());
+    let class = with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap());
+    assert_eq!(fields(&check_change(&current(), &class, situation(&live, &[])).unwrap()), ["instanceClass"]);
+}
+
+#[test]
+fn a_time_of_parts_of_a_second_is_rounded_up_to_the_minute() {
+    let grow = with(|s| s.storage = 40.try_into().unwrap());
+    let changed = NOW - Duration::hours(1) - Duration::milliseconds(500);
+    let words = objection(change(&grow, Some(&live()), |s| s.storage_changed_at = Some(changed)));
+    assert!(words.contains("at the earliest at 2026-11-22T17:00:00Z"), "{words}");
+}
