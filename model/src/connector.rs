@@ -114,8 +114,14 @@ impl Connector {
     fn is_overtaken(&self) -> bool {
         let world = self.model.world();
         let current = self.process.current();
-        let request = current.request.as_ref().and_then(|id| world.requests.all.get(id));
-        request.and_then(|request| request.abandoned).is_some_and(|number| current.invocation < number)
+        let Some(id) = &current.request else { return false };
+        let abandoned = world.requests.all.get(id).and_then(|request| request.abandoned);
+        // Until the next request has stopped its execution, it goes on; the invocation of that moment as well.
+        let stopped = || {
+            let mut executions = world.executions.all.iter();
+            executions.any(|(name, execution)| name.ends_with(id) && execution.status == "ABORTED")
+        };
+        abandoned.is_some_and(|number| current.invocation < number || stopped())
     }
 
     /// The number of this call, and what befalls it.

@@ -128,6 +128,11 @@ fn a_rebuild_after_a_rotation() {
 }
 
 #[test]
+fn a_rebuild_after_a_rotation_that_is_rolled_back() {
+    check(&[ATTACH, Action::CannotCall(Logical::Credentials), Action::Rotate, Action::Rebuild]);
+}
+
+#[test]
 fn letting_an_attached_database_go() {
     check(&[ATTACH, Action::Remove]);
 }

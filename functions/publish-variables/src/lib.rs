@@ -111,7 +111,11 @@ impl PublishVariables {
                 return Ok(());
             }
             // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
-            Publication::UpToDate if stack.status == StackStatus::Complete && target != Target::Removed => {
+            // Also in a rollback, where credentials are copied from another secret: it may have been rotated meanwhile.
+            Publication::UpToDate
+                if target != Target::Removed
+                    && (stack.status == StackStatus::Complete || copies_credentials(stack)) =>
+            {
                 self.services.redeploy(cluster, name, None).await?;
                 info!("redeployed with the same variables");
             }
@@ -150,4 +154,9 @@ impl PublishVariables {
             }
         }
     }
+}
+
+/// Whether a stage's credentials come from another secret, anew at every operation.
+fn copies_credentials(stack: &StageStack) -> bool {
+    stack.parameters.get("CredentialsSecretArn").is_some_and(|arn| arn != "none")
 }
