@@ -298,3 +298,11 @@ fn a_container_has_the_variables_of_this_stages_secret_only() {
         assert!(names(&container(name, from.clone())).is_empty(), "{name} {from}");
     }
 }
+
+#[test]
+fn containers_have_twenty_minutes_to_get_their_variables() {
+    let ended = NOW + time::Duration::seconds(9);
+    let phase = |after: time::Duration| rebuild(&complete(), &Containers::Waiting, ended + after).phase;
+    assert_eq!(phase(time::Duration::minutes(20)), Phase::Redeploying);
+    assert_eq!(phase(time::Duration::minutes(20) + time::Duration::SECOND), Phase::Failed);
+}
