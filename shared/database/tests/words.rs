@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use database::{
     Apply, AttachedKind, AttachedSettings, Clock, ContainerVariables, Containers, Desired, EngineVersion,
-    Generation, InstanceClass, Observed, Operation, Owner, Phase, Request, SecretReference, Settings,
-    Snapshot, SnapshotId, SnapshotStatus, StackEvent, StackObservation, StackStatus, Stage, Status, Step,
-    StepStatus, StorageGiB, capacity, next_step, rebuild, runtime_variables,
+    Generation, InstanceClass, Observed, Operation, Owner, Phase, Publication, Request, SecretReference,
+    Settings, Snapshot, SnapshotId, SnapshotStatus, StackEvent, StackObservation, StackStatus, Stage, Status,
+    Step, StepStatus, StorageGiB, Target, capacity, next_step, publication, rebuild, runtime_variables,
 };
 use time::{OffsetDateTime, macros::datetime};
 
@@ -305,4 +305,18 @@ fn containers_have_twenty_minutes_to_get_their_variables() {
     let phase = |after: time::Duration| rebuild(&complete(), &Containers::Waiting, ended + after).phase;
     assert_eq!(phase(time::Duration::minutes(20)), Phase::Redeploying);
     assert_eq!(phase(time::Duration::minutes(20) + time::Duration::SECOND), Phase::Failed);
+}
+
+#[test]
+fn a_variable_of_another_name_that_somebody_took_from_the_secret_stays() {
+    let arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:dev-shop-postgres-AbCdEf";
+    let theirs = SecretReference { name: "LEGACY_HOST".to_owned(), value_from: format!("{arn}:host::") };
+    let container = ContainerVariables { environment: Vec::new(), secrets: vec![theirs.clone()] };
+    assert_eq!(publication(&container, "dev-shop-postgres", &Target::Removed), Publication::UpToDate);
+    let target = Target::Published { secret_arn: arn.to_owned() };
+    let Publication::Change(secrets) = publication(&container, "dev-shop-postgres", &target) else {
+        panic!("nothing is published")
+    };
+    assert_eq!(secrets.len(), 6);
+    assert!(secrets.contains(&theirs));
 }
