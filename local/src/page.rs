@@ -199,14 +199,34 @@ impl Browser {
             .env("STAGEDB_USERNAME", &running.username)
             .env("STAGEDB_PASSWORD", &running.password)
             .env("STAGEDB_ENDPOINT", local.endpoint())
-            .env("STAGEDB_PROGRAM", env::current_exe().context("this program cannot find itself")?);
+            .env("STAGEDB_PROGRAM", this_program()?);
         Ok(command)
+    }
+}
+
+/// Where this program is.
+fn this_program() -> anyhow::Result<PathBuf> {
+    Ok(found_again(env::current_exe().context("this program cannot find itself")?))
+}
+
+/// Linux says so after cargo has built the program anew while it runs, as the tests do; the new one is at the same place.
+fn found_again(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
+        Some(text) => PathBuf::from(text),
+        None => path,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_was_built_anew_is_at_its_place() {
+        for path in ["/target/local", "/target/local (deleted)"] {
+            assert_eq!(found_again(PathBuf::from(path)), PathBuf::from("/target/local"));
+        }
+    }
 
     #[test]
     fn versions_of_node_are_compared_as_numbers() {
