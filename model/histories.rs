@@ -29,9 +29,6 @@ struct Arguments {
     /// How many threads.
     #[arg(long)]
     workers: Option<usize>,
-    /// Also delivers requests that `CloudFormation` no longer waits for, which the product does not claim to survive.
-    #[arg(long)]
-    beyond: bool,
     /// Replays the seed as it was drawn, without looking for a shorter history.
     #[arg(long)]
     whole: bool,
@@ -47,7 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
         None => None,
     };
     if let Some(seed) = arguments.seed {
-        return Ok(replay(&plan(seed, &arguments), plant, arguments.whole));
+        return Ok(replay(&Plan::of(seed), plant, arguments.whole));
     }
     let began = Instant::now();
     let next = AtomicU64::new(arguments.from);
@@ -62,7 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
             if seed >= end || failed.len() >= 20 {
                 return (figures, failed);
             }
-            let outcome = run(&plan(seed, &arguments), plant, false);
+            let outcome = run(&Plan::of(seed), plant, false);
             figures.add(&outcome.figures);
             if let Some(violation) = outcome.violations.first() {
                 failed.push((seed, violation.invariant));
@@ -115,14 +112,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for (invariant, seeds) in &by {
         println!("FAILED {}: seeds {seeds:?}", invariant.name());
     }
-    Ok(replay(&plan(*seed, &arguments), plant, arguments.whole))
-}
-
-/// The plan of a seed, as these arguments want it.
-fn plan(seed: u64, arguments: &Arguments) -> Plan {
-    let mut plan = Plan::of(seed);
-    plan.weather.beyond = arguments.beyond;
-    plan
+    Ok(replay(&Plan::of(*seed), plant, arguments.whole))
 }
 
 /// Prints the shortest history that fails as this seed does.
@@ -146,7 +136,6 @@ fn replay(plan: &Plan, plant: Option<Plant>, whole: bool) -> ExitCode {
         println!("VIOLATED {violation}");
     }
     let planted = plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
-    let beyond = if plan.weather.beyond { " --beyond" } else { "" };
-    println!("replay: cargo histories --seed {seed}{planted}{beyond}");
+    println!("replay: cargo histories --seed {seed}{planted}");
     ExitCode::FAILURE
 }

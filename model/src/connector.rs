@@ -51,9 +51,6 @@ impl Connector {
         };
         let (number, fault) = self.fault(&call);
         pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
-        if self.is_overtaken() && call.service != Service::Answers && !model.plan.weather.beyond {
-            self.process.die();
-        }
         if !self.process.is_alive() {
             return std::future::pending().await;
         }
@@ -108,20 +105,6 @@ impl Connector {
         }
         let result = Plant::reply(model, &self.process, &call, result);
         Ok(wire::response(&call, result))
-    }
-
-    /// Whether a person cancelled the update while this invocation was at work on it. That it works on is a known limit.
-    fn is_overtaken(&self) -> bool {
-        let world = self.model.world();
-        let current = self.process.current();
-        let Some(id) = &current.request else { return false };
-        let abandoned = world.requests.all.get(id).and_then(|request| request.abandoned);
-        // Until the next request has stopped its execution, it goes on; the invocation of that moment as well.
-        let stopped = || {
-            let mut executions = world.executions.all.iter();
-            executions.any(|(name, execution)| name.ends_with(id) && execution.status == "ABORTED")
-        };
-        abandoned.is_some_and(|number| current.invocation < number || stopped())
     }
 
     /// The number of this call, and what befalls it.
@@ -267,13 +250,12 @@ impl Connector {
         }
         let was_available = world.rds.instances.get(identifier).is_some_and(|i| i.was_available.is_some());
         let weather = if world.settled { Weather::default() } else { model.plan.weather };
-        let request = self.process.current().request.clone();
-        let result = world.rds.call(call, request.as_deref(), now, model.plan.seed, &weather);
+        let result = world.rds.call(call, now, model.plan.seed, &weather);
         match (call.operation.as_str(), &result) {
             ("DescribeDBInstances", Ok(_)) => {
                 if let Some(shown) = world
                     .rds
-                    .shown(identifier, request.as_deref(), now)
+                    .shown(identifier, now)
                     .map(|instance| self.as_shown(instance))
                 {
                     self.process.current().shown.insert(identifier.to_owned(), shown);

@@ -330,11 +330,9 @@ pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: &Value) {
         let delay = if copy == 0 && !is_late {
             soon
         } else {
-            // A repeat comes a little later; a delivery that was throttled comes within half of the event's age. A request
-            // that comes later than a minute and takes the whole 55 minutes has its answer too late: a known limit.
+            // A repeat comes a little later; a delivery that was throttled comes within half of the event's age.
             let within = if copy == 0 { delivery.age / 2 } else { delivery.age / 4 };
-            let most = if weather.beyond { 20 } else { 1 };
-            random.within(soon, within.min(most * 60_000))
+            random.within(soon, within.min(20 * 60_000))
         };
         let (model, event) = (Arc::clone(model), event.clone());
         let busy = model.delivering();
@@ -354,9 +352,6 @@ fn delivery_of(kind: Kind, delayed: u64) -> Delivery {
 async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Delivery) {
     let began = model.now();
     for attempt in 0..=delivery.retries {
-        if is_over(model, event) && !model.plan.weather.beyond {
-            return;
-        }
         let pause = 60_000 * u64::from(attempt + 1);
         let is_last = attempt == delivery.retries || model.now() - began + TIMEOUT + pause > delivery.age;
         if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
@@ -368,12 +363,6 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Deliver
         pass(pause).await;
     }
     model.violated(Invariant::Handled, format!("{kind:?} gave an event up: {}", event["detail-type"]));
-}
-
-/// Whether an event is a request that CloudFormation no longer waits for.
-fn is_over(model: &Model, event: &Value) -> bool {
-    let id = event["RequestId"].as_str().unwrap_or_default();
-    model.world().requests.all.get(id).is_some_and(|request| request.over)
 }
 
 /// A person's call of the API; `None`: the function died or ran out of time.

@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::Random;
 
 /// Everything that is not decided by the handlers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Decides durations, lags and the order of what is equally early.
     pub seed: u64,
@@ -19,7 +21,7 @@ pub struct Plan {
 }
 
 /// One thing that a person does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// When.
     pub after: Pause,
@@ -30,7 +32,7 @@ pub struct Step {
 }
 
 /// How long a person waits before the next step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pause {
     /// Until CloudFormation is done.
     AtRest,
@@ -39,7 +41,7 @@ pub enum Pause {
 }
 
 /// What a person does, through the API unless it says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Registers the stage again, with what it has.
     Register,
@@ -104,7 +106,7 @@ pub enum Action {
 }
 
 /// A custom resource of the stage stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Logical {
     /// The credentials.
     Credentials,
@@ -129,7 +131,7 @@ impl Logical {
 }
 
 /// A call that does not simply work. The calls of a history are counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The call.
     pub call: u32,
@@ -140,7 +142,7 @@ pub struct Fault {
 }
 
 /// How a call can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FaultKind {
     /// AWS fails before anything happened.
     Fails,
@@ -191,7 +193,7 @@ impl FaultKind {
 }
 
 /// How AWS behaves where nothing fails; each in a thousand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weather {
     /// Events and asynchronous invocations that are delivered twice.
     pub twice: u16,
@@ -203,9 +205,6 @@ pub struct Weather {
     pub slow: u16,
     /// Creations that RDS refuses or that end in a bad status.
     pub refused: u16,
-    /// Whether what the product does not claim to survive may happen too: a request that is delivered or worked on after
-    /// CloudFormation has stopped waiting for it, or comes minutes late; a description that is older than the request.
-    pub beyond: bool,
 }
 
 /// The instance classes that can be saved.
@@ -233,7 +232,6 @@ impl Plan {
             stale: random.pick(&[0, 0, 100, 500]),
             slow: random.pick(&[0, 0, 5, 30]),
             refused: random.pick(&[0, 0, 20, 100]),
-            beyond: false,
         };
         Self { seed, steps, faults: faults(&mut random), weather }
     }
@@ -326,11 +324,10 @@ impl fmt::Display for Plan {
         for Fault { call, tries, kind } in &self.faults {
             writeln!(f, "  call {call} {}, {tries} tries", kind.name())?;
         }
-        let Weather { twice, late, stale, slow, refused, beyond } = self.weather;
+        let Weather { twice, late, stale, slow, refused } = self.weather;
         write!(
             f,
             "  in a thousand: {twice} twice, {late} late, {stale} stale, {slow} slow, {refused} refused"
-        )?;
-        if beyond { write!(f, ", and deliveries that nobody waits for any more") } else { Ok(()) }
+        )
     }
 }

@@ -42,9 +42,6 @@ pub(crate) struct Rds {
 struct Stale {
     until: u64,
     instance: Option<Instance>,
-    /// The request whose work sees it. Another one, which comes after it, sees the truth: a known limit of the product is that
-    /// it believes the first description it gets.
-    request: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +195,6 @@ impl Rds {
     pub(crate) fn call(
         &mut self,
         call: &Call,
-        request: Option<&str>,
         now: u64,
         seed: u64,
         weather: &Weather,
@@ -206,7 +202,7 @@ impl Rds {
         self.advance(now);
         let identifier = call.text("DBInstanceIdentifier").unwrap_or_default().to_owned();
         let read = match call.operation.as_str() {
-            "DescribeDBInstances" => Some(self.describe(&identifier, request, now)),
+            "DescribeDBInstances" => Some(self.describe(&identifier, now)),
             "DescribeDBClusters" if call.text("DBClusterIdentifier").is_none() => {
                 Some(Ok("<DBClusters></DBClusters>".to_owned()))
             }
@@ -241,18 +237,17 @@ impl Rds {
         }
         if random.chance(weather.stale) {
             let until = now + random.within(0, 3 * SECOND);
-            let request = request.filter(|_| !weather.beyond).map(str::to_owned);
-            self.stale.insert(identifier.clone(), Stale { until, instance: before, request });
+            self.stale.insert(identifier.clone(), Stale { until, instance: before });
         }
         Ok(Reply::Xml(String::new()))
     }
 
-    fn describe(&self, identifier: &str, request: Option<&str>, now: u64) -> Result<String, Failure> {
+    fn describe(&self, identifier: &str, now: u64) -> Result<String, Failure> {
         if identifier.is_empty() {
             let all = self.instances.iter().map(|(identifier, instance)| xml(identifier, instance));
             return Ok(format!("<DBInstances>{}</DBInstances>", all.collect::<String>()));
         }
-        let Some(instance) = self.shown(identifier, request, now) else {
+        let Some(instance) = self.shown(identifier, now) else {
             return Err(no("DBInstanceNotFound", format!("DBInstance {identifier} not found.")));
         };
         Ok(format!("<DBInstances>{}</DBInstances>", xml(identifier, instance)))
@@ -783,13 +778,9 @@ fn orderable(call: &Call) -> String {
 
 impl Rds {
     /// What a description shows now, which may be a few seconds old.
-    pub(crate) fn shown(&self, identifier: &str, request: Option<&str>, now: u64) -> Option<&Instance> {
+    pub(crate) fn shown(&self, identifier: &str, now: u64) -> Option<&Instance> {
         match self.stale.get(identifier) {
-            Some(stale)
-                if now < stale.until && stale.request.as_deref().is_none_or(|of| request == Some(of)) =>
-            {
-                stale.instance.as_ref()
-            }
+            Some(stale) if now < stale.until => stale.instance.as_ref(),
             _ => self.instances.get(identifier),
         }
     }
