@@ -6,22 +6,28 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws::{AwsError, SdkConfig, SecurityGroups};
+use aws::{AwsError, SdkConfig, SecurityGroups, TurnError, Turns};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
-use database::{AccessStep, Stage, Wanted, access_step, claim_tag};
+use database::{AccessStep, After, QUIET, Stage, Wanted, access_step, claim_tag};
 use lambda::Invocation;
 use thiserror::Error;
+use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::{Instrument, error, info};
 
 /// How many steps are taken at the most: a rule to make or claim, and two to leave, with room for others' changes.
-const STEPS: usize = 12;
-/// How long EC2 is left alone after a change.
+const STEPS: usize = 40;
+/// How long EC2 is left alone after a change, and another stage that is about to leave a rule.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whose work has to be over before a stage's rules are changed.
+const BEFORE: &[After] = &[After::Any("Access")];
 
 /// What the function needs.
 #[derive(Debug)]
 pub struct AccessResource {
     groups: SecurityGroups,
+    turns: Turns,
     responder: Responder,
 }
 
@@ -29,7 +35,11 @@ impl AccessResource {
     /// Ready to handle events.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        Self { groups: SecurityGroups::new(config), responder: Responder::new(config.http_client()) }
+        Self {
+            groups: SecurityGroups::new(config),
+            turns: Turns::new(config),
+            responder: Responder::new(config.http_client()),
+        }
     }
 }
 
@@ -38,12 +48,13 @@ impl AccessResource {
 /// # Errors
 /// There is nobody to answer, or the answer could not be delivered.
 pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Result<(), AnswerError> {
-    let work = |_: Addressee, request: Request| {
-        let groups = resource.groups.clone();
+    let now = invocation.now;
+    let work = |addressee: Addressee, request: Request| {
+        let resource = Arc::clone(&resource);
         if let Ok(stage) = request.properties.stage() {
             lambda::log_stage(&stage.stack, &stage.stage);
         }
-        async move { Some(outcome(&groups, &request).await) }.in_current_span()
+        async move { Some(resource.outcome(&addressee, &request, now).await) }.in_current_span()
     };
     custom_resource::answer(
         &invocation.event,
@@ -62,23 +73,76 @@ enum AccessError {
     Invalid(#[from] InvalidRequest),
     #[error("EC2 refused the rule that lets the service connect: {} ({})", .0.message, .0.code)]
     Aws(#[from] AwsError),
+    #[error("{0}.")]
+    Turn(#[from] TurnError),
     #[error(
         "The rules of the database's security group were changed by somebody else again and again. Save again."
     )]
     Unsettled,
 }
 
-async fn outcome(groups: &SecurityGroups, request: &Request) -> Outcome {
-    let done = async {
-        let stage = request.properties.stage()?;
-        settle(groups, &stage, wanted(request)?.as_ref()).await
-    };
-    match done.await {
-        Ok(()) => Outcome::Success(BTreeMap::new()),
-        Err(failure) => {
-            error!(error = lambda::chain(&failure), "the service's access was not brought up to date");
-            Outcome::Failed(failure.to_string())
+impl AccessResource {
+    async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
+        match self.settle(addressee, request, now).await {
+            Ok(()) => Outcome::Success(BTreeMap::new()),
+            Err(failure) => {
+                error!(error = lambda::chain(&failure), "the service's access was not brought up to date");
+                Outcome::Failed(failure.to_string())
+            }
         }
+    }
+
+    /// Takes one step after the other until none is left, each in a turn.
+    async fn settle(
+        &self,
+        addressee: &Addressee,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<(), AccessError> {
+        let stage = &request.properties.stage()?;
+        let wanted = &wanted(request)?;
+        let asked = request.asked(addressee, BEFORE);
+        let called = Instant::now();
+        // Since when another stage is about to leave the rule that this one has claimed.
+        let mut left_since = None;
+        for _ in 0..STEPS {
+            let is_left = left_since.is_some_and(|since: Instant| since.elapsed() >= QUIET);
+            let step = move || self.step(stage, wanted.as_ref(), is_left);
+            match self.turns.take(&addressee.stack_id, &asked, now + called.elapsed(), step).await?? {
+                AccessStep::Done => return Ok(()),
+                AccessStep::Wait => left_since = left_since.or_else(|| Some(Instant::now())),
+                _ => left_since = None,
+            }
+            // EC2 shows what was just changed a moment later.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(AccessError::Unsettled)
+    }
+
+    /// Looks at the rules and does what comes next.
+    async fn step(&self, stage: &Stage, wanted: Option<&Wanted>, is_left: bool) -> Result<AccessStep, AwsError> {
+        let groups = &self.groups;
+        let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
+        if let Some(wanted) = wanted {
+            let of_group = groups.rules_of(&[&wanted.group]).await?;
+            rules.retain(|rule| rule.group != wanted.group);
+            rules.extend(of_group);
+        }
+        let step = access_step(stage, wanted, &rules, is_left);
+        info!(?step, "next step");
+        match &step {
+            AccessStep::Done | AccessStep::Wait => {}
+            AccessStep::Authorize(tags) => {
+                // Nothing is authorized that is not wanted.
+                let Some(Wanted { group, port, source_group, .. }) = wanted else { return Ok(step) };
+                let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
+                groups.authorize(group, *port, source_group, &description, tags).await?;
+            }
+            AccessStep::Tag { id, tags } => groups.tag(id, tags).await?,
+            AccessStep::Untag { id, keys } => groups.untag(id, keys).await?,
+            AccessStep::Revoke { group, id } => groups.revoke(group, id).await?,
+        }
+        Ok(step)
     }
 }
 
@@ -106,34 +170,6 @@ fn wanted(request: &Request) -> Result<Option<Wanted>, InvalidRequest> {
         source_group: properties.text("ServiceSecurityGroupId")?.to_owned(),
         identifier: properties.text("Identifier")?.to_owned(),
     }))
-}
-
-async fn settle(groups: &SecurityGroups, stage: &Stage, wanted: Option<&Wanted>) -> Result<(), AccessError> {
-    let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
-    for _ in 0..STEPS {
-        let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
-        if let Some(wanted) = wanted {
-            let of_group = groups.rules_of(&[&wanted.group]).await?;
-            rules.retain(|rule| rule.group != wanted.group);
-            rules.extend(of_group);
-        }
-        let step = access_step(stage, wanted, &rules);
-        info!(?step, "next step");
-        match (step, wanted) {
-            // Nothing is authorized that is not wanted.
-            (AccessStep::Done, _) | (AccessStep::Authorize(_), None) => return Ok(()),
-            (AccessStep::Authorize(tags), Some(wanted)) => {
-                let Wanted { group, port, source_group, .. } = wanted;
-                groups.authorize(group, *port, source_group, &description, &tags).await?;
-            }
-            (AccessStep::Claim { id, tags }, _) => groups.tag(&id, &tags).await?,
-            (AccessStep::Release { id, key }, _) => groups.untag(&id, &key).await?,
-            (AccessStep::Revoke { group, id }, _) => groups.revoke(&group, &id).await?,
-        }
-        // EC2 shows what was just changed a moment later.
-        tokio::time::sleep(PAUSE).await;
-    }
-    Err(AccessError::Unsettled)
 }
 
 #[cfg(test)]

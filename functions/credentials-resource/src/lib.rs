@@ -1,33 +1,41 @@
 //! The value of a stage's secret, as two resources of the stage stack.
 //!
-//! `Custom::PostgresCredentials` writes username and password before any database has them;
-//! `Custom::PostgresConnection` completes the value once the database is there. Each generation of the data has its own
-//! version of the secret, found by its staging label: a rollback makes the version of the generation it goes back to
-//! current again. Without a database the secret keeps its last value, so that a task which starts in between does not
-//! fail on a missing key.
+//! `Custom::PostgresCredentials` puts username and password aside before any database has them, in a version that only the
+//! staging label of their generation names. `Custom::PostgresConnection` is the last resource of every operation and the
+//! only one that changes what clients read: once the database is there it publishes the credentials of the generation with
+//! the address of the database, as a new version. So a container that starts at any time finds a whole value, an operation
+//! that fails earlier has changed nothing, and a rollback publishes the value of before. Without a database the secret keeps
+//! its last value, so that a task which starts in between does not fail on a missing key.
 //!
 //! The credentials of an attached database were typed by a person, and the API has put them aside under the label of their
 //! generation; or they are copied from another secret, at every rebuild anew.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, SecretVersion, Secrets};
+use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets, TurnError, Turns};
 use custom_resource::{
     Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
 };
-use database::{DatabaseIdentifier, ExistingDatabaseName, Generation, SecretArn};
+use database::{After, ExistingDatabaseName, Generation, SecretArn};
 use lambda::Invocation;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use time::OffsetDateTime;
 use tracing::{Instrument, error, warn};
 
 /// The user that owns a created database.
 const USERNAME: &str = "postgres";
 
+/// Whose work has to be over before credentials are put aside: a connection reads them.
+const BEFORE_CREDENTIALS: &[After] = &[After::Any("Credentials"), After::Any("Connection")];
+/// Whose work has to be over before a connection is published.
+const BEFORE_CONNECTION: &[After] = &[After::Any("Connection")];
+
 /// What the function needs.
 #[derive(Debug)]
 pub struct CredentialsResource {
     secrets: Secrets,
+    turns: Turns,
     responder: Responder,
 }
 
@@ -35,7 +43,11 @@ impl CredentialsResource {
     /// Ready to handle events.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        Self { secrets: Secrets::new(config), responder: Responder::new(config.http_client()) }
+        Self {
+            secrets: Secrets::new(config),
+            turns: Turns::new(config),
+            responder: Responder::new(config.http_client()),
+        }
     }
 }
 
@@ -44,12 +56,13 @@ impl CredentialsResource {
 /// # Errors
 /// There is nobody to answer, or the answer could not be delivered.
 pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) -> Result<(), AnswerError> {
+    let now = invocation.now;
     let work = |addressee: Addressee, request: Request| {
-        let secrets = resource.secrets.clone();
+        let resource = Arc::clone(&resource);
         if let Ok(stage) = request.properties.stage() {
             lambda::log_stage(&stage.stack, &stage.stage);
         }
-        async move { Some(outcome(&secrets, &addressee, &request).await) }.in_current_span()
+        async move { Some(resource.outcome(&addressee, &request, now).await) }.in_current_span()
     };
     custom_resource::answer(
         &invocation.event,
@@ -70,6 +83,8 @@ enum SecretError {
     NoCredentials,
     #[error("Secrets Manager refused: {}", .0.message)]
     Aws(#[from] AwsError),
+    #[error("{0}.")]
+    Turn(#[from] TurnError),
     #[error("The credentials of the attached database cannot be copied from {arn}: {source}.")]
     Copy {
         arn: SecretArn,
@@ -88,12 +103,7 @@ enum Desired {
     /// Username and a new password for this generation.
     Credentials { secret_arn: String, generation: Generation },
     /// The credentials of somebody else's database.
-    Attached {
-        secret_arn: String,
-        generation: Generation,
-        identifier: DatabaseIdentifier,
-        from: Option<SecretArn>,
-    },
+    Attached { secret_arn: String, generation: Generation, from: Option<SecretArn> },
     /// Where this generation's database is.
     Connection { secret_arn: String, generation: Generation, connection: Connection },
 }
@@ -106,32 +116,62 @@ struct Connection {
     database_name: ExistingDatabaseName,
 }
 
-async fn outcome(secrets: &Secrets, addressee: &Addressee, request: &Request) -> Outcome {
-    let done = async {
-        match desired(request)? {
-            Desired::Nothing => Ok(()),
-            Desired::Credentials { secret_arn, generation } => {
-                write_credentials(secrets, &secret_arn, &generation, &token(addressee)).await
+impl CredentialsResource {
+    async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
+        match self.done(addressee, request, now).await {
+            // Nothing is published without a database, and nothing by the credentials' resource.
+            Ok(version) => {
+                Outcome::Success(BTreeMap::from([("SecretVersion", version.unwrap_or_else(|| "none".to_owned()))]))
             }
-            Desired::Attached { secret_arn, generation, identifier, from: Some(from) } => {
-                let token = token(addressee);
-                copy_credentials(secrets, &secret_arn, &generation, &identifier, from, &token).await
-            }
-            Desired::Attached { secret_arn, generation, from: None, .. } => {
-                let labelled = secrets.labelled(&secret_arn, &generation.staging_label()).await?;
-                use_labelled(secrets, &secret_arn, labelled.as_ref()).await
-            }
-            Desired::Connection { secret_arn, generation, connection } => {
-                write_connection(secrets, &secret_arn, &generation, connection, &token(addressee)).await
+            Err(failure) => {
+                error!(error = lambda::chain(&failure), "the secret was not brought up to date");
+                Outcome::Failed(failure.to_string())
             }
         }
-    };
-    match done.await {
-        Ok(()) => Outcome::Success(BTreeMap::new()),
-        Err(failure) => {
-            error!(error = lambda::chain(&failure), "the secret was not brought up to date");
-            Outcome::Failed(failure.to_string())
-        }
+    }
+
+    /// Does what a request asks for; the version that clients read from now on, if that is what it was about.
+    async fn done(
+        &self,
+        addressee: &Addressee,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, SecretError> {
+        let desired = desired(request)?;
+        let before = match desired {
+            Desired::Nothing => return Ok(None),
+            Desired::Credentials { .. } | Desired::Attached { .. } => BEFORE_CREDENTIALS,
+            Desired::Connection { .. } => BEFORE_CONNECTION,
+        };
+        let asked = request.asked(addressee, before);
+        let (desired, token) = (&desired, &token(addressee));
+        let in_use: Vec<_> = [&request.properties, &request.old_properties]
+            .into_iter()
+            .filter_map(|properties| properties.parse::<Generation>("Generation").ok())
+            .map(|generation| generation.staging_label())
+            .collect();
+        let in_use = &in_use;
+        let work = move || async move {
+            let secrets = &self.secrets;
+            match desired {
+                Desired::Nothing => Ok(None),
+                Desired::Credentials { secret_arn, generation } => {
+                    write_credentials(secrets, secret_arn, generation, in_use, token).await.map(|()| None)
+                }
+                Desired::Attached { secret_arn, generation, from: Some(from) } => {
+                    let copied = copy_credentials(secrets, secret_arn, generation, from, in_use, token);
+                    copied.await.map(|()| None)
+                }
+                Desired::Attached { secret_arn, generation, from: None } => {
+                    let typed = secrets.labelled(secret_arn, &generation.staging_label()).await?;
+                    typed.map(|_| None).ok_or(SecretError::NoCredentials)
+                }
+                Desired::Connection { secret_arn, generation, connection } => {
+                    write_connection(secrets, secret_arn, generation, connection, token).await.map(Some)
+                }
+            }
+        };
+        self.turns.take(&addressee.stack_id, &asked, now, work).await?
     }
 }
 
@@ -158,7 +198,6 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
             Source::Attached => Desired::Attached {
                 secret_arn,
                 generation,
-                identifier: properties.parse("AttachedIdentifier")?,
                 from: match properties.text("CredentialsSecretArn")? {
                     "none" => None,
                     _ => Some(properties.parse("CredentialsSecretArn")?),
@@ -207,32 +246,31 @@ fn token(addressee: &Addressee) -> String {
     hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
+/// Makes a password for this generation, if it has none.
 async fn write_credentials(
     secrets: &Secrets,
     arn: &str,
     generation: &Generation,
+    in_use: &[String],
     token: &str,
 ) -> Result<(), SecretError> {
     let label = generation.staging_label();
-    let Some(version) = secrets.labelled(arn, &label).await? else {
-        secrets.forget_old_generations(arn).await?;
-        let password = secrets.random_password().await?;
-        let credentials = Credentials { username: USERNAME.to_owned(), password };
-        return match secrets.put(arn, token, &SecretValue::without_database(credentials), &label).await {
-            // Another delivery of this request was quicker; its password is the one that counts.
-            Ok(()) | Err(PutError::PutBefore) => Ok(()),
-            Err(PutError::Aws(error)) => Err(error.into()),
-        };
-    };
-    Ok(secrets.make_current(arn, &version.id).await?)
+    if secrets.labelled(arn, &label).await?.is_some() {
+        return Ok(());
+    }
+    secrets.forget_old_generations(arn, in_use).await?;
+    let password = secrets.random_password().await?;
+    let credentials = Credentials { username: USERNAME.to_owned(), password };
+    put_aside(secrets, arn, token, credentials, &label).await
 }
 
+/// Copies the credentials that another secret has now.
 async fn copy_credentials(
     secrets: &Secrets,
     arn: &str,
     generation: &Generation,
-    identifier: &DatabaseIdentifier,
-    from: SecretArn,
+    from: &SecretArn,
+    in_use: &[String],
     token: &str,
 ) -> Result<(), SecretError> {
     let label = generation.staging_label();
@@ -241,77 +279,58 @@ async fn copy_credentials(
         Ok(secret) => secret.credentials,
         // They were copied before. Without this a rollback to them could not succeed once their secret is gone.
         Err(source) if labelled.is_some() => {
-            warn!(from = %from, error = lambda::chain(&source), "the credentials stay as they were copied before");
-            return use_labelled(secrets, arn, labelled.as_ref()).await;
+            warn!(%from, error = lambda::chain(&source), "the credentials stay as they were copied before");
+            return Ok(());
         }
-        Err(source) => return Err(SecretError::Copy { arn: from, source }),
+        Err(source) => return Err(SecretError::Copy { arn: from.clone(), source }),
     };
-    if labelled.as_ref().is_some_and(|version| version.value.credentials == credentials) {
-        return use_labelled(secrets, arn, labelled.as_ref()).await;
+    match labelled {
+        Some(version) if version.value.credentials == credentials => return Ok(()),
+        Some(_) => {}
+        None => secrets.forget_old_generations(arn, in_use).await?,
     }
-    if labelled.is_none() {
-        secrets.forget_old_generations(arn).await?;
-    }
-    // Where the database is stays: a generation has one database.
-    let is_same = |version: &SecretVersion| {
-        version.value.db_instance_identifier.as_deref() == Some(identifier.as_ref())
-    };
-    let known = match labelled {
-        Some(version) => Some(version),
-        None => secrets.current(arn).await?.filter(is_same),
-    };
-    let value = match known {
-        Some(version) => SecretValue { credentials, ..version.value },
-        None => SecretValue::without_database(credentials),
-    };
-    let put = if value.is_complete() {
-        secrets.put(arn, token, &value, &label).await
-    } else {
-        secrets.put_aside(arn, token, &value, &label).await
-    };
-    match put {
-        // Another delivery of this request was quicker.
+    put_aside(secrets, arn, token, credentials, &label).await
+}
+
+async fn put_aside(
+    secrets: &Secrets,
+    arn: &str,
+    token: &str,
+    credentials: Credentials,
+    label: &str,
+) -> Result<(), SecretError> {
+    match secrets.put_aside(arn, token, &SecretValue::without_database(credentials), label).await {
+        // Another delivery of this request was quicker; its credentials are the ones that count.
         Ok(()) | Err(PutError::PutBefore) => Ok(()),
         Err(PutError::Aws(error)) => Err(error.into()),
     }
 }
 
-/// Makes the credentials of an attached database current, if it is known where that is. Otherwise the connection's
-/// resource does it: containers that start meanwhile find every key.
-async fn use_labelled(
-    secrets: &Secrets,
-    arn: &str,
-    labelled: Option<&SecretVersion>,
-) -> Result<(), SecretError> {
-    let version = labelled.ok_or(SecretError::NoCredentials)?;
-    if version.value.is_complete() {
-        secrets.make_current(arn, &version.id).await?;
-    }
-    Ok(())
-}
-
+/// Publishes the credentials of this generation with the address of its database, if clients read anything else; the version
+/// that they read from now on. It is a new one each time that the value changes, also back to one of before: so its id tells
+/// whether containers started with what clients read now.
 async fn write_connection(
     secrets: &Secrets,
     arn: &str,
     generation: &Generation,
-    connection: Connection,
+    connection: &Connection,
     token: &str,
-) -> Result<(), SecretError> {
-    let label = generation.staging_label();
-    let version = secrets.labelled(arn, &label).await?.ok_or(SecretError::NoCredentials)?;
+) -> Result<String, SecretError> {
+    let version = secrets.labelled(arn, &generation.staging_label()).await?.ok_or(SecretError::NoCredentials)?;
     let value = SecretValue {
-        credentials: version.value.credentials.clone(),
+        credentials: version.value.credentials,
         engine: Some("postgres".to_owned()),
-        host: Some(connection.host),
+        host: Some(connection.host.clone()),
         port: Some(connection.port),
         dbname: Some(connection.database_name.to_string()),
-        db_instance_identifier: Some(connection.identifier),
+        db_instance_identifier: Some(connection.identifier.clone()),
     };
-    if version.value == value {
-        return Ok(secrets.make_current(arn, &version.id).await?);
+    match secrets.current(arn).await? {
+        Some(current) if current.value == value => return Ok(current.id),
+        Some(_) | None => {}
     }
-    match secrets.put(arn, token, &value, &label).await {
-        Ok(()) => Ok(()),
+    match secrets.publish(arn, token, &value).await {
+        Ok(id) => Ok(id),
         Err(PutError::PutBefore) => Err(SecretError::ChangedMeanwhile),
         Err(PutError::Aws(error)) => Err(error.into()),
     }

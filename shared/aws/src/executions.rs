@@ -1,7 +1,7 @@
 //! Executions of the state machine.
 
 use aws_config::SdkConfig;
-use aws_sdk_sfn::{Client, error::ProvideErrorMetadata, types::ExecutionStatus};
+use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
 
 use crate::{AwsError, error::failed};
 
@@ -26,30 +26,6 @@ impl Executions {
     #[must_use]
     pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
         Self { client: Client::new(config), state_machine_arn }
-    }
-
-    /// Stops every running execution whose name begins so, but this one. Safe to repeat.
-    ///
-    /// # Errors
-    /// Step Functions cannot be reached or refuses.
-    pub async fn stop_others(&self, prefix: &str, name: &str) -> Result<usize, AwsError> {
-        let call = self.client.list_executions().state_machine_arn(&self.state_machine_arn);
-        let mut running = call.status_filter(ExecutionStatus::Running).into_paginator().items().send();
-        let mut stopped = 0;
-        while let Some(execution) = running.next().await {
-            let execution = execution.map_err(failed("ListExecutions"))?;
-            if execution.name().starts_with(prefix) && execution.name() != name {
-                let call = self.client.stop_execution().execution_arn(execution.execution_arn());
-                match call.cause(format!("overtaken by {name}")).send().await.map_err(failed("StopExecution"))
-                {
-                    Ok(_) => stopped += 1,
-                    // It has ended since it was listed.
-                    Err(error) if error.refused => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(stopped)
     }
 
     /// Starts an execution. Safe to repeat: the name is used once in 90 days.

@@ -14,6 +14,7 @@ mod secrets;
 mod security_groups;
 mod services;
 mod stacks;
+mod turns;
 
 pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
 pub use config::{load, retries, timeouts};
@@ -28,6 +29,7 @@ pub use secrets::{
 pub use security_groups::SecurityGroups;
 pub use services::{Rebuilt, Rollout, Service, Services, TaskDefinition};
 pub use stacks::{ChangeError, ChangeSet, Lookup, ResourceChange, StackPage, Stacks, StageStack};
+pub use turns::{TurnError, Turns};
 
 /// Configuration shared by all clients.
 pub use aws_config::SdkConfig;

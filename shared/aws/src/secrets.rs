@@ -76,12 +76,6 @@ pub struct SecretValue {
 }
 
 impl SecretValue {
-    /// Whether it says where the database is.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.host.is_some() && self.port.is_some() && self.dbname.is_some()
-    }
-
     /// Credentials that no database has yet.
     #[must_use]
     pub fn without_database(credentials: Credentials) -> Self {
@@ -232,24 +226,22 @@ impl Secrets {
         value: &SecretValue,
         label: &str,
     ) -> Result<(), PutError> {
-        self.put_with_labels(arn, token, value, &[label]).await
+        self.put_with_labels(arn, token, value, &[label]).await.map(|_| ())
     }
 
     /// Takes the labels of old generations off, so that a new one can be labelled: Secrets Manager allows 20 labels over
-    /// all versions of a secret. The newest ten stay. Safe to repeat.
+    /// all versions of a secret. The newest ten stay, and those `in_use` whatever their age, as a rollback goes back to them.
+    /// Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn forget_old_generations(&self, arn: &str) -> Result<(), AwsError> {
+    pub async fn forget_old_generations(&self, arn: &str, in_use: &[String]) -> Result<(), AwsError> {
         let reply =
             self.client.describe_secret().secret_id(arn).send().await.map_err(failed("DescribeSecret"))?;
-        // Whatever its age, what clients read now is what a rollback goes back to.
-        let is_current = |labels: &Vec<String>| labels.iter().any(|label| label == CURRENT);
         let versions = reply.version_ids_to_stages().into_iter().flatten();
-        let versions = versions.filter(|(_, labels)| !is_current(labels));
         let mut labels: Vec<(&String, &String)> = versions
             .flat_map(|(version, labels)| labels.iter().map(move |label| (label, version)))
-            .filter(|(label, _)| label.starts_with("generation-"))
+            .filter(|(label, _)| label.starts_with("generation-") && !in_use.contains(label))
             .collect();
         // A generation is a time, so its label sorts by age.
         labels.sort_unstable();
@@ -261,19 +253,13 @@ impl Secrets {
         Ok(())
     }
 
-    /// Puts a value, and makes it the one that clients read and that this label names. Safe to repeat with the same
-    /// token and value.
+    /// Puts a value, makes it the one that clients read, and says which version it is. Safe to repeat with the same token and
+    /// value.
     ///
     /// # Errors
     /// See [`PutError`].
-    pub async fn put(
-        &self,
-        arn: &str,
-        token: &str,
-        value: &SecretValue,
-        label: &str,
-    ) -> Result<(), PutError> {
-        self.put_with_labels(arn, token, value, &[CURRENT, label]).await
+    pub async fn publish(&self, arn: &str, token: &str, value: &SecretValue) -> Result<String, PutError> {
+        self.put_with_labels(arn, token, value, &[CURRENT]).await
     }
 
     async fn put_with_labels(
@@ -282,35 +268,16 @@ impl Secrets {
         token: &str,
         value: &SecretValue,
         labels: &[&str],
-    ) -> Result<(), PutError> {
+    ) -> Result<String, PutError> {
         let text = serde_json::to_string(value).unwrap_or_default();
         let call =
             self.client.put_secret_value().secret_id(arn).client_request_token(token).secret_string(text);
         let labels = labels.iter().map(|&label| label.to_owned()).collect();
         match call.set_version_stages(Some(labels)).send().await {
-            Ok(_) => Ok(()),
+            Ok(reply) => Ok(reply.version_id().unwrap_or(token).to_owned()),
             Err(error) if error.code() == Some("ResourceExistsException") => Err(PutError::PutBefore),
             Err(error) => Err(failed("PutSecretValue")(error).into()),
         }
-    }
-
-    /// Makes this version the one that clients read. Safe to repeat.
-    ///
-    /// # Errors
-    /// AWS failed.
-    pub async fn make_current(&self, arn: &str, id: &str) -> Result<(), AwsError> {
-        let current = self.client.get_secret_value().secret_id(arn).version_stage(CURRENT).send().await;
-        let from = match &current {
-            Ok(reply) => reply.version_id().map(str::to_owned),
-            Err(error) if error.code() == Some("ResourceNotFoundException") => None,
-            Err(_) => return current.map(|_| ()).map_err(failed("GetSecretValue")),
-        };
-        if from.as_deref() == Some(id) {
-            return Ok(());
-        }
-        let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(CURRENT);
-        let call = call.move_to_version_id(id).set_remove_from_version_id(from);
-        call.send().await.map(|_| ()).map_err(failed("UpdateSecretVersionStage"))
     }
 
     /// A new password of 32 characters that RDS takes and that needs no escapes.

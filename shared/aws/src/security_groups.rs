@@ -167,8 +167,9 @@ impl SecurityGroups {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn untag(&self, rule: &str, key: &str) -> Result<(), AwsError> {
-        let parameters = [("ResourceId.1", rule), ("Tag.1.Key", key)];
+    pub async fn untag(&self, rule: &str, keys: &[String]) -> Result<(), AwsError> {
+        let mut parameters = vec![("ResourceId.1".to_owned(), rule)];
+        parameters.extend(keys.iter().zip(1..).map(|(key, n)| (format!("Tag.{n}.Key"), key.as_str())));
         match self.call("DeleteTags", &parameters).await {
             Err(error) if error.code == "InvalidSecurityGroupRuleId.NotFound" => Ok(()),
             reply => reply.map(|_| ()),

@@ -10,6 +10,7 @@ use aws_sdk_cloudformation::{
 };
 use aws_smithy_types::date_time::Format;
 use database::{StackEvent, StackName, StackStatus, Stage, StageName};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::{AwsError, TAG_STACK, TAG_STAGE, error::failed, instant::instant};
@@ -149,6 +150,7 @@ impl Stacks {
                 reason: e.resource_status_reason().filter(|r| !r.is_empty()).map(str::to_owned),
                 at: instant(e.timestamp()?),
                 token: e.client_request_token().map(str::to_owned),
+                properties: e.resource_properties().map(properties).unwrap_or_default(),
             })
         };
         Ok(reply.stack_events().iter().filter_map(event).collect())
@@ -330,6 +332,17 @@ impl Stacks {
 
 fn is_validation(error: &impl ProvideErrorMetadata, words: &str) -> bool {
     error.code() == Some("ValidationError") && error.message().is_some_and(|message| message.contains(words))
+}
+
+/// The properties of a resource as an event shows them: a JSON object in a text.
+fn properties(text: &str) -> BTreeMap<String, String> {
+    let object: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let scalar = |(name, value)| match value {
+        Value::String(text) => Some((name, text)),
+        Value::Number(_) | Value::Bool(_) => Some((name, value.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    object.into_iter().filter_map(scalar).collect()
 }
 
 fn to_parameters(parameters: &BTreeMap<String, String>) -> Vec<Parameter> {

@@ -1,8 +1,8 @@
 //! What CloudFormation asks, in two phases.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use database::Stage;
+use database::{After, Asked, Stage};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -141,6 +141,21 @@ impl Request {
     pub fn physical_id(&self) -> Result<String, InvalidRequest> {
         Ok(self.properties.stage()?.resource_id(&self.resource_type))
     }
+
+    /// The request as the events of its stack show it, and whose work has to be over before its own.
+    #[must_use]
+    pub fn asked(&self, addressee: &Addressee, after: &'static [After]) -> Asked {
+        Asked {
+            logical_id: addressee.logical_id.clone(),
+            status: match self.request_type {
+                RequestType::Create => "CREATE_IN_PROGRESS",
+                RequestType::Update => "UPDATE_IN_PROGRESS",
+                RequestType::Delete => "DELETE_IN_PROGRESS",
+            },
+            properties: self.properties.texts(),
+            after,
+        }
+    }
 }
 
 /// A resource's properties. CloudFormation sends every scalar as a string.
@@ -178,6 +193,12 @@ impl Properties {
             properties.entry(*name).or_insert_with(|| Value::String((*value).to_owned()));
         }
         Self(properties)
+    }
+
+    /// Those that are texts, as nearly all are.
+    fn texts(&self) -> BTreeMap<String, String> {
+        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        self.0.iter().filter_map(text).collect()
     }
 
     /// A property as a type that checks it.

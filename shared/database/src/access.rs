@@ -2,6 +2,10 @@
 //!
 //! EC2 has each rule once, and several stages may need the same one, or it may have been there before. So every stage puts
 //! a tag of its own on the rule it needs, its claim; a rule that stagedb made goes with its last claim, and any other stays.
+//!
+//! EC2 has no condition for a write, so a stage that leaves a rule and one that claims it say what they are about to do, look
+//! again, and only then act. Who leaves marks the rule, and removes it only if a look after that shows no other claim. Who
+//! claims looks after that, too, and if it finds such a mark it waits until the rule is gone, or is not going to go.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +15,18 @@ use crate::{StackName, Stage, StageName};
 const MADE: &str = "stagedb:made";
 /// What the tags begin with that say which stage needs a rule.
 const CLAIM: &str = "stagedb:stage/";
+/// What the tags begin with that say which stage is about to leave a rule. Its claim does not count any more.
+const LEAVING: &str = "stagedb:leaving/";
 
 /// The key of the tag with which a stage claims a rule. Its value is the identifier of the database.
 #[must_use]
 pub fn claim_tag(stage: &Stage) -> String {
     format!("{CLAIM}{stage}")
+}
+
+/// The key of the tag with which a stage says that it is about to leave a rule.
+fn leaving_tag(stage: &str) -> String {
+    format!("{LEAVING}{stage}")
 }
 
 /// The stage whose claim a tag is, if it is one.
@@ -62,19 +73,19 @@ pub struct Wanted {
 pub enum AccessStep {
     /// Make the rule, with these tags.
     Authorize(BTreeMap<String, String>),
-    /// Put these tags on a rule that is there.
-    Claim {
+    /// Put these tags on a rule that is there: a claim, or the mark of a stage that leaves.
+    Tag {
         /// The rule.
         id: String,
         /// The tags.
         tags: BTreeMap<String, String>,
     },
-    /// Take the stage's claim off a rule.
-    Release {
+    /// Take tags off a rule.
+    Untag {
         /// The rule.
         id: String,
-        /// The key of the claim.
-        key: String,
+        /// Their keys.
+        keys: Vec<String>,
     },
     /// Remove a rule that stagedb made and nobody else claims.
     Revoke {
@@ -83,15 +94,24 @@ pub enum AccessStep {
         /// The rule.
         id: String,
     },
+    /// Another stage is about to leave the rule, and may remove it, as it may have looked before this stage's claim.
+    Wait,
     /// Everything is as it should be.
     Done,
 }
 
 /// The next step of a stage towards the one rule it needs, or none. `rules` are those of the wanted group, and all that
-/// the stage claims.
+/// the stage claims. `is_left`: the last [`AccessStep::Wait`] took so long that whoever was about to remove the rule has given
+/// up.
 #[must_use]
-pub fn access_step(stage: &Stage, wanted: Option<&Wanted>, rules: &[IngressRule]) -> AccessStep {
-    let key = claim_tag(stage);
+pub fn access_step(
+    stage: &Stage,
+    wanted: Option<&Wanted>,
+    rules: &[IngressRule],
+    is_left: bool,
+) -> AccessStep {
+    let claim = claim_tag(stage);
+    let leaving = leaving_tag(&stage.to_string());
     let serves = |rule: &IngressRule, wanted: &Wanted| {
         rule.group == wanted.group
             && rule.protocol == "tcp"
@@ -100,28 +120,41 @@ pub fn access_step(stage: &Stage, wanted: Option<&Wanted>, rules: &[IngressRule]
             && rule.source_group.as_ref() == Some(&wanted.source_group)
     };
     if let Some(wanted) = wanted {
-        let claim = BTreeMap::from([(key.clone(), wanted.identifier.clone())]);
-        match rules.iter().find(|rule| serves(rule, wanted)) {
-            None => {
-                let made = (MADE.to_owned(), "true".to_owned());
-                return AccessStep::Authorize(claim.into_iter().chain([made]).collect());
-            }
-            Some(rule) if rule.tags.get(&key) != Some(&wanted.identifier) => {
-                return AccessStep::Claim { id: rule.id.clone(), tags: claim };
-            }
-            Some(_) => {}
+        let tags = BTreeMap::from([(claim.clone(), wanted.identifier.clone())]);
+        let Some(rule) = rules.iter().find(|rule| serves(rule, wanted)) else {
+            let made = (MADE.to_owned(), "true".to_owned());
+            return AccessStep::Authorize(tags.into_iter().chain([made]).collect());
+        };
+        if rule.tags.contains_key(&leaving) {
+            return AccessStep::Untag { id: rule.id.clone(), keys: vec![leaving] };
+        }
+        if rule.tags.get(&claim) != Some(&wanted.identifier) {
+            return AccessStep::Tag { id: rule.id.clone(), tags };
+        }
+        let marks: Vec<_> = rule.tags.keys().filter(|key| key.starts_with(LEAVING)).cloned().collect();
+        match (marks.is_empty(), is_left) {
+            (true, _) => {}
+            (false, false) => return AccessStep::Wait,
+            (false, true) => return AccessStep::Untag { id: rule.id.clone(), keys: marks },
         }
     }
     let is_needed = |rule: &IngressRule| wanted.is_some_and(|wanted| serves(rule, wanted));
-    let Some(rule) = rules.iter().find(|rule| rule.tags.contains_key(&key) && !is_needed(rule)) else {
+    let Some(rule) = rules.iter().find(|rule| rule.tags.contains_key(&claim) && !is_needed(rule)) else {
         return AccessStep::Done;
     };
-    let is_shared = rule.tags.keys().any(|other| *other != key && other.starts_with(CLAIM));
-    if rule.tags.contains_key(MADE) && !is_shared {
-        AccessStep::Revoke { group: rule.group.clone(), id: rule.id.clone() }
-    } else {
-        AccessStep::Release { id: rule.id.clone(), key }
+    let id = rule.id.clone();
+    let counts = |key: &String| {
+        let other = key.strip_prefix(CLAIM).filter(|_| *key != claim);
+        other.is_some_and(|other| !rule.tags.contains_key(&leaving_tag(other)))
+    };
+    let is_made = rule.tags.contains_key(MADE);
+    if is_made && !rule.tags.contains_key(&leaving) {
+        return AccessStep::Tag { id, tags: BTreeMap::from([(leaving, "true".to_owned())]) };
     }
+    if !is_made || rule.tags.keys().any(counts) {
+        return AccessStep::Untag { id, keys: vec![claim, leaving] };
+    }
+    AccessStep::Revoke { group: rule.group.clone(), id }
 }
 
 #[cfg(test)]
@@ -153,23 +186,23 @@ mod tests {
                 source_group: Some(wanted.source_group.clone()),
                 tags: tags.clone(),
             }),
-            AccessStep::Claim { id, tags } => {
+            AccessStep::Tag { id, tags } => {
                 let rule = rules.iter_mut().find(|rule| rule.id == *id).unwrap();
                 rule.tags.extend(tags.clone());
             }
-            AccessStep::Release { id, key } => {
+            AccessStep::Untag { id, keys } => {
                 let rule = rules.iter_mut().find(|rule| rule.id == *id).unwrap();
-                rule.tags.remove(key);
+                rule.tags.retain(|key, _| !keys.contains(key));
             }
             AccessStep::Revoke { id, .. } => rules.retain(|rule| rule.id != *id),
-            AccessStep::Done => {}
+            AccessStep::Wait | AccessStep::Done => {}
         }
     }
 
     /// Steps until nothing is left to do, which must be soon.
     fn settle(rules: &mut Vec<IngressRule>, stage: &Stage, target: Option<&Wanted>) {
         for _ in 0..5 {
-            let step = access_step(stage, target, rules);
+            let step = access_step(stage, target, rules, false);
             if step == AccessStep::Done {
                 return;
             }
@@ -211,7 +244,7 @@ mod tests {
         let dev = stage("dev");
         let mut rules = Vec::new();
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));
-        let step = access_step(&dev, Some(&wanted("sg-bills")), &rules);
+        let step = access_step(&dev, Some(&wanted("sg-bills")), &rules, false);
         assert!(matches!(step, AccessStep::Authorize(_)), "{step:?}");
         settle(&mut rules, &dev, Some(&wanted("sg-bills")));
         assert_eq!(rules.iter().map(|rule| rule.group.as_str()).collect::<Vec<_>>(), ["sg-bills"]);
@@ -224,5 +257,123 @@ mod tests {
         {
             assert_eq!(stage_of_claim(other), None, "{other}");
         }
+    }
+
+    /// A stage as it works: what it has seen and not yet done.
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Worker {
+        stage: &'static str,
+        wants: bool,
+        /// Looks that showed a mark of somebody who leaves.
+        waited: u8,
+        /// Decided, and not done yet.
+        step: Option<String>,
+        is_done: bool,
+    }
+
+    /// Looks at the rules, or does what it decided at its last look.
+    fn works(worker: &mut Worker, decided: &mut Option<AccessStep>, rules: &mut Vec<IngressRule>) {
+        let orders = wanted("sg-orders");
+        let target = worker.wants.then_some(&orders);
+        if let Some(step) = decided.take() {
+            // What is gone stays gone, and EC2 has a rule once.
+            let is_there = |id: &String| rules.iter().any(|rule| rule.id == *id);
+            match &step {
+                AccessStep::Authorize(_) if !rules.is_empty() => {}
+                AccessStep::Tag { id, .. } | AccessStep::Untag { id, .. } if !is_there(id) => {}
+                step => apply(rules, &orders, step),
+            }
+            worker.step = None;
+            return;
+        }
+        let step = access_step(&stage(worker.stage), target, rules, false);
+        worker.waited = if step == AccessStep::Wait { worker.waited + 1 } else { 0 };
+        worker.is_done = step == AccessStep::Done;
+        if !matches!(step, AccessStep::Done | AccessStep::Wait) {
+            worker.step = Some(format!("{step:?}"));
+            *decided = Some(step);
+        }
+    }
+
+    /// Goes through every order in which two stages can look and act, and looks at the end.
+    fn every_order(
+        rules: &[IngressRule],
+        workers: &[(Worker, Option<AccessStep>)],
+        seen: &mut std::collections::BTreeSet<(String, Vec<Worker>)>,
+        at_the_end: &impl Fn(&[IngressRule]),
+    ) {
+        let state = (format!("{rules:?}"), workers.iter().map(|(worker, _)| worker.clone()).collect());
+        if !seen.insert(state) {
+            return;
+        }
+        if workers.iter().all(|(worker, _)| worker.is_done) {
+            return at_the_end(rules);
+        }
+        // Whoever waits for another goes on when that one has done something.
+        let can_work = |(worker, _): &(Worker, _)| !worker.is_done && worker.waited <= 1;
+        assert!(workers.iter().any(can_work), "they wait for each other: {rules:?}");
+        for index in (0..workers.len()).filter(|index| can_work(&workers[*index])) {
+            let (mut rules, mut workers) = (rules.to_vec(), workers.to_vec());
+            let (worker, decided) = &mut workers[index];
+            works(worker, decided, &mut rules);
+            let did_something = worker.waited == 0;
+            for (other, _) in workers.iter_mut().filter(|_| did_something) {
+                other.waited = 0;
+            }
+            every_order(&rules, &workers, seen, at_the_end);
+        }
+    }
+
+    fn worker(stage: &'static str, wants: bool) -> (Worker, Option<AccessStep>) {
+        (Worker { stage, wants, waited: 0, step: None, is_done: false }, None)
+    }
+
+    #[test]
+    fn a_stage_that_claims_a_rule_while_others_leave_it_has_it_in_the_end_in_every_order() {
+        let mut rules = Vec::new();
+        settle(&mut rules, &stage("dev"), Some(&wanted("sg-orders")));
+        settle(&mut rules, &stage("prod"), Some(&wanted("sg-orders")));
+        let mut seen = std::collections::BTreeSet::new();
+        let workers = [worker("dev", false), worker("prod", false), worker("test", true)];
+        every_order(&rules, &workers, &mut seen, &|rules| {
+            let keys: Vec<_> = rules.iter().flat_map(|rule| rule.tags.keys()).collect();
+            assert_eq!(keys, ["stagedb:made", "stagedb:stage/shop/test"]);
+        });
+        assert!(seen.len() > 100, "{}", seen.len());
+    }
+
+    #[test]
+    fn a_rule_that_all_leave_at_the_same_time_goes_in_every_order() {
+        let mut rules = Vec::new();
+        settle(&mut rules, &stage("dev"), Some(&wanted("sg-orders")));
+        settle(&mut rules, &stage("prod"), Some(&wanted("sg-orders")));
+        let mut seen = std::collections::BTreeSet::new();
+        every_order(&rules, &[worker("dev", false), worker("prod", false)], &mut seen, &|rules| {
+            assert_eq!(rules, []);
+        });
+        assert!(seen.len() > 10, "{}", seen.len());
+    }
+
+    #[test]
+    fn the_mark_of_a_stage_that_gave_up_leaving_is_taken_off() {
+        let (dev, prod) = (stage("dev"), stage("prod"));
+        let mut rules = Vec::new();
+        settle(&mut rules, &dev, Some(&wanted("sg-orders")));
+        let step = access_step(&dev, None, &rules, false);
+        apply(&mut rules, &wanted("sg-orders"), &step);
+        assert_eq!(access_step(&dev, None, &rules, false), {
+            AccessStep::Revoke { group: "sg-orders".to_owned(), id: "sgr-0".to_owned() }
+        });
+        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, false);
+        apply(&mut rules, &wanted("sg-orders"), &step);
+        assert_eq!(access_step(&prod, Some(&wanted("sg-orders")), &rules, false), AccessStep::Wait);
+        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, true);
+        let keys = vec!["stagedb:leaving/shop/dev".to_owned()];
+        assert_eq!(step, AccessStep::Untag { id: "sgr-0".to_owned(), keys });
+        apply(&mut rules, &wanted("sg-orders"), &step);
+        // The claim of the stage that gave up counts again, as it may have been rolled back.
+        settle(&mut rules, &prod, Some(&wanted("sg-orders")));
+        settle(&mut rules, &dev, Some(&wanted("sg-orders")));
+        assert_eq!(rules[0].tags.keys().filter_map(|key| stage_of_claim(key)).collect::<Vec<_>>(), [dev, prod]);
     }
 }

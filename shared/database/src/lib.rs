@@ -14,6 +14,7 @@ mod rebuild;
 mod reserved;
 mod save;
 mod settings;
+mod turn;
 mod values;
 mod variables;
 
@@ -37,6 +38,7 @@ pub use save::{
     check_restoration, creation, earliest_storage_change,
 };
 pub use settings::{AttachedKind, AttachedSettings, CreatedSettings, Settings};
+pub use turn::{After, Asked, QUIET, TURN, Turn, turn};
 pub use values::{
     Apply, BackupRetention, DatabaseIdentifier, DatabaseName, EngineVersion, ExistingDatabaseName,
     InstanceClass, SecretArn, SettingError, StorageGiB, Username, minimum_growth, place,

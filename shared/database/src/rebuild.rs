@@ -1,5 +1,7 @@
 //! How far a rebuild is, from what CloudFormation and ECS show.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -68,6 +70,8 @@ pub struct StackEvent {
     pub at: OffsetDateTime,
     /// What the operation was begun with, if whoever began it gave something.
     pub token: Option<String>,
+    /// The properties of a resource that were asked for, where CloudFormation shows them: texts, and numbers as texts.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// What CloudFormation shows of a stage stack.
@@ -323,6 +327,7 @@ mod tests {
                 reason: (!reason.is_empty()).then(|| (*reason).to_owned()),
                 at,
                 token: None,
+                properties: BTreeMap::new(),
             }
         };
         let mut events: Vec<_> = events.iter().map(event).collect();

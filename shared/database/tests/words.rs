@@ -216,6 +216,7 @@ fn event(logical_id: &str, status: &str, reason: Option<&str>, second: i64) -> S
         reason: reason.map(str::to_owned),
         at: NOW + time::Duration::seconds(second),
         token: None,
+        properties: std::collections::BTreeMap::new(),
     }
 }
 

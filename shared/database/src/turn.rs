@@ -1,0 +1,179 @@
+//! Whose turn it is to work on a resource of a stage stack.
+//!
+//! Lambda may deliver a request of CloudFormation's twice, or minutes late, and a function may still be at work on a request
+//! when CloudFormation has stopped waiting for it: somebody cancelled the update, or its time was over. What such work does
+//! then is not what the stack says. So a function works in turns: it looks whether CloudFormation waits for its request,
+//! works for at most [`TURN`], and looks again. And it begins only when the last turn of the request before must be over
+//! ([`Turn::begins_at`]). The stack's events tell both, so nothing is stored.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use time::OffsetDateTime;
+
+use crate::StackEvent;
+
+/// How long a function works at most after the call with which it looks has begun.
+pub const TURN: Duration = Duration::from_secs(10);
+
+/// How long after the end of a request its work may go on: a turn that began just before, by events that showed late.
+pub const QUIET: Duration = Duration::from_secs(15);
+
+/// A request, as the events of its stack show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The resource's name in the template.
+    pub logical_id: String,
+    /// The status that the resource has while CloudFormation waits, such as `UPDATE_IN_PROGRESS`.
+    pub status: &'static str,
+    /// The properties that are asked for. They tell requests apart: an update that changes none is never asked for.
+    pub properties: BTreeMap<String, String>,
+    /// Whose work may still have effects on what this request works on.
+    pub after: &'static [After],
+}
+
+/// An earlier request that has to be over for [`QUIET`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Any request of this resource: it may have been delivered twice, and one delivery is still at work.
+    Any(&'static str),
+    /// A request of this resource that failed or was cancelled. One that succeeded was answered by the last thing that its
+    /// only execution did.
+    Failed(&'static str),
+}
+
+/// CloudFormation waits for the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Since when it waits.
+    pub asked_at: OffsetDateTime,
+    /// From when on nobody else works on the resource.
+    pub begins_at: OffsetDateTime,
+}
+
+/// Whether CloudFormation waits for a request, by the newest events of the stack, the newest first. `None`: not any more, or
+/// its events do not show it yet.
+#[must_use]
+pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
+    let is_waiting = |event: &&StackEvent| event.status == asked.status && has_properties(event, asked);
+    let is_ours = |event: &&StackEvent| !event.is_stack && event.logical_id == asked.logical_id;
+    // CloudFormation may say twice that it waits: at the beginning, and once it knows the physical id.
+    let asked_at = events.iter().filter(is_ours).take_while(is_waiting).last()?.at;
+    let ends = events.iter().filter(|event| event.at <= asked_at && asked.after.iter().any(|a| a.is_end(event)));
+    let quiet_at = ends.map(|end| end.at + QUIET).max();
+    Some(Turn { asked_at, begins_at: quiet_at.map_or(asked_at, |at| at.max(asked_at)) })
+}
+
+impl After {
+    fn is_end(self, event: &StackEvent) -> bool {
+        let (Self::Any(logical_id) | Self::Failed(logical_id)) = self;
+        let has_ended = match self {
+            Self::Any(_) => !event.status.ends_with("_IN_PROGRESS"),
+            Self::Failed(_) => event.status.ends_with("_FAILED"),
+        };
+        !event.is_stack && event.logical_id == logical_id && has_ended
+    }
+}
+
+/// Whether an event is about these properties. What it does not show tells nothing.
+fn has_properties(event: &StackEvent, asked: &Asked) -> bool {
+    event.properties.iter().all(|(name, value)| asked.properties.get(name).is_none_or(|known| known == value))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOON: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
+
+    fn properties(rebuild: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("Rebuild".to_owned(), rebuild.to_owned())])
+    }
+
+    fn asked(status: &'static str, rebuild: &str) -> Asked {
+        Asked {
+            logical_id: "Connection".to_owned(),
+            status,
+            properties: properties(rebuild),
+            after: &[After::Any("Connection"), After::Failed("Database")],
+        }
+    }
+
+    /// Events from the oldest to the newest: seconds after noon, resource, status, and what `Rebuild` is.
+    fn events(of: &[(i64, &str, &str, &str)]) -> Vec<StackEvent> {
+        let event = |(second, logical_id, status, rebuild): &(i64, &str, &str, &str)| StackEvent {
+            logical_id: (*logical_id).to_owned(),
+            is_stack: *logical_id == "shop-dev",
+            status: (*status).to_owned(),
+            reason: None,
+            at: NOON + time::Duration::seconds(*second),
+            token: None,
+            properties: if rebuild.is_empty() { BTreeMap::new() } else { properties(rebuild) },
+        };
+        of.iter().rev().map(event).collect()
+    }
+
+    fn check(asked: &Asked, of: &[(i64, &str, &str, &str)], expected: Option<(i64, i64)>) {
+        let seconds = |at: OffsetDateTime| (at - NOON).whole_seconds();
+        let found = turn(asked, &events(of)).map(|turn| (seconds(turn.asked_at), seconds(turn.begins_at)));
+        assert_eq!(found, expected, "{of:?}");
+    }
+
+    #[test]
+    fn cloudformation_waits_for_the_request_that_the_newest_event_shows() {
+        let forward = asked("UPDATE_IN_PROGRESS", "two");
+        check(&forward, &[], None);
+        check(&forward, &[(1, "Connection", "UPDATE_IN_PROGRESS", "two")], Some((1, 1)));
+        check(&forward, &[(1, "Connection", "UPDATE_IN_PROGRESS", "one")], None);
+        check(&forward, &[(1, "Connection", "DELETE_IN_PROGRESS", "two")], None);
+        check(&forward, &[(1, "Credentials", "UPDATE_IN_PROGRESS", "two")], None);
+        check(&forward, &[(1, "shop-dev", "UPDATE_IN_PROGRESS", "two")], None);
+        check(
+            &forward,
+            &[(1, "Connection", "UPDATE_IN_PROGRESS", "two"), (9, "Connection", "UPDATE_COMPLETE", "two")],
+            None,
+        );
+        // Another resource's end says nothing about this one.
+        check(
+            &forward,
+            &[(1, "Connection", "UPDATE_IN_PROGRESS", "two"), (9, "Access", "UPDATE_FAILED", "two")],
+            Some((1, 1)),
+        );
+    }
+
+    #[test]
+    fn an_event_without_properties_is_told_by_its_status_alone() {
+        check(&asked("DELETE_IN_PROGRESS", "two"), &[(1, "Connection", "DELETE_IN_PROGRESS", "")], Some((1, 1)));
+        check(&asked("DELETE_IN_PROGRESS", "two"), &[(1, "Connection", "UPDATE_IN_PROGRESS", "")], None);
+    }
+
+    #[test]
+    fn a_request_is_asked_when_its_first_event_says_so() {
+        let said_twice = [
+            (1, "Connection", "CREATE_IN_PROGRESS", "one"),
+            (3, "Connection", "CREATE_IN_PROGRESS", "one"),
+        ];
+        check(&asked("CREATE_IN_PROGRESS", "one"), &said_twice, Some((1, 1)));
+    }
+
+    #[test]
+    fn a_turn_begins_when_the_work_of_the_request_before_must_be_over() {
+        let rollback = asked("UPDATE_IN_PROGRESS", "one");
+        let with = |second, logical_id, status| {
+            [
+                (second, logical_id, status, "two"),
+                (20, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+                (20, "Connection", "UPDATE_IN_PROGRESS", "one"),
+            ]
+        };
+        check(&rollback, &with(18, "Connection", "UPDATE_FAILED"), Some((20, 33)));
+        check(&rollback, &with(18, "Connection", "UPDATE_COMPLETE"), Some((20, 33)));
+        check(&rollback, &with(18, "Database", "UPDATE_FAILED"), Some((20, 33)));
+        check(&rollback, &with(18, "Database", "UPDATE_COMPLETE"), Some((20, 20)));
+        check(&rollback, &with(18, "Database", "UPDATE_IN_PROGRESS"), Some((20, 20)));
+        check(&rollback, &with(18, "Access", "UPDATE_FAILED"), Some((20, 20)));
+        // Long ago.
+        check(&rollback, &with(2, "Connection", "UPDATE_FAILED"), Some((20, 20)));
+    }
+}
