@@ -280,6 +280,11 @@ mod tests {
             let is_there = |id: &String| rules.iter().any(|rule| rule.id == *id);
             match &step {
                 AccessStep::Authorize(_) if !rules.is_empty() => {}
+                AccessStep::Authorize(_) => {
+                    apply(rules, &orders, &step);
+                    // EC2 never gives an id twice.
+                    rules.iter_mut().for_each(|rule| "sgr-new".clone_into(&mut rule.id));
+                }
                 AccessStep::Tag { id, .. } | AccessStep::Untag { id, .. } if !is_there(id) => {}
                 step => apply(rules, &orders, step),
             }
