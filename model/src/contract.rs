@@ -89,32 +89,39 @@ pub async fn secrets(ground: &Ground) {
     assert!(!password.expose().contains(['/', '"', '@', ' ']));
     let first = SecretValue::without_database(Credentials { username: "postgres".to_owned(), password });
     let token = |digit: &str| digit.repeat(64);
-    secrets.put(arn, &token("1"), &first, "generation-1").await.unwrap();
-    secrets.put(arn, &token("1"), &first, "generation-1").await.expect("the same again is a success");
+    let value = async |label: &str| secrets.labelled(arn, label).await.unwrap().map(|version| version.value);
+    secrets.put_aside(arn, &token("1"), &first, "generation-1").await.unwrap();
+    secrets.put_aside(arn, &token("1"), &first, "generation-1").await.expect("the same again is a success");
+    assert_eq!(value("generation-1").await, Some(first.clone()));
     let second = SecretValue { host: Some("db".to_owned()), ..first.clone() };
-    let again = secrets.put(arn, &token("1"), &second, "generation-1").await;
+    let again = secrets.put_aside(arn, &token("1"), &second, "generation-1").await;
     assert!(matches!(again, Err(PutError::PutBefore)), "another value under the same token");
 
-    secrets.put(arn, &token("2"), &second, "generation-2").await.unwrap();
-    let value = async |label: &str| secrets.labelled(arn, label).await.unwrap().map(|version| version.value);
-    assert_eq!(value("AWSCURRENT").await, Some(second.clone()), "the newest is current");
-    assert_eq!(value("AWSPREVIOUS").await, Some(first.clone()), "and the one before is previous");
+    assert_eq!(secrets.publish(arn, &token("2"), &second).await.unwrap(), token("2"), "its version");
+    assert_eq!(secrets.publish(arn, &token("2"), &second).await.unwrap(), token("2"), "a repeat");
+    let current = secrets.current(arn).await.unwrap().expect("what clients read");
+    assert_eq!((current.id, current.value), (token("2"), second.clone()), "the newest is current");
     assert_eq!(value("generation-1").await, Some(first.clone()), "a label stays with its version");
 
-    secrets.make_current(arn, &token("1")).await.unwrap();
-    secrets.make_current(arn, &token("1")).await.expect("a repeat is a success");
-    assert_eq!(value("AWSCURRENT").await, Some(first));
-    assert_eq!(value("generation-2").await, Some(second.clone()));
+    secrets.put_aside(arn, &token("3"), &first, "generation-2").await.unwrap();
+    assert_eq!(value("AWSCURRENT").await, Some(second.clone()), "what is put aside is not what clients read");
+    secrets.publish(arn, &token("4"), &first).await.unwrap();
+    assert_eq!(value("AWSCURRENT").await, Some(first.clone()));
+    assert_eq!(value("AWSPREVIOUS").await, Some(second.clone()), "the one before is previous");
 
     // A label moves from version to version.
-    secrets.put(arn, &token("3"), &second, "generation-1").await.unwrap();
+    secrets.put_aside(arn, &token("5"), &second, "generation-1").await.unwrap();
     assert_eq!(value("generation-1").await, Some(second.clone()));
 
+    let in_use = ["generation-1".to_owned()];
     for number in 10..24 {
-        secrets.forget_old_generations(arn).await.unwrap();
+        secrets.forget_old_generations(arn, &in_use).await.unwrap();
         let label = format!("generation-{number}");
-        secrets.put(arn, &format!("{number:064}"), &second, &label).await.expect("room for one more label");
+        let put = secrets.put_aside(arn, &format!("{number:064}"), &second, &label).await;
+        put.expect("room for one more label");
     }
+    assert_eq!(value("generation-1").await, Some(second), "what is in use stays");
+    assert_eq!(value("generation-10").await, None, "what is old goes");
 }
 
 /// The life of an instance, and what RDS refuses in it.
@@ -309,7 +316,11 @@ pub async fn services(ground: &Ground) {
     );
 
     services.redeploy(cluster, name, Some(revision.clone())).await.unwrap();
-    let rebuilt = Rebuilt { stage: ground.stage.to_string(), operation: "2026-11-22T12:00:00Z".to_owned() };
+    let rebuilt = Rebuilt {
+        stage: ground.stage.to_string(),
+        operation: "2026-11-22T12:00:00Z".to_owned(),
+        secret_version: "1".repeat(64),
+    };
     services.mark_rebuilt(&before.arn, &rebuilt).await.unwrap();
     let after = services.service(cluster, name).await.unwrap().unwrap();
     assert_eq!((after.task_definition_arn, after.rebuilt), (revision, Some(rebuilt)));
@@ -327,18 +338,8 @@ pub async fn executions(ground: &Ground) {
     let input = json!({"request": {}});
     let (first, second) = ("contract-1", "contract-2");
     assert_eq!(executions.start(first, &input).await.unwrap(), Started::Now);
-    assert_eq!(
-        executions.stop_others("contract-", second).await.unwrap(),
-        1,
-        "one runs that has such a name"
-    );
-    for _ in 0..50 {
-        if executions.stop_others("contract-", second).await.unwrap() == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(executions.start(first, &input).await.unwrap(), Started::Before, "its name is used");
-    assert_eq!(executions.start(second, &input).await.unwrap(), Started::Now);
-    executions.stop_others("contract-", "none").await.unwrap();
+    assert_eq!(executions.start(first, &input).await.unwrap(), Started::Now, "it runs, so this is a repeat");
+    let other = json!({"request": {"RequestId": "another"}});
+    assert_eq!(executions.start(first, &other).await.unwrap(), Started::Before, "its name is used");
+    assert_eq!(executions.start(second, &other).await.unwrap(), Started::Now);
 }

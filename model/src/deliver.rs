@@ -8,6 +8,7 @@ use crate::{
     functions::{Kind, invoke},
     history,
     plan::{Plan, Weather},
+    services::stacks::StackEvent,
     world::{Invariant, Model, Violation, What},
 };
 
@@ -39,11 +40,22 @@ pub fn deliver(kind: Kind, event: &Value) -> Delivered {
         let plan = Plan { seed: 0, steps: Vec::new(), faults: Vec::new(), weather: Weather::default() };
         let model = Model::new(plan, None, false);
         history::register(&model).await;
+        let now = model.now();
+        model.world().stacks.delivered = waiting(event, now);
         let before = model.world().requests.arrived;
         let returned = invoke(&model, kind, event, 0, false).await.ok();
         model.quiet(&[What::Work, What::Delivery]).await;
         wrong(&model, before, returned)
     })
+}
+
+/// What shows that CloudFormation waits for the request in an event: the functions do nothing for one that it does not.
+pub(crate) fn waiting(event: &Value, at: u64) -> Option<StackEvent> {
+    let request = [event, &event["request"]].into_iter().find(|form| form["RequestType"].is_string())?;
+    let text = |name: &str| request[name].as_str().unwrap_or_default();
+    let status = format!("{}_IN_PROGRESS", text("RequestType").to_uppercase());
+    let ids = (text("LogicalResourceId"), text("PhysicalResourceId"));
+    Some(StackEvent::new(at, ids, &status, "", None, Some(&request["ResourceProperties"])))
 }
 
 fn wrong(model: &Arc<Model>, before: u64, returned: Option<Value>) -> Delivered {

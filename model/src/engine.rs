@@ -59,25 +59,31 @@ fn status(model: &Arc<Model>, id: &str, status: &'static str, reason: &str) {
         stack.status = status;
     }
     let name = model.world().stacks.all.get(id).map(|stack| stack.name.clone()).unwrap_or_default();
-    event(model, id, &name, id, status, reason);
+    event(model, id, (&name, id), status, reason, None);
     events::stack_changed(model, id, status);
 }
 
-fn event(model: &Arc<Model>, id: &str, logical: &str, physical_id: &str, status: &str, reason: &str) {
-    if leaks(reason) || leaks(physical_id) {
+fn event(
+    model: &Arc<Model>,
+    id: &str,
+    (logical, physical_id): (&str, &str),
+    status: &str,
+    reason: &str,
+    properties: Option<&Value>,
+) {
+    if leaks(reason)
+        || leaks(physical_id)
+        || properties.is_some_and(|properties| leaks(&properties.to_string()))
+    {
         model.violated(Invariant::NothingLeaks, format!("a secret in a stack's event about {logical}"));
     }
     model.note(|| format!("{logical} {status} {reason}"));
     let at = model.now();
     if let Some(stack) = model.world().stacks.all.get_mut(id) {
-        stack.events.push(StackEvent {
-            logical: logical.to_owned(),
-            physical_id: physical_id.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            at,
-            token: stack.token.clone(),
-        });
+        let token = stack.token.as_deref();
+        // Only those of custom resources are of interest.
+        let properties = properties.filter(|properties| !properties["ServiceToken"].is_null());
+        stack.events.push(StackEvent::new(at, (logical, physical_id), status, reason, token, properties));
     }
 }
 
@@ -197,14 +203,15 @@ async fn delete_all(model: &Arc<Model>, id: &str) -> bool {
     for logical in order(model, id).into_iter().rev() {
         let found = model.world().stacks.all.get(id).and_then(|stack| stack.resources.get(&logical).cloned());
         let Some(found) = found else { continue };
-        event(model, id, &logical, &found.physical_id, "DELETE_IN_PROGRESS", "");
+        let ids = (logical.as_str(), found.physical_id.as_str());
+        event(model, id, ids, "DELETE_IN_PROGRESS", "", Some(&found.properties));
         if let Err(Trouble::Failed(reason)) =
             act(model, id, &logical, Change::Delete, Some(&found), &found.properties, None).await
         {
-            event(model, id, &logical, &found.physical_id, "DELETE_FAILED", &reason);
+            event(model, id, ids, "DELETE_FAILED", &reason, None);
             return false;
         }
-        event(model, id, &logical, &found.physical_id, "DELETE_COMPLETE", "");
+        event(model, id, ids, "DELETE_COMPLETE", "", None);
         if let Some(stack) = model.world().stacks.all.get_mut(id) {
             stack.resources.remove(&logical);
         }
@@ -264,11 +271,11 @@ async fn transition(
     cancel: Option<&Arc<Notify>>,
 ) -> Result<(), Trouble> {
     let physical_id = found.map(|found| found.physical_id.clone()).unwrap_or_default();
-    event(model, id, logical, &physical_id, &format!("{verb}_IN_PROGRESS"), "");
+    event(model, id, (logical, &physical_id), &format!("{verb}_IN_PROGRESS"), "", Some(properties));
     let result = act(model, id, logical, change, found, properties, cancel).await;
     match result {
         Ok(done) => {
-            event(model, id, logical, &done.physical_id, &format!("{verb}_COMPLETE"), "");
+            event(model, id, (logical, &done.physical_id), &format!("{verb}_COMPLETE"), "", None);
             if let Some(stack) = model.world().stacks.all.get_mut(id) {
                 stack.resources.insert(logical.to_owned(), done);
             }
@@ -279,7 +286,7 @@ async fn transition(
                 Trouble::Failed(reason) => reason.clone(),
                 Trouble::Cancelled => "Resource update cancelled".to_owned(),
             };
-            event(model, id, logical, &physical_id, &format!("{verb}_FAILED"), &reason);
+            event(model, id, (logical, &physical_id), &format!("{verb}_FAILED"), &reason, None);
             // What is asked for next has these as the properties of before.
             if cancel.is_some()
                 && let Some(found) =
@@ -405,8 +412,6 @@ async fn custom(
             answer: None,
             told: std::collections::BTreeSet::default(),
             disturbed: false,
-            over: false,
-            abandoned: None,
             arrived: Arc::clone(&arrived),
         },
     );
@@ -438,14 +443,11 @@ async fn custom(
         () = cancel.unwrap_or(&never).notified() => true,
         () = tokio::time::sleep(Duration::from_secs(seconds)) => false,
     };
-    let number = model.issue();
     let answer = {
         let mut world = model.world();
         let request = world.requests.all.get_mut(&request_id);
         request.and_then(|request| {
             request.disturbed |= cancelled;
-            request.over = true;
-            request.abandoned = cancelled.then_some(number);
             request.answer.clone()
         })
     };
@@ -502,6 +504,8 @@ pub(crate) async fn stray_delete(model: &Arc<Model>, stack_name: &str) {
     };
     let (id, resource) = found;
     let properties = resource.properties.clone();
+    let ids = ("Database", resource.physical_id.as_str());
+    event(model, &id, ids, "DELETE_IN_PROGRESS", "", Some(&properties));
     let cleaned = custom(
         model,
         &id,
@@ -513,8 +517,9 @@ pub(crate) async fn stray_delete(model: &Arc<Model>, stack_name: &str) {
         None,
     )
     .await;
-    if let Err(Trouble::Failed(reason)) = cleaned {
-        model.note(|| format!("the cleanup failed: {reason}"));
+    match cleaned {
+        Err(Trouble::Failed(reason)) => event(model, &id, ids, "DELETE_FAILED", &reason, None),
+        Ok(_) | Err(Trouble::Cancelled) => event(model, &id, ids, "DELETE_COMPLETE", "", None),
     }
 }
 

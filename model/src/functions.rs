@@ -36,8 +36,12 @@ use crate::{
     world::{Invariant, Model},
 };
 
-/// The time that every function has (template.yaml).
-const TIMEOUT: u64 = 30_000;
+/// The time that a function has (template.yaml), in milliseconds.
+fn timeout(kind: Kind) -> u64 {
+    let template = Template::application();
+    let own = template.at(&format!("/Resources/{}/Properties/Timeout", kind.logical())).as_u64();
+    own.or_else(|| template.at("/Globals/Function/Timeout").as_u64()).expect("template.yaml says it") * 1000
+}
 
 /// A function of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -264,7 +268,7 @@ pub(crate) async fn invoke(
         event,
         request_id: format!("invocation-{number}"),
         now: model.clock.date(),
-        time_left: Duration::from_millis(TIMEOUT),
+        time_left: Duration::from_millis(timeout(kind)),
     };
     // A task of its own, so that a panic ends there.
     let mut work = tokio::spawn(warm.handler.clone().handle(invocation));
@@ -282,7 +286,7 @@ pub(crate) async fn invoke(
             }
         },
         () = process.died.notified() => Err(Failed::Died),
-        () = pass(TIMEOUT) => Err(Failed::TimedOut),
+        () = pass(timeout(kind)) => Err(Failed::TimedOut),
     };
     if let Err(Failed::Died | Failed::TimedOut) = ended {
         // What the process has spawned goes with it: the connector answers no more.
@@ -353,7 +357,8 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Deliver
     let began = model.now();
     for attempt in 0..=delivery.retries {
         let pause = 60_000 * u64::from(attempt + 1);
-        let is_last = attempt == delivery.retries || model.now() - began + TIMEOUT + pause > delivery.age;
+        let is_last =
+            attempt == delivery.retries || model.now() - began + timeout(kind) + pause > delivery.age;
         if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
             return;
         }

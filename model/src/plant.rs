@@ -6,6 +6,7 @@ use std::{fmt::Write, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
+    deliver::waiting,
     functions::{Kind, Process},
     services::{secrets::ORDERS_SECRET, stacks},
     wire::{Body, Call, Failure, Reply},
@@ -43,8 +44,8 @@ pub enum Plant {
     ShrinksStorage,
     /// The password is among the attributes.
     TellsThePassword,
-    /// An overtaken request is worked on beside the one that replaced it.
-    NeverStops,
+    /// A request is worked on although CloudFormation no longer waits for it, and beside the one that replaced it.
+    WorksOutOfTurn,
     /// Nobody gives up, and nobody answers for an execution that ran out of time.
     NeverGivesUp,
     /// Another snapshot than the one that was asked for is restored.
@@ -53,11 +54,19 @@ pub enum Plant {
     CutsOthersOff,
     /// The credentials of another secret are copied once, and believed for ever.
     KeepsAnOldCopy,
+    /// A rebuild has no token of its own, so CloudFormation asks nobody to look again.
+    RebuildsWithoutAToken,
+    /// After a rollback no container is restarted, whatever it read in between.
+    KeepsContainersAfterARollback,
+    /// Credentials are what clients read before the operation that brings them is complete.
+    PublishesTooEarly,
+    /// A stage takes a rule away without saying so before and looking again.
+    LeavesAtOnce,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -72,11 +81,15 @@ impl Plant {
         Self::ForgetsTheSnapshot,
         Self::ShrinksStorage,
         Self::TellsThePassword,
-        Self::NeverStops,
+        Self::WorksOutOfTurn,
         Self::NeverGivesUp,
         Self::RestoresTheOldest,
         Self::CutsOthersOff,
         Self::KeepsAnOldCopy,
+        Self::RebuildsWithoutAToken,
+        Self::KeepsContainersAfterARollback,
+        Self::PublishesTooEarly,
+        Self::LeavesAtOnce,
     ];
 
     /// Its name on the command line.
@@ -97,11 +110,15 @@ impl Plant {
             Self::ForgetsTheSnapshot => "forgets-the-snapshot",
             Self::ShrinksStorage => "shrinks-storage",
             Self::TellsThePassword => "tells-the-password",
-            Self::NeverStops => "never-stops",
+            Self::WorksOutOfTurn => "works-out-of-turn",
             Self::NeverGivesUp => "never-gives-up",
             Self::RestoresTheOldest => "restores-the-oldest",
             Self::CutsOthersOff => "cuts-others-off",
             Self::KeepsAnOldCopy => "keeps-an-old-copy",
+            Self::RebuildsWithoutAToken => "rebuilds-without-a-token",
+            Self::KeepsContainersAfterARollback => "keeps-containers-after-a-rollback",
+            Self::PublishesTooEarly => "publishes-too-early",
+            Self::LeavesAtOnce => "leaves-at-once",
         }
     }
 
@@ -112,9 +129,14 @@ impl Plant {
             Self::AnswersTwice => &[Invariant::AnsweredOnce],
             Self::SwallowsFailures | Self::NeverGivesUp => &[Invariant::Answered],
             Self::NewIdOnFailure => &[Invariant::ValidAnswer],
-            Self::ForgetsTheSwap | Self::TrustsTheId | Self::NeverStops => {
-                &[Invariant::Owned, Invariant::SecretAgrees]
-            }
+            Self::ForgetsTheSwap | Self::TrustsTheId => &[Invariant::Owned, Invariant::SecretAgrees],
+            Self::WorksOutOfTurn => &[
+                Invariant::Owned,
+                Invariant::SecretAgrees,
+                Invariant::VariablesAgree,
+                Invariant::Access,
+                Invariant::ForeignUntouched,
+            ],
             Self::TrustsTheIdentifier => &[Invariant::ForeignUntouched],
             Self::NewPasswordOnRetry => &[Invariant::SecretAgrees, Invariant::VariablesAgree],
             Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
@@ -125,7 +147,10 @@ impl Plant {
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
             Self::TellsThePassword => &[Invariant::NothingLeaks],
             Self::CutsOthersOff => &[Invariant::Access, Invariant::ForeignUntouched],
-            Self::KeepsAnOldCopy => &[Invariant::SecretAgrees],
+            Self::KeepsAnOldCopy | Self::RebuildsWithoutAToken => &[Invariant::SecretAgrees],
+            Self::KeepsContainersAfterARollback => &[Invariant::VariablesAgree],
+            Self::PublishesTooEarly => &[Invariant::VariablesAgree, Invariant::SecretAgrees],
+            Self::LeavesAtOnce => &[Invariant::Access],
         }
     }
 
@@ -151,9 +176,6 @@ impl Plant {
                 if event["LogicalResourceId"] == "Database" {
                     event["PhysicalResourceId"] = json!(id);
                 }
-            }
-            Some(Self::NeverGivesUp) if kind == Kind::DatabaseProgress => {
-                event["startedAt"] = json!(crate::clock::text(model.now()));
             }
             Some(Self::NeverGivesUp) if event["source"] == "aws.states" => {
                 event["detail"]["status"] = json!("FAILED");
@@ -246,7 +268,40 @@ impl Plant {
             (Self::KeepsAnOldCopy, "GetSecretValue") if call.text("SecretId") == Some(ORDERS_SECRET) => {
                 call.set("VersionId", "theirs-1".to_owned());
             }
-            (Self::NeverStops, "ListExecutions") => return Some(Ok(Reply::Json(json!({"executions": []})))),
+            (Self::WorksOutOfTurn | Self::NeverGivesUp, "DescribeStackEvents") => {
+                let is_step = process.kind == Kind::DatabaseProgress;
+                if plant == Self::WorksOutOfTurn || is_step {
+                    let event = waiting(&process.current().event, model.now())?;
+                    return Some(Ok(Reply::Xml(format!("<StackEvents>{}</StackEvents>", event.xml))));
+                }
+            }
+            (Self::RebuildsWithoutAToken, "UpdateStack") => {
+                for number in 1..40 {
+                    let name = format!("Parameters.member.{number}.Parameter");
+                    if matches!(call.text(&format!("{name}Key")), Some("Rebuild" | "Lookup")) {
+                        call.set(&format!("{name}Value"), "none".to_owned());
+                    }
+                }
+            }
+            (Self::KeepsContainersAfterARollback, "UpdateService")
+                if call.text("taskDefinition").is_none() =>
+            {
+                let name = call.text("service").unwrap_or_default();
+                let world = model.world();
+                let stack = world.stacks.find(name).map(|(_, stack)| stack.status);
+                if stack == Some("UPDATE_ROLLBACK_COMPLETE") {
+                    return empty;
+                }
+            }
+            (Self::PublishesTooEarly, "PutSecretValue")
+                if process.current().event["LogicalResourceId"] == "Credentials" =>
+            {
+                if let Body::Json(body) = &mut call.body
+                    && let Some(labels) = body["VersionStages"].as_array_mut()
+                {
+                    labels.push(json!("AWSCURRENT"));
+                }
+            }
             _ => {}
         }
         None
@@ -279,6 +334,15 @@ impl Plant {
                 let name = text(&request["ResourceProperties"]["DatabaseName"]);
                 let before = before.replace("<DBName>theirs</DBName>", &format!("<DBName>{name}</DBName>"));
                 Ok(Reply::Xml(format!("{before}{tags}</TagList>{after}")))
+            }
+            (Some(Self::LeavesAtOnce), "DescribeSecurityGroupRules", Ok(Reply::Xml(xml))) => {
+                let current = process.current();
+                let properties = &current.event["ResourceProperties"];
+                let text = |name: &str| properties[name].as_str().unwrap_or_default();
+                let key = format!("stagedb:leaving/{}/{}", text("Stack"), text("Stage"));
+                let marked = format!("<tagSet><item><key>{key}</key><value>true</value></item>");
+                let others = current.event["RequestType"] != "Delete" && text("Source") == "attached";
+                Ok(Reply::Xml(if others { xml } else { xml.replace("<tagSet>", &marked) }))
             }
             (Some(Self::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {
                 Ok(Reply::Xml("<DBSnapshots></DBSnapshots>".to_owned()))

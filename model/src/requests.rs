@@ -35,10 +35,6 @@ pub(crate) struct Request {
     pub(crate) told: BTreeSet<u64>,
     /// A fault hit a call, a delivery was repeated or the request was abandoned: two answers may differ.
     pub(crate) disturbed: bool,
-    /// It has its answer, or CloudFormation has stopped waiting for one.
-    pub(crate) over: bool,
-    /// CloudFormation stopped waiting when this number was the next one: older invocations were at work then.
-    pub(crate) abandoned: Option<u64>,
     pub(crate) arrived: Arc<Notify>,
 }
 
@@ -95,7 +91,6 @@ impl Requests {
         match &request.answer {
             None => {
                 request.answer = Some(answer);
-                request.over = true;
                 request.arrived.notify_one();
             }
             Some(first) if first["Status"] != answer["Status"] && !request.disturbed => {

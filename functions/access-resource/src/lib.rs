@@ -120,7 +120,12 @@ impl AccessResource {
     }
 
     /// Looks at the rules and does what comes next.
-    async fn step(&self, stage: &Stage, wanted: Option<&Wanted>, is_left: bool) -> Result<AccessStep, AwsError> {
+    async fn step(
+        &self,
+        stage: &Stage,
+        wanted: Option<&Wanted>,
+        is_left: bool,
+    ) -> Result<AccessStep, AwsError> {
         let groups = &self.groups;
         let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
         if let Some(wanted) = wanted {

@@ -120,9 +120,10 @@ impl CredentialsResource {
     async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
         match self.done(addressee, request, now).await {
             // Nothing is published without a database, and nothing by the credentials' resource.
-            Ok(version) => {
-                Outcome::Success(BTreeMap::from([("SecretVersion", version.unwrap_or_else(|| "none".to_owned()))]))
-            }
+            Ok(version) => Outcome::Success(BTreeMap::from([(
+                "SecretVersion",
+                version.unwrap_or_else(|| "none".to_owned()),
+            )])),
             Err(failure) => {
                 error!(error = lambda::chain(&failure), "the secret was not brought up to date");
                 Outcome::Failed(failure.to_string())
@@ -316,7 +317,8 @@ async fn write_connection(
     connection: &Connection,
     token: &str,
 ) -> Result<String, SecretError> {
-    let version = secrets.labelled(arn, &generation.staging_label()).await?.ok_or(SecretError::NoCredentials)?;
+    let version =
+        secrets.labelled(arn, &generation.staging_label()).await?.ok_or(SecretError::NoCredentials)?;
     let value = SecretValue {
         credentials: version.value.credentials,
         engine: Some("postgres".to_owned()),

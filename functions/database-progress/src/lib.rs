@@ -1,4 +1,5 @@
-//! One step of a database's life per call: observe RDS, ask for the next step, do it, and say when to come again.
+//! One step of a database's life per call: see whose turn it is, observe RDS, ask for the next step, do it, and say when to
+//! come again.
 //!
 //! The state machine calls until it is told `done`. Nothing is kept between two calls, so a crash after any call, a
 //! repeat and a lost reply all lead to the same end.
@@ -7,16 +8,16 @@ mod request;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws::{AwsError, Credentials, Databases, SdkConfig, Secrets, WriteError};
+use aws::{AwsError, Credentials, Databases, SdkConfig, Secrets, TurnError, Turns, WriteError};
 use custom_resource::{Addressee, Answer, Outcome, Request, Responder, SendError, Unanswerable};
 use database::{
-    Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, next_step,
+    After, Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, next_step,
 };
 use lambda::Invocation;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 pub use request::{DatabaseRequest, database_request};
@@ -28,11 +29,15 @@ const QUICK: Duration = Duration::from_mins(2);
 /// How long RDS is left alone when it was in another state than it had just shown.
 const AFTER_A_SURPRISE: Duration = Duration::from_secs(5);
 
+/// Whose work has to be over before a database is worked on.
+const BEFORE: &[After] = &[After::Failed("Database")];
+
 /// What the function needs.
 #[derive(Debug)]
 pub struct DatabaseProgress {
     databases: Databases,
     secrets: Secrets,
+    turns: Turns,
     responder: Responder,
 }
 
@@ -43,6 +48,7 @@ impl DatabaseProgress {
         Self {
             databases: Databases::new(config),
             secrets: Secrets::new(config),
+            turns: Turns::new(config),
             responder: Responder::new(config.http_client()),
         }
     }
@@ -60,9 +66,9 @@ pub struct Progress {
 /// Why a call failed. The state machine tries again, and in the end has CloudFormation answered with a failure.
 #[derive(Debug, Error)]
 pub enum ProgressError {
-    /// The state machine did not say when it began.
-    #[error("startedAt is not a time")]
-    StartedAt,
+    /// AWS is too slow for one step in one turn.
+    #[error("the step took longer than a turn")]
+    TooLong,
     /// There is nobody to answer.
     #[error(transparent)]
     Unanswerable(#[from] Unanswerable),
@@ -72,6 +78,14 @@ pub enum ProgressError {
     /// The answer could not be delivered.
     #[error(transparent)]
     Send(#[from] SendError),
+}
+
+/// What a step came to.
+enum Taken {
+    /// Come again after this time.
+    Again(Duration),
+    /// CloudFormation gets this answer.
+    Answer(Outcome),
 }
 
 /// Takes one step with a request.
@@ -84,13 +98,12 @@ pub async fn handle(
 ) -> Result<Progress, ProgressError> {
     let event = invocation.event.get("request").unwrap_or(&Value::Null);
     let addressee = Addressee::from_event(event)?;
-    let started_at = invocation.event.get("startedAt").and_then(Value::as_str).unwrap_or_default();
-    let started_at = OffsetDateTime::parse(started_at, &Rfc3339).map_err(|_| ProgressError::StartedAt)?;
-    let elapsed = (invocation.now - started_at).try_into().unwrap_or(Duration::ZERO);
-
-    let parsed = Request::from_event(event).and_then(|request| database_request(&addressee, &request));
-    let request = match parsed {
-        Ok(request) => request,
+    let parsed = Request::from_event(event).and_then(|request| {
+        let asked = request.asked(&addressee, BEFORE);
+        Ok((asked, database_request(&addressee, &request)?))
+    });
+    let (asked, request) = match parsed {
+        Ok(parsed) => parsed,
         Err(invalid) => {
             function.responder.send(&addressee, &Answer::invalid(&addressee, event, &invalid)).await?;
             return Ok(Progress { done: true, seconds: 0 });
@@ -98,62 +111,82 @@ pub async fn handle(
     };
     let stage = &request.request.stage;
     lambda::log_stage(&stage.stack, &stage.stage);
-    progress(&function, &addressee, &request, Clock { elapsed }).await
-}
-
-async fn progress(
-    function: &DatabaseProgress,
-    addressee: &Addressee,
-    request: &DatabaseRequest,
-    clock: Clock,
-) -> Result<Progress, ProgressError> {
-    let identifier = request.request.stage.identifier();
-    let observed = match function.observe(&request.request).await {
-        Ok(observed) => observed,
-        Err(error) if error.refused => {
-            return function.answer(addressee, request, failed(&Refusal::Rds(error.message))).await;
+    let called = Instant::now();
+    let taken = match function.turns.look(&addressee.stack_id, &asked).await {
+        // An answer that nobody waits for does no harm, and if CloudFormation's events are wrong the stack does not hang.
+        Err(over @ TurnError::Over) => Taken::Answer(Outcome::Failed(format!("{over}."))),
+        Err(TurnError::Aws(error)) if error.refused => {
+            Taken::Answer(Outcome::Failed(format!("CloudFormation refused: {}", error.message)))
         }
-        Err(error) => return Err(error.into()),
-    };
-    let step = next_step(&request.request, &observed, clock);
-    info!(identifier, step = name(&step), elapsed_seconds = clock.elapsed.as_secs(), "next step");
-
-    let begun = match step {
-        Step::Finish(attributes) => return function.answer(addressee, request, succeeded(&attributes)).await,
-        Step::Refuse(refusal) => {
-            let outcome = function.explained(&identifier, &refusal, clock).await;
-            return function.answer(addressee, request, outcome).await;
-        }
-        Step::Wait(pause) => return Ok(again_in(pause)),
-        Step::Create(created) => function.create(request, &created).await,
-        Step::Restore { created, snapshot, has_credentials } => {
-            let (stage, owner) = (&request.request.stage, &request.request.owner);
-            function.databases.restore(stage, owner, &created, &snapshot, has_credentials).await
-        }
-        Step::SetPassword(generation) => function.set_password(request, &generation).await,
-        Step::Snapshot(snapshot) => function.take_snapshot(request, &snapshot).await,
-        Step::Modify(changes) => function.databases.modify(&identifier, &changes).await,
-        Step::Delete { final_snapshot } => {
-            function.databases.delete(&identifier, final_snapshot.as_ref()).await
+        Err(TurnError::Aws(error)) => return Err(error.into()),
+        Ok((turn, deadline)) => {
+            let now = invocation.now + called.elapsed();
+            let wait = turn.begins_at - now;
+            if wait.is_positive() {
+                Taken::Again(wait.unsigned_abs())
+            } else {
+                let elapsed = (now - turn.asked_at).try_into().unwrap_or(Duration::ZERO);
+                let step = function.step(&request, Clock { elapsed });
+                timeout_at(deadline, step).await.map_err(|_| ProgressError::TooLong)??
+            }
         }
     };
-    match begun {
-        Ok(()) => {
-            let [soon, later] = AFTER_A_CHANGE;
-            Ok(again_in(if clock.elapsed < QUICK { soon } else { later }))
+    match taken {
+        Taken::Again(pause) => {
+            Ok(Progress { done: false, seconds: pause.as_millis().div_ceil(1000).try_into().unwrap_or(1) })
         }
-        Err(WriteError::ObserveAgain(error)) => {
-            info!(identifier, code = error.code, reason = error.message, "observed again");
-            Ok(again_in(AFTER_A_SURPRISE))
+        Taken::Answer(outcome) => {
+            let answer = Answer::new(&addressee, &request.physical_id, outcome);
+            function.responder.send(&addressee, &answer).await?;
+            Ok(Progress { done: true, seconds: 0 })
         }
-        Err(WriteError::Refused(words)) => {
-            function.answer(addressee, request, failed(&Refusal::Rds(words))).await
-        }
-        Err(WriteError::Aws(error)) => Err(error.into()),
     }
 }
 
 impl DatabaseProgress {
+    /// Observes, decides, and does what was decided.
+    async fn step(&self, request: &DatabaseRequest, clock: Clock) -> Result<Taken, ProgressError> {
+        let identifier = request.request.stage.identifier();
+        let observed = match self.observe(&request.request).await {
+            Ok(observed) => observed,
+            Err(error) if error.refused => return Ok(Taken::Answer(failed(&Refusal::Rds(error.message)))),
+            Err(error) => return Err(error.into()),
+        };
+        let step = next_step(&request.request, &observed, clock);
+        info!(identifier, step = name(&step), elapsed_seconds = clock.elapsed.as_secs(), "next step");
+
+        let begun = match step {
+            Step::Finish(attributes) => return Ok(Taken::Answer(succeeded(&attributes))),
+            Step::Refuse(refusal) => {
+                return Ok(Taken::Answer(self.explained(&identifier, &refusal, clock).await));
+            }
+            Step::Wait(pause) => return Ok(Taken::Again(pause)),
+            Step::Create(created) => self.create(request, &created).await,
+            Step::Restore { created, snapshot, has_credentials } => {
+                let (stage, owner) = (&request.request.stage, &request.request.owner);
+                self.databases.restore(stage, owner, &created, &snapshot, has_credentials).await
+            }
+            Step::SetPassword(generation) => self.set_password(request, &generation).await,
+            Step::Snapshot(snapshot) => self.take_snapshot(request, &snapshot).await,
+            Step::Modify(changes) => self.databases.modify(&identifier, &changes).await,
+            Step::Delete { final_snapshot } => {
+                self.databases.delete(&identifier, final_snapshot.as_ref()).await
+            }
+        };
+        match begun {
+            Ok(()) => {
+                let [soon, later] = AFTER_A_CHANGE;
+                Ok(Taken::Again(if clock.elapsed < QUICK { soon } else { later }))
+            }
+            Err(WriteError::ObserveAgain(error)) => {
+                info!(identifier, code = error.code, reason = error.message, "observed again");
+                Ok(Taken::Again(AFTER_A_SURPRISE))
+            }
+            Err(WriteError::Refused(words)) => Ok(Taken::Answer(failed(&Refusal::Rds(words)))),
+            Err(WriteError::Aws(error)) => Err(error.into()),
+        }
+    }
+
     async fn observe(&self, request: &database::Request) -> Result<Observed, AwsError> {
         let observed = self.databases.observe(&request.stage.identifier()).await?;
         let Desired::Attached(attached) = &request.desired else {
@@ -216,21 +249,6 @@ impl DatabaseProgress {
             WriteError::Refused("the secret holds no username and password for this database".to_owned())
         })
     }
-
-    async fn answer(
-        &self,
-        addressee: &Addressee,
-        request: &DatabaseRequest,
-        outcome: Outcome,
-    ) -> Result<Progress, ProgressError> {
-        let answer = Answer::new(addressee, &request.physical_id, outcome);
-        self.responder.send(addressee, &answer).await?;
-        Ok(Progress { done: true, seconds: 0 })
-    }
-}
-
-fn again_in(pause: Duration) -> Progress {
-    Progress { done: false, seconds: pause.as_secs() }
 }
 
 fn failed(refusal: &Refusal) -> Outcome {

@@ -11,7 +11,7 @@ use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responde
 use lambda::Invocation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tracing::{Instrument, error, info, warn};
+use tracing::{Instrument, error, info};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -116,25 +116,14 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
 
 /// Starts the execution of a request. It is named after the request, so that a repeated delivery starts nothing.
 ///
-/// An earlier request for the same resource may still be worked on: a person cancelled the update, and this is its
-/// rollback. Two executions would work against each other, so the earlier one is stopped first; nobody waits for it.
+/// An earlier request for the same resource may still be worked on, or this one may come too late: its execution finds out
+/// whose turn it is at every step.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
     let resource =
         Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.logical_id).finalize();
-    let prefix =
-        resource.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}")) + "-";
-    let name = format!("{prefix}{}", addressee.request_id);
-    let started = async {
-        let stopped = executions.stop_others(&prefix, &name).await?;
-        if stopped > 0 {
-            warn!(
-                cloudformation_request_id = addressee.request_id,
-                stopped, "an earlier request was overtaken"
-            );
-        }
-        executions.start(&name, input).await
-    };
-    match started.await {
+    let prefix = resource.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let name = format!("{prefix}-{}", addressee.request_id);
+    match executions.start(&name, input).await {
         Ok(started) => {
             info!(cloudformation_request_id = addressee.request_id, ?started, "handed to the state machine");
             None

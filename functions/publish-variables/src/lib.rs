@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use aws::{AwsError, Lookup, Rebuilt, SdkConfig, Services, Stacks, StageStack};
+use aws::{AwsError, Lookup, Rebuilt, SdkConfig, Service, Services, Stacks, StageStack};
 use database::{Publication, StackStatus, Target, VariableConflict, publication};
 use lambda::Invocation;
 use serde_json::Value;
@@ -91,7 +91,7 @@ impl PublishVariables {
             info!(cluster, service = name, "there is no such service, so there are no containers");
             return Ok(());
         };
-        let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
+        let rebuilt = stack.rebuilt();
         // A deletion is no operation of its own: the time of the last update stays.
         let is_deleted = stack.status == StackStatus::Deleted;
         let is_repeat = !is_deleted && service.rebuilt.as_ref() == Some(&rebuilt);
@@ -111,10 +111,11 @@ impl PublishVariables {
                 return Ok(());
             }
             // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
-            // Also in a rollback, where credentials are copied from another secret: it may have been rotated meanwhile.
+            // After a rollback only if the secret has another version than before: it was changed and changed back, so a task
+            // may have started in between. If the operation failed before that, nothing is restarted.
             Publication::UpToDate
                 if target != Target::Removed
-                    && (stack.status == StackStatus::Complete || copies_credentials(stack)) =>
+                    && (stack.status == StackStatus::Complete || has_other_version(&service, &rebuilt)) =>
             {
                 self.services.redeploy(cluster, name, None).await?;
                 info!("redeployed with the same variables");
@@ -156,7 +157,7 @@ impl PublishVariables {
     }
 }
 
-/// Whether a stage's credentials come from another secret, anew at every operation.
-fn copies_credentials(stack: &StageStack) -> bool {
-    stack.parameters.get("CredentialsSecretArn").is_some_and(|arn| arn != "none")
+/// Whether clients read another version of the secret than when the containers were last redeployed.
+fn has_other_version(service: &Service, rebuilt: &Rebuilt) -> bool {
+    service.rebuilt.as_ref().is_none_or(|before| before.secret_version != rebuilt.secret_version)
 }

@@ -80,7 +80,7 @@ impl SettingsApi {
         };
         let aside = match typed {
             None => None,
-            Some(credentials) => Some(self.aside(stack, credentials, &desired, &generation).await?),
+            Some(credentials) => Some(aside(stack, credentials, &generation)?),
         };
         let needed = aside.is_some() || before.as_ref() != Some(&desired);
         Ok(Plan {
@@ -205,41 +205,31 @@ impl SettingsApi {
         Ok(version.is_some_and(|version| version.value.credentials == *credentials))
     }
 
-    /// What is to be put into the secret of a stage, beside its current value.
-    async fn aside(
-        &self,
-        stack: &StageStack,
-        credentials: Credentials,
-        desired: &AttachedSettings,
-        generation: &Generation,
-    ) -> Result<Aside, Problem> {
-        let Some(arn) = stack.outputs.get("SecretArn").cloned() else {
-            return Err(Problem::conflict(
-                "The stage stack has no secret. Rebuild the stage, then save again.",
-            ));
-        };
-        // Of the same database, where it is stays: containers may read the secret before the rebuild is complete.
-        let current = self.secrets.current(&arn).await?.filter(|version| {
-            version.value.db_instance_identifier.as_deref() == Some(desired.identifier.as_ref())
-        });
-        let value = match current {
-            Some(version) => SecretValue { credentials, ..version.value },
-            None => SecretValue::without_database(credentials),
-        };
-        Ok(Aside { arn, value, generation: generation.clone() })
-    }
-
     /// Puts typed credentials straight where they belong.
     pub(crate) async fn put_aside(&self, aside: &Aside, call: &Call) -> Result<(), Problem> {
-        self.secrets.forget_old_generations(&aside.arn).await?;
-        let label = aside.generation.staging_label();
-        let token = hash(&[call.token().as_bytes(), &[0], label.as_bytes()]);
-        match self.secrets.put_aside(&aside.arn, &token, &aside.value, &label).await {
+        self.secrets.forget_old_generations(&aside.arn, &aside.in_use).await?;
+        let token = hash(&[call.token().as_bytes(), &[0], aside.label.as_bytes()]);
+        match self.secrets.put_aside(&aside.arn, &token, &aside.value, &aside.label).await {
             Ok(()) => Ok(()),
             Err(PutError::PutBefore) => Err(Problem::reused_key()),
             Err(PutError::Aws(error)) => Err(error.into()),
         }
     }
+}
+
+/// What is to be put into the secret of a stage, beside its current value.
+fn aside(stack: &StageStack, credentials: Credentials, generation: &Generation) -> Result<Aside, Problem> {
+    let Some(arn) = stack.outputs.get("SecretArn").cloned() else {
+        return Err(Problem::conflict("The stage stack has no secret. Rebuild the stage, then save again."));
+    };
+    // What a rollback goes back to.
+    let in_use = self::generation(stack).map(|generation| generation.staging_label());
+    Ok(Aside {
+        arn,
+        value: SecretValue::without_database(credentials),
+        label: generation.staging_label(),
+        in_use: in_use.into_iter().collect(),
+    })
 }
 
 /// Why a database cannot be attached to any stage, if it cannot.

@@ -45,8 +45,10 @@ impl SettingsApi {
         if !conflicts.is_empty() && has_database(stack) {
             return Ok(Containers::Failed(conflict_in_words(&conflicts)));
         }
-        let rebuilt = Rebuilt { stage: stack.stage.to_string(), operation: stack.operation.clone() };
-        if observed.service.rebuilt != Some(rebuilt) {
+        let is_rebuilt = |rebuilt: &Rebuilt| {
+            rebuilt.stage == stack.stage.to_string() && rebuilt.operation == stack.operation
+        };
+        if !observed.service.rebuilt.as_ref().is_some_and(is_rebuilt) {
             return Ok(Containers::Waiting);
         }
         // The note is written after the variables, so without them somebody has taken them out since.

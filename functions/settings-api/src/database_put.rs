@@ -8,7 +8,7 @@ use crate::{
     Call, SettingsApi,
     database_get::SettingsWire,
     problem::Problem,
-    rebuild_post::{Update, again},
+    rebuild_post::Update,
     reply::Reply,
     stage::{rebuild_path, refuse_unless_at_rest, settings},
     wish::Wish,
@@ -44,7 +44,7 @@ impl SettingsApi {
         } else {
             // The settings are as they should be; the containers need not be, after a failure.
             match self.containers(&stack).await? {
-                Containers::Failed(_) => self.update(&stack, again(&stack, call), call).await?,
+                Containers::Failed(_) => self.update(&stack, plan.parameters, call).await?,
                 Containers::Waiting | Containers::Redeploying { .. } | Containers::Complete { .. } => {
                     Update::NotNeeded
                 }

@@ -42,7 +42,7 @@ impl SettingsApi {
         }
         refuse_unless_at_rest(&stack)?;
         self.refuse_unless_credentials_can_be_copied(&stack).await?;
-        self.update(&stack, again(&stack, call), call).await?;
+        self.update(&stack, stack.parameters.clone(), call).await?;
         Ok(rebuilding(stage))
     }
 
@@ -78,20 +78,40 @@ impl SettingsApi {
     pub(crate) fn complete(&self, mut parameters: BTreeMap<String, String>) -> BTreeMap<String, String> {
         parameters.extend(self.functions());
         // A stack that an earlier version made does not have every parameter.
-        parameters.entry("Rebuild".to_owned()).or_insert_with(|| "none".to_owned());
+        for name in ["Rebuild", "Lookup"] {
+            parameters.entry(name.to_owned()).or_insert_with(|| "none".to_owned());
+        }
         parameters
     }
 
-    /// Updates the stage stack to today's template and functions, and these parameters.
+    /// Rebuilds the stage: updates its stack to today's template and functions, and these parameters.
+    ///
+    /// CloudFormation asks only for what changed. So every rebuild has a token of its own, a property of each resource that has
+    /// to look again: at the secret that credentials are copied from, at the rules, at what clients read.
     pub(crate) async fn update(
         &self,
         stack: &StageStack,
         parameters: BTreeMap<String, String>,
         call: &Call,
     ) -> Result<Update, Problem> {
-        let parameters = self.complete(parameters);
+        let mut parameters = self.complete(parameters);
+        parameters.insert("Rebuild".to_owned(), call.token());
+        // Nor does a created database look again, as it would be made what the settings say if somebody changed it in RDS.
+        if parameters.get("Source").is_some_and(|source| source == "attached") {
+            parameters.insert("Lookup".to_owned(), call.token());
+        }
+        self.update_to(stack, &parameters, call).await
+    }
+
+    /// Updates the stage stack to today's template and exactly these parameters.
+    pub(crate) async fn update_to(
+        &self,
+        stack: &StageStack,
+        parameters: &BTreeMap<String, String>,
+        call: &Call,
+    ) -> Result<Update, Problem> {
         let role = &self.configuration.stage_stack_role_arn;
-        match self.stacks.update(&stack.id, STAGE_TEMPLATE, &parameters, role, &call.token()).await {
+        match self.stacks.update(&stack.id, STAGE_TEMPLATE, parameters, role, &call.token()).await {
             Ok(()) => Ok(Update::Begun),
             Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
             // Somebody else began a moment ago, or this very request did.
@@ -124,11 +144,4 @@ fn cannot_roll_back(events: &[StackEvent]) -> Vec<String> {
 pub(crate) fn rebuilding(stage: &Stage) -> Reply {
     let rebuild = rebuild_path(stage);
     Reply::json(202, &RebuildingWire { rebuild: rebuild.clone() }).with_location(rebuild)
-}
-
-/// The parameters of a rebuild with the settings as they are: only what has no meaning differs.
-pub(crate) fn again(stack: &StageStack, call: &Call) -> BTreeMap<String, String> {
-    let mut parameters = stack.parameters.clone();
-    parameters.insert("Rebuild".to_owned(), call.token());
-    parameters
 }

@@ -38,7 +38,10 @@ pub(crate) struct Plan {
 pub(crate) struct Aside {
     pub(crate) arn: String,
     pub(crate) value: SecretValue,
-    pub(crate) generation: Generation,
+    /// The staging label of the generation that begins.
+    pub(crate) label: String,
+    /// The labels that stay, whatever their age.
+    pub(crate) in_use: Vec<String>,
 }
 
 impl SettingsApi {

@@ -105,6 +105,10 @@ impl SettingsApi {
 
         let changed = match &found {
             None => self.create(stage, parameters, call).await?,
+            // Nothing is rebuilt if nothing differs; CloudFormation tells whether today's template does.
+            Some(stack) if self.complete(parameters.clone()) == stack.parameters => {
+                self.update_to(stack, &stack.parameters, call).await?
+            }
             Some(stack) => self.update(stack, parameters, call).await?,
         };
         Ok(registered(stage, changed))
@@ -210,6 +214,7 @@ impl SettingsApi {
             ("Stack", stage.stack.to_string()),
             ("Stage", stage.stage.to_string()),
             ("Rebuild", "none".to_owned()),
+            ("Lookup", "none".to_owned()),
             ("Source", "none".to_owned()),
             ("Generation", "none".to_owned()),
             ("InstanceClass", "none".to_owned()),

@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Stacks {
     /// By ARN; deleted ones stay.
     pub(crate) all: BTreeMap<String, Stack>,
+    /// What shows that CloudFormation waits for a request that no operation of the model asked.
+    pub(crate) delivered: Option<StackEvent>,
 }
 
 #[derive(Debug)]
@@ -50,12 +52,42 @@ pub(crate) struct Resource {
 #[derive(Debug, Clone)]
 pub(crate) struct StackEvent {
     pub(crate) logical: String,
-    pub(crate) physical_id: String,
     pub(crate) status: String,
     pub(crate) reason: String,
     pub(crate) at: u64,
-    /// The token of the operation.
-    pub(crate) token: Option<String>,
+    /// As it is described.
+    pub(crate) xml: String,
+}
+
+impl StackEvent {
+    /// What happens now to a resource, or to the stack itself.
+    pub(crate) fn new(
+        at: u64,
+        (logical, physical_id): (&str, &str),
+        status: &str,
+        reason: &str,
+        token: Option<&str>,
+        properties: Option<&Value>,
+    ) -> Self {
+        let mut xml =
+            "<member><StackId>id</StackId><EventId>event</EventId><StackName>name</StackName>".to_owned();
+        element(&mut xml, "LogicalResourceId", logical);
+        element(&mut xml, "PhysicalResourceId", physical_id);
+        element(&mut xml, "Timestamp", &clock::text(at));
+        element(&mut xml, "ResourceStatus", status);
+        if !reason.is_empty() {
+            element(&mut xml, "ResourceStatusReason", reason);
+        }
+        if let Some(token) = token {
+            element(&mut xml, "ClientRequestToken", token);
+        }
+        if let Some(properties) = properties {
+            element(&mut xml, "ResourceProperties", &properties.to_string());
+        }
+        xml.push_str("</member>");
+        let text = str::to_owned;
+        Self { logical: text(logical), status: text(status), reason: text(reason), at, xml }
+    }
 }
 
 impl Stacks {
@@ -112,27 +144,22 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
             Ok(Reply::Xml(xml + "</Stacks>"))
         }
         "DescribeStackEvents" => {
+            // Events show a moment late.
+            let mut random = model.random("events");
+            let weather = model.plan.weather;
+            let is_stale = !model.world().settled && random.chance(weather.stale);
+            let until = model.now() - if is_stale { random.within(0, 3_000).min(model.now()) } else { 0 };
             let world = model.world();
-            let (id, stack) = world
+            if let Some(event) = &world.stacks.delivered {
+                return Ok(Reply::Xml(format!("<StackEvents>{}</StackEvents>", event.xml)));
+            }
+            let (_, stack) = world
                 .stacks
                 .find(&name)
                 .ok_or_else(|| validation(format!("Stack [{name}] does not exist")))?;
             let mut xml = "<StackEvents>".to_owned();
-            for event in stack.events.iter().rev().take(100) {
-                xml.push_str("<member>");
-                element(&mut xml, "StackId", id);
-                element(&mut xml, "EventId", "event");
-                element(&mut xml, "StackName", &stack.name);
-                element(&mut xml, "LogicalResourceId", &event.logical);
-                element(&mut xml, "PhysicalResourceId", &event.physical_id);
-                element(&mut xml, "Timestamp", &clock::text(event.at));
-                element(&mut xml, "ResourceStatus", &event.status);
-                element(&mut xml, "ResourceStatusReason", &event.reason);
-                if let Some(token) = &event.token {
-                    element(&mut xml, "ClientRequestToken", token);
-                }
-                xml.push_str("</member>");
-            }
+            let shown = stack.events.iter().rev().filter(|event| event.at <= until);
+            shown.take(100).for_each(|event| xml.push_str(&event.xml));
             Ok(Reply::Xml(xml + "</StackEvents>"))
         }
         "CreateStack" => create(model, call, &name),

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
 
 use crate::{
     clock::{self, pass},
@@ -27,7 +26,6 @@ pub(crate) struct Execution {
     pub(crate) input: String,
     pub(crate) status: &'static str,
     pub(crate) started: u64,
-    pub(crate) stop: Arc<Notify>,
 }
 
 fn arn(name: &str) -> String {
@@ -54,42 +52,13 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
                 let words = format!("Execution Already Exists: '{}'", arn(&name));
                 return Err(Failure::new(400, "ExecutionAlreadyExists", words));
             }
-            let stop = Arc::new(Notify::new());
-            let execution = Execution { input, status: "RUNNING", started: now, stop };
+            let execution = Execution { input, status: "RUNNING", started: now };
             world.executions.all.insert(name.clone(), execution);
             drop(world);
             let model = Arc::clone(model);
             let started = json!({"executionArn": arn(&name), "startDate": seconds(now)});
             tokio::spawn(async move { run(&model, &name).await });
             Ok(Reply::Json(started))
-        }
-        "ListExecutions" => {
-            let status = call.text("statusFilter");
-            let world = model.world();
-            let listed =
-                world.executions.all.iter().filter(|(_, e)| status.is_none_or(|status| e.status == status));
-            let mut listed: Vec<_> = listed.collect();
-            listed.sort_by_key(|(_, execution)| std::cmp::Reverse(execution.started));
-            let item = |(name, execution): (&String, &Execution)| {
-                json!({
-                    "executionArn": arn(name), "stateMachineArn": MACHINE, "name": name, "status": execution.status,
-                    "startDate": seconds(execution.started),
-                })
-            };
-            Ok(Reply::Json(json!({"executions": listed.into_iter().map(item).collect::<Value>()})))
-        }
-        "StopExecution" => {
-            let arn = call.text("executionArn").unwrap_or_default();
-            let name = arn.rsplit(':').next().unwrap_or_default();
-            let world = model.world();
-            let Some(execution) = world.executions.all.get(name) else {
-                return Err(Failure::new(400, "ExecutionDoesNotExist", "Execution Does Not Exist"));
-            };
-            // An execution that has ended is stopped without an error.
-            if execution.status == "RUNNING" {
-                execution.stop.notify_one();
-            }
-            Ok(Reply::Json(json!({"stopDate": seconds(model.now())})))
         }
         other => Err(Failure::new(400, "UnknownOperationException", other)),
     }
@@ -103,17 +72,12 @@ struct Ended {
 
 async fn run(model: &Arc<Model>, name: &str) {
     let _busy = model.working();
-    let (input, stop) = {
-        let world = model.world();
-        let execution = &world.executions.all[name];
-        (execution.input.clone(), Arc::clone(&execution.stop))
-    };
+    let input = model.world().executions.all[name].input.clone();
     let template = Template::application();
     let definition = template.at("/Resources/DatabaseStateMachine/Properties/Definition");
     let limit = definition["TimeoutSeconds"].as_u64().unwrap_or(u64::MAX / 1000);
     let ended = tokio::select! {
         biased;
-        () = stop.notified() => Ended { status: "ABORTED", error: None },
         ended = walk(model, definition, &input) => ended,
         () = pass(limit * 1000) => Ended { status: "TIMED_OUT", error: None },
     };
@@ -138,18 +102,17 @@ async fn run(model: &Arc<Model>, name: &str) {
 
 /// Walks through the states. What `definition` may contain is what `template.yaml` uses.
 async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
-    let started = clock::text(model.now());
     let mut data: Value = serde_json::from_str(input).unwrap_or_default();
     let mut at = definition["StartAt"].as_str().unwrap_or_default().to_owned();
     loop {
         let state = &definition["States"][&at];
         let next = match state["Type"].as_str().unwrap_or_default() {
-            "Task" => match task(model, state, &data, &started).await {
+            "Task" => match task(model, state, &data).await {
                 Ok(result) => {
                     place(
                         &mut data,
                         &state["ResultPath"],
-                        select(&state["ResultSelector"], &json!({"Payload": result}), ""),
+                        select(&state["ResultSelector"], &json!({"Payload": result})),
                     );
                     &state["Next"]
                 }
@@ -164,13 +127,12 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
             "Choice" => {
                 let choices = state["Choices"].as_array().into_iter().flatten();
                 let mut chosen = choices.filter(|choice| {
-                    path(&data, choice["Variable"].as_str().unwrap_or_default(), "")
-                        == choice["BooleanEquals"]
+                    path(&data, choice["Variable"].as_str().unwrap_or_default()) == choice["BooleanEquals"]
                 });
                 chosen.next().map_or(&state["Default"], |choice| &choice["Next"])
             }
             "Wait" => {
-                let seconds = path(&data, state["SecondsPath"].as_str().unwrap_or_default(), "");
+                let seconds = path(&data, state["SecondsPath"].as_str().unwrap_or_default());
                 tokio::time::sleep(Duration::from_secs(seconds.as_u64().unwrap_or_default())).await;
                 &state["Next"]
             }
@@ -182,8 +144,8 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
 }
 
 /// A task with its retries.
-async fn task(model: &Arc<Model>, state: &Value, data: &Value, started: &str) -> Result<Value, String> {
-    let parameters = select(&state["Parameters"], data, started);
+async fn task(model: &Arc<Model>, state: &Value, data: &Value) -> Result<Value, String> {
+    let parameters = select(&state["Parameters"], data);
     let kind = match parameters["FunctionName"].as_str() {
         Some("${DatabaseProgress}") => Kind::DatabaseProgress,
         _ => Kind::DatabaseResource,
@@ -226,12 +188,12 @@ fn matching<'a>(handlers: &'a Value, error: &str) -> Option<&'a Value> {
 }
 
 /// An object with its `….$` fields read from the data.
-fn select(template: &Value, data: &Value, started: &str) -> Value {
+fn select(template: &Value, data: &Value) -> Value {
     match template {
         Value::Object(object) => {
             let field = |(name, value): (&String, &Value)| match (name.strip_suffix(".$"), value) {
-                (Some(name), Value::String(text)) => (name.to_owned(), path(data, text, started)),
-                _ => (name.clone(), select(value, data, started)),
+                (Some(name), Value::String(text)) => (name.to_owned(), path(data, text)),
+                _ => (name.clone(), select(value, data)),
             };
             Value::Object(object.iter().map(field).collect::<Map<_, _>>())
         }
@@ -240,10 +202,7 @@ fn select(template: &Value, data: &Value, started: &str) -> Value {
     }
 }
 
-fn path(data: &Value, text: &str, started: &str) -> Value {
-    if text == "$$.Execution.StartTime" {
-        return json!(started);
-    }
+fn path(data: &Value, text: &str) -> Value {
     let mut found = data;
     for part in text.trim_start_matches('$').split('.').filter(|part| !part.is_empty()) {
         found = &found[part];

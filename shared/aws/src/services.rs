@@ -46,6 +46,8 @@ pub struct Rebuilt {
     pub stage: String,
     /// The time at which the operation began.
     pub operation: String,
+    /// The version of the stage's secret that clients read then; `none` without a database.
+    pub secret_version: String,
 }
 
 /// How far a deployment is.
@@ -195,7 +197,7 @@ impl Services {
     /// # Errors
     /// AWS failed.
     pub async fn mark_rebuilt(&self, service_arn: &str, rebuilt: &Rebuilt) -> Result<(), AwsError> {
-        let value = format!("{} {}", rebuilt.stage, rebuilt.operation);
+        let value = format!("{} {} {}", rebuilt.stage, rebuilt.operation, rebuilt.secret_version);
         let tag = Tag::builder().key(TAG_REBUILD).value(value).build();
         let call = self.client.tag_resource().resource_arn(service_arn).tags(tag);
         call.send().await.map(|_| ()).map_err(failed("TagResource"))
@@ -244,8 +246,10 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
         _ => Rollout::Complete { since: instant(d.updated_at()) },
     });
     let rebuilt = found.tags().iter().find(|t| t.key() == Some(TAG_REBUILD)).and_then(|t| {
-        let (stage, operation) = t.value()?.split_once(' ')?;
-        Some(Rebuilt { stage: stage.to_owned(), operation: operation.to_owned() })
+        let mut words = t.value()?.split(' ').map(str::to_owned);
+        let (stage, operation) = (words.next()?, words.next()?);
+        // The first version did not note it.
+        Some(Rebuilt { stage, operation, secret_version: words.next().unwrap_or_default() })
     });
     Service {
         arn: found.service_arn().unwrap_or_default().to_owned(),

@@ -13,7 +13,7 @@ use database::{StackEvent, StackName, StackStatus, Stage, StageName};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{AwsError, TAG_STACK, TAG_STAGE, error::failed, instant::instant};
+use crate::{AwsError, Rebuilt, TAG_STACK, TAG_STAGE, error::failed, instant::instant};
 
 /// The stacks of this account and region.
 #[derive(Debug, Clone)]
@@ -38,6 +38,19 @@ pub struct StageStack {
     pub parameters: BTreeMap<String, String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+}
+
+impl StageStack {
+    /// What is noted on the service once its containers have what the stack says.
+    #[must_use]
+    pub fn rebuilt(&self) -> Rebuilt {
+        Rebuilt {
+            stage: self.stage.to_string(),
+            operation: self.operation.clone(),
+            // An earlier version of the template does not tell it.
+            secret_version: self.outputs.get("SecretVersion").cloned().unwrap_or_default(),
+        }
+    }
 }
 
 /// What a stack's name leads to.

@@ -379,6 +379,9 @@ mod tests {
         // The claim of the stage that gave up counts again, as it may have been rolled back.
         settle(&mut rules, &prod, Some(&wanted("sg-orders")));
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));
-        assert_eq!(rules[0].tags.keys().filter_map(|key| stage_of_claim(key)).collect::<Vec<_>>(), [dev, prod]);
+        assert_eq!(
+            rules[0].tags.keys().filter_map(|key| stage_of_claim(key)).collect::<Vec<_>>(),
+            [dev, prod]
+        );
     }
 }

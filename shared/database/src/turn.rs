@@ -58,7 +58,8 @@ pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
     let is_ours = |event: &&StackEvent| !event.is_stack && event.logical_id == asked.logical_id;
     // CloudFormation may say twice that it waits: at the beginning, and once it knows the physical id.
     let asked_at = events.iter().filter(is_ours).take_while(is_waiting).last()?.at;
-    let ends = events.iter().filter(|event| event.at <= asked_at && asked.after.iter().any(|a| a.is_end(event)));
+    let ends =
+        events.iter().filter(|event| event.at <= asked_at && asked.after.iter().any(|a| a.is_end(event)));
     let quiet_at = ends.map(|end| end.at + QUIET).max();
     Some(Turn { asked_at, begins_at: quiet_at.map_or(asked_at, |at| at.max(asked_at)) })
 }
@@ -144,16 +145,18 @@ mod tests {
 
     #[test]
     fn an_event_without_properties_is_told_by_its_status_alone() {
-        check(&asked("DELETE_IN_PROGRESS", "two"), &[(1, "Connection", "DELETE_IN_PROGRESS", "")], Some((1, 1)));
+        check(
+            &asked("DELETE_IN_PROGRESS", "two"),
+            &[(1, "Connection", "DELETE_IN_PROGRESS", "")],
+            Some((1, 1)),
+        );
         check(&asked("DELETE_IN_PROGRESS", "two"), &[(1, "Connection", "UPDATE_IN_PROGRESS", "")], None);
     }
 
     #[test]
     fn a_request_is_asked_when_its_first_event_says_so() {
-        let said_twice = [
-            (1, "Connection", "CREATE_IN_PROGRESS", "one"),
-            (3, "Connection", "CREATE_IN_PROGRESS", "one"),
-        ];
+        let said_twice =
+            [(1, "Connection", "CREATE_IN_PROGRESS", "one"), (3, "Connection", "CREATE_IN_PROGRESS", "one")];
         check(&asked("CREATE_IN_PROGRESS", "one"), &said_twice, Some((1, 1)));
     }
 
