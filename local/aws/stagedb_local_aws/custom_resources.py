@@ -11,6 +11,7 @@ import secrets
 
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import _stack_events
 from ministack.services.cloudformation import custom_resource as protocol
 from ministack.services.cloudformation import provisioners
 
@@ -60,6 +61,7 @@ def invoke(
         event["PhysicalResourceId"] = physical_id
     if old_props is not None:
         event["OldResourceProperties"] = protocol._normalise_resource_properties(old_props)
+    _show_properties(event)
     answered = protocol.register_token(token)
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(record, config), event)
     answered.wait(timeout=_timeout_seconds(props))
@@ -71,6 +73,14 @@ def invoke(
             f"requestId [{request_id}]."
         )
     return _read_answer(answer, event)
+
+
+def _show_properties(request: dict) -> None:
+    """AWS shows with a resource's event which properties it is to get; MiniStack leaves them out."""
+    logical_id = request["LogicalResourceId"]
+    events = [event for event in _stack_events.get(request["StackId"], []) if event["LogicalResourceId"] == logical_id]
+    if events and events[-1]["ResourceStatus"] == f"{request['RequestType'].upper()}_IN_PROGRESS":
+        events[-1]["ResourceProperties"] = json.dumps(request["ResourceProperties"])
 
 
 def _read_answer(answer: dict, event: dict) -> tuple[str, dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from xml.sax.saxutils import escape
 
 from ministack.services.cloudformation import _stack_events, _stacks, handlers, stacks
 from ministack.services.cloudformation.helpers import _error, _p
@@ -49,6 +50,7 @@ def describe_events(params: Params) -> Answer:
     """The next page begins where the last one ended, also if more has happened meanwhile.
 
     MiniStack counts from the newest event; this token says how many older ones are left.
+    The events of custom resources also show the properties that were asked for.
     """
     stack = handlers._resolve_stack(_p(params, "StackName"))
     total = len(_stack_events.get(stack["StackId"], [])) if stack else 0
@@ -59,6 +61,14 @@ def describe_events(params: Params) -> Answer:
     def name(token: re.Match[bytes]) -> bytes:
         return b"<NextToken>older-%d</NextToken>" % (total - int(token[1]))
 
+    events = _stack_events.get(stack["StackId"], []) if stack else []
+    shown = {event["EventId"]: event.get("ResourceProperties") for event in events}
+
+    def with_properties(event: re.Match[bytes]) -> bytes:
+        properties = shown.get(event[1].decode())
+        return event[0] + (f"<ResourceProperties>{escape(properties)}</ResourceProperties>".encode() if properties else b"")
+
+    body = re.sub(rb"<EventId>([^<]*)</EventId>", with_properties, body)
     return status, headers, re.sub(rb"<NextToken>DescribeStackEvents:(\d+)</NextToken>", name, body)
 
 

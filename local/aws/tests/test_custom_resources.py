@@ -136,6 +136,16 @@ def test_a_failed_update_is_sent_back_with_the_properties_swapped(aws, recorder,
     assert back["OldResourceProperties"]["Answer"] == "fail"
 
 
+def test_the_event_of_each_request_shows_the_properties_that_it_asks_for(aws, recorder, received):
+    aws.create_stack("shown", stack_with(recorder, "one"))
+    aws.update_stack("shown", stack_with(recorder, "fail"))
+    aws.delete_stack("shown")
+    events = [event for event in aws.stack_events("shown") if event["LogicalResourceId"] == "Thing"]
+    shown = [(e["ResourceStatus"], json.loads(e["ResourceProperties"])) for e in events if "ResourceProperties" in e]
+    statuses = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"]
+    assert shown == list(zip(statuses, [event["ResourceProperties"] for event in received()], strict=True))
+
+
 def test_silence_fails_after_the_service_timeout_and_delete_gets_an_invented_id(aws, recorder, received):
     started = time.monotonic()
     stack = aws.create_stack("silent", stack_with(recorder, "silent", ServiceTimeout=2))

@@ -102,6 +102,43 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     assert_eq!(local.aws(&["rds", "describe-db-snapshots"]).unwrap()["DBSnapshots"], json!([]));
 }
 
+#[test]
+fn a_rotated_password_comes_with_a_save_of_another_setting() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let arn = make_secret(&local, &json!({"username": "clerk", "password": THEIR_PASSWORD}));
+    let settings = |database_name: &str| {
+        json!({
+            "source": "attached", "identifier": "orders", "databaseName": database_name,
+            "credentials": {"secretArn": arn},
+        })
+    };
+    save_and_follow(&local, "dev", &settings("orders"));
+    the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
+
+    query(&secret(&local, "dev"), "create database archive");
+    rotate(&local, &arn, "rotated-Password-1");
+    // No credentials are given, and none of the settings that tell where they come from differs.
+    save_and_follow(&local, "dev", &settings("archive"));
+    the_examples_connect(&local, "dev", "connected to archive as clerk on PostgreSQL");
+
+    rotate(&local, &arn, THEIR_PASSWORD);
+    let same = json!({"source": "attached", "identifier": "orders", "databaseName": "orders"});
+    save_and_follow(&local, "dev", &same);
+    the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
+}
+
+/// Gives the user of the attached database another password, and writes it into the secret that it is copied from.
+fn rotate(local: &LocalAws, arn: &str, password: &str) {
+    query(&secret(local, "dev"), &format!("alter role clerk password '{password}'"));
+    let body = json!({
+        "SecretId": arn, "SecretString": json!({"username": "clerk", "password": password}).to_string(),
+        "ClientRequestToken": format!("a-later-version-of-their-secret-{}", password.len()),
+    });
+    local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+}
+
 fn the_secret_has_the_seven_keys(local: &LocalAws, stage: &str, identifier: &str) {
     let value = secret(local, stage);
     let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
@@ -111,12 +148,7 @@ fn the_secret_has_the_seven_keys(local: &LocalAws, stage: &str, identifier: &str
 
 fn a_rotated_password_comes_with_the_next_rebuild(local: &LocalAws, arn: &str) {
     for password in ["rotated-Password-1", THEIR_PASSWORD] {
-        query(&secret(local, "dev"), &format!("alter role clerk password '{password}'"));
-        let body = json!({
-            "SecretId": arn, "SecretString": json!({"username": "clerk", "password": password}).to_string(),
-            "ClientRequestToken": format!("a-later-version-of-their-secret-{}", password.len()),
-        });
-        local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+        rotate(local, arn, password);
         assert_eq!(local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap().status, 202);
         assert_eq!(follow(local, "dev").0.phase, "complete");
         the_secret_has_the_seven_keys(local, "dev", "orders");
