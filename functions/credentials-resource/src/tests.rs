@@ -33,7 +33,6 @@ fn every_sample_event_asks_for_what_its_name_says() {
     let attached = |from: Option<&str>| Desired::Attached {
         secret_arn: secret_arn.to_owned(),
         generation: generation.clone(),
-        identifier: "orders".to_owned().try_into().unwrap(),
         from: from.map(|arn| arn.to_owned().try_into().unwrap()),
     };
     let orders = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-QwErTy";
