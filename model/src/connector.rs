@@ -248,6 +248,20 @@ impl Connector {
                 ));
             }
         }
+        if call.operation == "ModifyDBInstance" && call.flag("ApplyImmediately") {
+            let found = world.rds.instances.get(identifier);
+            let differs = |name: &str, of: &str| call.text(name).is_some_and(|asked| !of.starts_with(asked));
+            let interrupts = found.is_some_and(|i| {
+                differs("DBInstanceClass", &i.class) || differs("EngineVersion", &i.version)
+            });
+            let name = identifier.trim_end_matches("-postgres");
+            let is_forward =
+                world.stacks.find(name).is_some_and(|(_, stack)| stack.status == "UPDATE_IN_PROGRESS");
+            if interrupts && is_forward && world.promised.get(name) == Some(&false) {
+                wrong =
+                    Some((Invariant::Promised, format!("{identifier} is interrupted, and nobody was told")));
+            }
+        }
         let was_available = world.rds.instances.get(identifier).is_some_and(|i| i.was_available.is_some());
         let weather = if world.settled { Weather::default() } else { model.plan.weather };
         let result = world.rds.call(call, now, model.plan.seed, &weather);

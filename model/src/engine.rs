@@ -193,6 +193,9 @@ async fn roll_back(model: &Arc<Model>, id: &str) {
 pub(crate) async fn delete(model: &Arc<Model>, id: &str) {
     let _busy = model.working();
     model.world().figures.operations += 1;
+    if let Some(stack) = model.world().stacks.all.get_mut(id) {
+        stack.cause = None;
+    }
     status(model, id, "DELETE_IN_PROGRESS", "");
     let end = if delete_all(model, id).await { "DELETE_COMPLETE" } else { "DELETE_FAILED" };
     status(model, id, end, "");
@@ -209,6 +212,9 @@ async fn delete_all(model: &Arc<Model>, id: &str) -> bool {
             act(model, id, &logical, Change::Delete, Some(&found), &found.properties, None).await
         {
             event(model, id, ids, "DELETE_FAILED", &reason, None);
+            if let Some(stack) = model.world().stacks.all.get_mut(id) {
+                stack.cause.get_or_insert(reason);
+            }
             return false;
         }
         event(model, id, ids, "DELETE_COMPLETE", "", None);
@@ -286,6 +292,9 @@ async fn transition(
                 Trouble::Failed(reason) => reason.clone(),
                 Trouble::Cancelled => "Resource update cancelled".to_owned(),
             };
+            if let (Trouble::Failed(reason), Some(stack)) = (&trouble, model.world().stacks.all.get_mut(id)) {
+                stack.cause.get_or_insert_with(|| reason.clone());
+            }
             event(model, id, (logical, &physical_id), &format!("{verb}_FAILED"), &reason, None);
             // What is asked for next has these as the properties of before.
             if cancel.is_some()
@@ -478,7 +487,11 @@ async fn custom(
     if change == Change::Create {
         keep_half_made(model, id, logical, &resource.physical_id, properties);
     }
-    Err(Trouble::Failed(text("Reason")))
+    // As AWS wraps it.
+    Err(Trouble::Failed(format!(
+        "Received response status [FAILED] from custom resource. Message returned: {} (RequestId: {request_id})",
+        text("Reason")
+    )))
 }
 
 /// A creation failed: the rollback deletes what may be there.

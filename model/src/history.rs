@@ -148,6 +148,10 @@ async fn settle(model: &Arc<Model>) {
     rest(model, &ALL).await;
     // What waited for the maintenance window has come.
     pass(9 * 24 * 3_600_000).await;
+    let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
+    for number in 0..stages {
+        look_at_rebuild(model, number).await;
+    }
 }
 
 fn path(number: usize, of: &str) -> String {
@@ -195,7 +199,7 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                     body[name] = value;
                 }
             }
-            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+            save(model, number, body).await;
         }
         Action::Attach { typed, other } => {
             let password = format!("{PASSWORD_MARK}typed{:04}", model.issue());
@@ -208,7 +212,7 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
             let body = json!({
                 "source": "attached", "identifier": ORDERS, "databaseName": inside, "credentials": credentials,
             });
-            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+            save(model, number, body).await;
         }
         Action::Restore => {
             let newest = {
@@ -221,7 +225,7 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
             let body = json!({
                 "source": "created", "instanceClass": CLASSES[0], "storageGiB": storage, "fromSnapshot": id,
             });
-            call(model, "PUT", &path(number, "/database"), Some(body)).await;
+            save(model, number, body).await;
         }
         Action::Remove => {
             let is_attached = model.world().stacks.find(&name).is_some_and(|(_, s)| s.source() == "attached");
@@ -229,6 +233,7 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
             call(model, "DELETE", &path(number, "/database"), Some(json!({"confirm": confirm}))).await;
         }
         Action::Rebuild => {
+            model.world().promised.remove(&name);
             call(model, "POST", &path(number, "/rebuild"), None).await;
         }
         Action::DeleteStage => {
@@ -236,9 +241,10 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
         }
         Action::Look => {
             call(model, "GET", "/api/stacks", None).await;
-            for of in ["/database", "/rebuild", "/runtime-variables"] {
+            for of in ["/database", "/runtime-variables"] {
                 call(model, "GET", &path(number, of), None).await;
             }
+            look_at_rebuild(model, number).await;
         }
         Action::StopInstance => {
             model.world().rds.stop(&identifier, now);
@@ -324,6 +330,83 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
         Action::CannotCall(logical) => {
             model.world().cannot_call.insert(cannot_call(&name, logical));
         }
+    }
+}
+
+/// A person saves, and now and then looks at the preview before.
+async fn save(model: &Arc<Model>, number: usize, body: Value) {
+    let (stack, stage) = STAGES[number];
+    let name = format!("{stack}-{stage}");
+    model.world().promised.remove(&name);
+    let preview = if model.random("preview").chance(PREVIEWS) {
+        call(model, "POST", &path(number, "/database/preview"), Some(body.clone())).await
+    } else {
+        None
+    };
+    // Kept before the save, whose rebuild may begin before its answer is here.
+    let status_before = model.world().stacks.find(&name).map(|(_, stack)| stack.status);
+    if let Some((200, promise)) = &preview {
+        let changes = promise["changes"].as_array().into_iter().flatten();
+        let mut interrupts = changes.filter(|change| change["effect"] == "interruption");
+        // Changes that waited for the maintenance window are made with others, which the preview says in words.
+        let warns = promise["warnings"].to_string().contains("maintenance window");
+        let interrupts = interrupts.next().is_some() || warns;
+        model.world().promised.insert(name.clone(), interrupts);
+    }
+    let saved = call(model, "PUT", &path(number, "/database"), Some(body)).await;
+    let (Some((before, promise)), Some((after, reply))) = (preview, saved) else { return };
+    let is_at_rest = |status: Option<&str>| status.is_some_and(|status| status.ends_with("_COMPLETE"));
+    if [before, after].contains(&503) || !is_at_rest(status_before) {
+        return;
+    }
+    let agrees = match before {
+        200 => {
+            promise["settings"] == reply["settings"]
+                && after == if promise["rebuild"] == true { 202 } else { 200 }
+        }
+        refused => refused == after && promise["detail"] == reply["detail"],
+    };
+    // A rebuild of settings that stay, because the containers lack their variables, is no change that a preview shows.
+    let is_repair = before == 200 && promise["rebuild"] == false && after == 202;
+    if !agrees && !is_repair {
+        let words = format!("{name}: {before} {promise}, and then {after} {reply}");
+        model.violated(Invariant::Promised, words);
+    }
+}
+
+/// How many in a thousand saves are looked at before.
+const PREVIEWS: u16 = 250;
+
+/// What the API says of a rebuild is how it went.
+async fn look_at_rebuild(model: &Arc<Model>, number: usize) {
+    let (stack, stage) = STAGES[number];
+    let name = format!("{stack}-{stage}");
+    let look = || {
+        let world = model.world();
+        let (_, stack) = world.stacks.find(&name)?;
+        Some((stack.status, stack.cause.clone(), stack.events.len(), stack.events.last()?.at))
+    };
+    let before = look();
+    let Some((200, said)) = call(model, "GET", &path(number, "/rebuild"), None).await else { return };
+    let Some((status, cause, _, changed)) = before.clone() else { return };
+    // Events show a moment late, and nothing may happen in between.
+    if before != look() || model.now() - changed < 10_000 {
+        return;
+    }
+    let phases: &[&str] = match status {
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" => &["redeploying", "complete", "failed"],
+        "UPDATE_ROLLBACK_COMPLETE" => &["rolled-back"],
+        status if status.ends_with("_IN_PROGRESS") => &["updating"],
+        _ => &["failed"],
+    };
+    let phase = said["phase"].as_str().unwrap_or_default();
+    if !phases.contains(&phase) {
+        model.violated(Invariant::Told, format!("{name} is in {status} and said to be {phase}"));
+    }
+    let reason = said["reason"].as_str().unwrap_or_default();
+    let cause = cause.filter(|_| !status.ends_with("COMPLETE") || status.contains("ROLLBACK"));
+    if cause.as_ref().is_some_and(|cause| reason.is_empty() || !cause.contains(reason)) {
+        model.violated(Invariant::Told, format!("{name} failed with {cause:?}, and {reason:?} is said"));
     }
 }
 

@@ -69,6 +69,9 @@ pub(crate) fn check(world: &mut World, now: u64) {
             wrong(Invariant::Ends, format!("the execution {name} still runs"));
         }
     }
+    for start in &world.ecs.incomplete {
+        wrong(Invariant::LogsIn, start.clone());
+    }
     world.violations.extend(found);
 }
 
@@ -226,6 +229,34 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
     }
 }
 
+/// The containers that run can log in. Those of a database whose password somebody has rotated since the last operation
+/// began cannot, before the next rebuild.
+fn logs_in(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
+    let name = &stack.name;
+    let began = stack.updated.unwrap_or(stack.created);
+    let actual = match stack.source() {
+        "created" => {
+            let instance = world.rds.instances.get(&format!("{name}-postgres"));
+            instance.map(|instance| instance.password.clone())
+        }
+        "attached"
+            if parameter(stack, "CredentialsSecretArn") != "none" && stack.status == "UPDATE_COMPLETE" =>
+        {
+            world.rotations.last().filter(|(at, _)| *at < began).map(|(_, password)| password.clone())
+        }
+        _ => None,
+    };
+    let has = world.ecs.services.get(name).and_then(|service| service.variables.get("PG_CREDENTIALS_SECRET"));
+    if let (Some(actual), Some(Some(has))) = (actual, has)
+        && *has != actual
+    {
+        wrong(
+            Invariant::LogsIn,
+            format!("the containers of {name} have a password that the database refuses"),
+        );
+    }
+}
+
 /// The containers have the variables of the stack's last complete state, and those of others are as they were.
 fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     let complete = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_COMPLETE"];
@@ -262,6 +293,9 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         let words =
             format!("somebody else's PG_HOST of {} was {}", stack.name, if own { "taken" } else { "made" });
         return wrong(Invariant::VariablesAgree, words);
+    }
+    if !world.spoilt.contains(&format!("{}-postgres", stack.name)) {
+        logs_in(world, stack, wrong);
     }
     let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
     let published = stack.source() != "none" && stack.status != "DELETE_COMPLETE";

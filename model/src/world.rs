@@ -39,6 +39,12 @@ pub enum Invariant {
     SecretAgrees,
     /// The containers' variables are those of the last complete state.
     VariablesAgree,
+    /// Containers that start find every value, and at rest those that run can log in.
+    LogsIn,
+    /// A save does what its preview said.
+    Promised,
+    /// What the API says of a rebuild is how it went, and a failure's reason is its first cause.
+    Told,
     /// Storage is never asked to shrink.
     NeverShrinks,
     /// No secret in an answer, a log, an event or anything that the API says.
@@ -65,6 +71,9 @@ impl Invariant {
             Self::Access => "a service is let in as long as its stage is attached",
             Self::SecretAgrees => "the secret is the database's",
             Self::VariablesAgree => "the variables are those of the last complete state",
+            Self::LogsIn => "containers can log in",
+            Self::Promised => "a save does what its preview said",
+            Self::Told => "a rebuild is told as it went",
             Self::NeverShrinks => "storage never shrinks",
             Self::NothingLeaks => "nothing leaks",
             Self::Ends => "every operation ends",
@@ -156,6 +165,8 @@ pub(crate) struct World {
     pub(crate) rotations: Vec<(u64, String)>,
     /// The passwords that people typed, by the stage stack's name and the generation that they began.
     pub(crate) typed: BTreeMap<(String, String), String>,
+    /// By the stage stack's name, whether the preview of the save that is worked on told of an interruption.
+    pub(crate) promised: BTreeMap<String, bool>,
     /// Rules that people made.
     pub(crate) rules_by_hand: BTreeSet<String>,
     pub(crate) violations: Vec<Violation>,

@@ -19,6 +19,8 @@ pub(crate) struct Ecs {
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) definitions: BTreeMap<String, Value>,
     deployments: u64,
+    /// Starts of containers that did not find a value in a secret that is there.
+    pub(crate) incomplete: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +93,9 @@ impl Ecs {
             let (arn, key) =
                 (parts.get(..7).unwrap_or_default().join(":"), parts.get(7).cloned().unwrap_or_default());
             let value = secrets.by_arn.get(&arn).and_then(super::secrets::Secret::current);
+            if value.as_ref().is_some_and(|value| value.get(&key).is_none()) {
+                self.incomplete.push(format!("a container of {name} started without a {key} in its secret"));
+            }
             let value = value.and_then(|value| match value.get(&key) {
                 Some(Value::String(text)) => Some(text.clone()),
                 Some(other) => Some(other.to_string()),

@@ -39,6 +39,10 @@ pub(crate) struct Stack {
     pub(crate) cancel: Arc<Notify>,
     /// What a rollback that failed goes back to.
     pub(crate) before: Option<engine::Before>,
+    /// Why the last operation failed: the first reason.
+    pub(crate) cause: Option<String>,
+    /// What updates would do, by the names of the change sets; `None`: nothing.
+    change_sets: BTreeMap<String, Option<String>>,
 }
 
 /// A resource of a stack.
@@ -164,6 +168,31 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
         }
         "CreateStack" => create(model, call, &name),
         "UpdateStack" => update(model, call, &name),
+        "CreateChangeSet" => create_change_set(model, call, &name),
+        "DescribeChangeSet" => {
+            let world = model.world();
+            let found = world.stacks.find(&name);
+            let changes = found.and_then(|(_, stack)| stack.change_sets.get(call.text("ChangeSetName")?));
+            let mut xml = String::new();
+            match changes {
+                None => return Err(Failure::new(404, "ChangeSetNotFound", "ChangeSet does not exist")),
+                Some(None) => {
+                    element(&mut xml, "Status", "FAILED");
+                    element(&mut xml, "StatusReason", "The submitted information didn't contain changes.");
+                }
+                Some(Some(changes)) => {
+                    element(&mut xml, "Status", "CREATE_COMPLETE");
+                    let _ = write!(xml, "<Changes>{changes}</Changes>");
+                }
+            }
+            Ok(Reply::Xml(xml))
+        }
+        "DeleteChangeSet" => {
+            let mut world = model.world();
+            let (_, stack) = world.stacks.find_mut(&name)?;
+            stack.change_sets.remove(call.text("ChangeSetName").unwrap_or_default());
+            Ok(Reply::Xml(String::new()))
+        }
         "UpdateTerminationProtection" => {
             let mut world = model.world();
             let (id, stack) = world.stacks.find_mut(&name)?;
@@ -232,6 +261,8 @@ fn create(model: &Arc<Model>, call: &Call, name: &str) -> Result<Reply, Failure>
         token,
         cancel: Arc::new(Notify::new()),
         before: None,
+        cause: None,
+        change_sets: BTreeMap::new(),
     };
     world.stacks.all.insert(id.clone(), stack);
     drop(world);
@@ -267,9 +298,40 @@ fn update(model: &Arc<Model>, call: &Call, name: &str) -> Result<Reply, Failure>
     stack.updated = Some(now);
     stack.token = token;
     stack.cancel = Arc::new(Notify::new());
+    stack.cause = None;
     drop(world);
     let (model, begun) = (Arc::clone(model), id.clone());
     tokio::spawn(async move { engine::update(&model, &begun).await });
+    Ok(id_reply(&id))
+}
+
+/// Says what an update would do, as far as it is known before: what follows from other changes is not.
+fn create_change_set(model: &Arc<Model>, call: &Call, name: &str) -> Result<Reply, Failure> {
+    let mut world = model.world();
+    let (id, stack) = world.stacks.find_mut(name)?;
+    if stack.is_busy() {
+        return Err(validation(format!("Stack:{id} is in {} state and can not be updated.", stack.status)));
+    }
+    let (template, _, parameters) = asked(call, &stack.parameters)?;
+    let mut changes = String::new();
+    for logical in &template.order {
+        let scope = Scope { stack_name: &stack.name, parameters: &parameters, resources: &stack.resources };
+        let before = stack.resources.get(logical);
+        let after = template.properties(logical, &scope);
+        let action = match (before, after) {
+            (None, _) => "Add",
+            (Some(before), Ok(after)) if before.properties == after => continue,
+            (Some(_), _) => "Modify",
+        };
+        changes.push_str("<member><Type>Resource</Type><ResourceChange>");
+        element(&mut changes, "Action", action);
+        element(&mut changes, "LogicalResourceId", logical);
+        element(&mut changes, "ResourceType", template.resource_type(logical));
+        element(&mut changes, "Replacement", "False");
+        changes.push_str("</ResourceChange></member>");
+    }
+    let set = call.text("ChangeSetName").unwrap_or_default().to_owned();
+    stack.change_sets.insert(set, (!changes.is_empty()).then_some(changes));
     Ok(id_reply(&id))
 }
 
