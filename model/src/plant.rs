@@ -62,11 +62,17 @@ pub enum Plant {
     PublishesTooEarly,
     /// A stage takes a rule away without saying so before and looking again.
     LeavesAtOnce,
+    /// A save makes the instance larger than it was asked to.
+    ChangesTheClass,
+    /// What clients read lacks the database's name.
+    PublishesHalf,
+    /// Another reason is told than that of the failure.
+    TellsAnotherReason,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -90,6 +96,9 @@ impl Plant {
         Self::KeepsContainersAfterARollback,
         Self::PublishesTooEarly,
         Self::LeavesAtOnce,
+        Self::ChangesTheClass,
+        Self::PublishesHalf,
+        Self::TellsAnotherReason,
     ];
 
     /// Its name on the command line.
@@ -119,6 +128,9 @@ impl Plant {
             Self::KeepsContainersAfterARollback => "keeps-containers-after-a-rollback",
             Self::PublishesTooEarly => "publishes-too-early",
             Self::LeavesAtOnce => "leaves-at-once",
+            Self::ChangesTheClass => "changes-the-class",
+            Self::PublishesHalf => "publishes-half",
+            Self::TellsAnotherReason => "tells-another-reason",
         }
     }
 
@@ -151,6 +163,9 @@ impl Plant {
             Self::KeepsContainersAfterARollback => &[Invariant::VariablesAgree],
             Self::PublishesTooEarly => &[Invariant::VariablesAgree, Invariant::SecretAgrees],
             Self::LeavesAtOnce => &[Invariant::Access],
+            Self::ChangesTheClass => &[Invariant::Promised],
+            Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
+            Self::TellsAnotherReason => &[Invariant::Told],
         }
     }
 
@@ -283,6 +298,25 @@ impl Plant {
                     }
                 }
             }
+            (Self::ChangesTheClass, "UpdateStack") if process.current().event["body"].is_string() => {
+                for number in 1..40 {
+                    let name = format!("Parameters.member.{number}.Parameter");
+                    if call.text(&format!("{name}Key")) == Some("InstanceClass")
+                        && call.text(&format!("{name}Value")) == Some("db.t4g.micro")
+                    {
+                        call.set(&format!("{name}Value"), "db.t4g.small".to_owned());
+                    }
+                }
+            }
+            (Self::PublishesHalf, "PutSecretValue") => {
+                if let Body::Json(body) = &mut call.body
+                    && let Some(mut value) = body["SecretString"].as_str().map(str::to_owned)
+                    && let Some(at) = value.find("\"dbname\"")
+                {
+                    value.insert_str(at + 1, "not-the-");
+                    body["SecretString"] = json!(value);
+                }
+            }
             (Self::KeepsContainersAfterARollback, "UpdateService")
                 if call.text("taskDefinition").is_none() =>
             {
@@ -334,6 +368,12 @@ impl Plant {
                 let name = text(&request["ResourceProperties"]["DatabaseName"]);
                 let before = before.replace("<DBName>theirs</DBName>", &format!("<DBName>{name}</DBName>"));
                 Ok(Reply::Xml(format!("{before}{tags}</TagList>{after}")))
+            }
+            (Some(Self::TellsAnotherReason), "DescribeStackEvents", Ok(Reply::Xml(xml)))
+                if process.kind == Kind::SettingsApi =>
+            {
+                let mark = "_FAILED</ResourceStatus><ResourceStatusReason>";
+                Ok(Reply::Xml(xml.replace(mark, &format!("{mark}not this, but "))))
             }
             (Some(Self::LeavesAtOnce), "DescribeSecurityGroupRules", Ok(Reply::Xml(xml))) => {
                 let current = process.current();
