@@ -153,6 +153,7 @@ impl Request {
                 RequestType::Delete => "DELETE_IN_PROGRESS",
             },
             properties: self.properties.texts(),
+            old_properties: self.old_properties.texts(),
             after,
         }
     }

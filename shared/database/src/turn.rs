@@ -27,6 +27,8 @@ pub struct Asked {
     pub status: &'static str,
     /// The properties that are asked for. They tell requests apart: an update that changes none is never asked for.
     pub properties: BTreeMap<String, String>,
+    /// The properties before; only an update has them.
+    pub old_properties: BTreeMap<String, String>,
     /// Whose work may still have effects on what this request works on.
     pub after: &'static [After],
 }
@@ -54,8 +56,21 @@ pub struct Turn {
 /// its events do not show it yet.
 #[must_use]
 pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
-    let is_waiting = |event: &&StackEvent| event.status == asked.status && has_properties(event, asked);
     let is_ours = |event: &&StackEvent| !event.is_stack && event.logical_id == asked.logical_id;
+    let forward =
+        overtaken_by_a_rollback(events).iter().filter(is_ours).find(|event| event.status == asked.status);
+    let is_waiting = |event: &&StackEvent| {
+        let is_asked = match forward {
+            None => shows(event, &asked.properties),
+            // The request of the rollback goes back from what the forward one asked for. Which of the two the events of a
+            // rollback show is not documented.
+            Some(forward) => {
+                let goes_back = !asked.old_properties.is_empty() && shows(forward, &asked.old_properties);
+                !shows(forward, &asked.properties) && (goes_back || shows(event, &asked.properties))
+            }
+        };
+        event.status == asked.status && is_asked
+    };
     // CloudFormation may say twice that it waits: at the beginning, and once it knows the physical id.
     let asked_at = events.iter().filter(is_ours).take_while(is_waiting).last()?.at;
     let ends =
@@ -75,9 +90,20 @@ impl After {
     }
 }
 
+/// While an update is rolled back, its events from before that.
+fn overtaken_by_a_rollback(events: &[StackEvent]) -> &[StackEvent] {
+    let statuses = |status: &'static str| move |event: &StackEvent| event.is_stack && event.status == status;
+    let began = events.iter().position(statuses("UPDATE_IN_PROGRESS")).unwrap_or(events.len());
+    let of_update = events.get(..began).unwrap_or(events);
+    match of_update.iter().rposition(statuses("UPDATE_ROLLBACK_IN_PROGRESS")) {
+        Some(rollback) => of_update.get(rollback..).unwrap_or_default(),
+        None => &[],
+    }
+}
+
 /// Whether an event is about these properties. What it does not show tells nothing.
-fn has_properties(event: &StackEvent, asked: &Asked) -> bool {
-    event.properties.iter().all(|(name, value)| asked.properties.get(name).is_none_or(|known| known == value))
+fn shows(event: &StackEvent, properties: &BTreeMap<String, String>) -> bool {
+    event.properties.iter().all(|(name, value)| properties.get(name).is_none_or(|known| known == value))
 }
 
 #[cfg(test)]
@@ -97,6 +123,7 @@ mod tests {
             logical_id: "Connection".to_owned(),
             status,
             properties: properties(rebuild),
+            old_properties: BTreeMap::new(),
             after: &[After::Any("Connection"), After::Failed("Database")],
         }
     }
@@ -141,6 +168,51 @@ mod tests {
             &[(1, "Connection", "UPDATE_IN_PROGRESS", "two"), (9, "Access", "UPDATE_FAILED", "two")],
             Some((1, 1)),
         );
+    }
+
+    #[test]
+    fn in_a_rollback_cloudformation_waits_for_the_request_that_goes_back_whichever_properties_its_events_show()
+     {
+        let update = |rebuild, before| Asked {
+            old_properties: properties(before),
+            ..asked("UPDATE_IN_PROGRESS", rebuild)
+        };
+        for shown in ["one", "two", ""] {
+            let rolled_back = [
+                (0, "Connection", "UPDATE_COMPLETE", ""),
+                (1, "shop-dev", "UPDATE_IN_PROGRESS", ""),
+                (2, "Connection", "UPDATE_IN_PROGRESS", "two"),
+                (30, "Connection", "UPDATE_FAILED", ""),
+                (30, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+                (31, "Connection", "UPDATE_IN_PROGRESS", shown),
+            ];
+            check(&update("one", "two"), &rolled_back, Some((31, 45)));
+            check(&update("two", "one"), &rolled_back, None);
+            check(&update("zero", "before"), &rolled_back, (shown.is_empty()).then_some((31, 45)));
+            let again = [
+                &rolled_back[..],
+                &[
+                    (40, "Connection", "UPDATE_FAILED", ""),
+                    (40, "shop-dev", "UPDATE_ROLLBACK_FAILED", ""),
+                    (90, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+                    (91, "Connection", "UPDATE_IN_PROGRESS", shown),
+                ],
+            ];
+            check(&update("one", "two"), &again.concat(), Some((91, 91)));
+            check(&update("two", "one"), &again.concat(), None);
+        }
+        // The next update may ask for what the one that was rolled back had asked for.
+        let next = [
+            (2, "Connection", "UPDATE_IN_PROGRESS", "two"),
+            (30, "Connection", "UPDATE_FAILED", ""),
+            (30, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+            (31, "Connection", "UPDATE_IN_PROGRESS", "one"),
+            (50, "Connection", "UPDATE_COMPLETE", ""),
+            (60, "shop-dev", "UPDATE_ROLLBACK_COMPLETE", ""),
+            (70, "shop-dev", "UPDATE_IN_PROGRESS", ""),
+            (71, "Connection", "UPDATE_IN_PROGRESS", "two"),
+        ];
+        check(&update("two", "one"), &next, Some((71, 71)));
     }
 
     #[test]
