@@ -295,6 +295,10 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 }
                 container["image"] = json!("app:2");
             });
+            // With the variables in it, the containers have what others have.
+            if !keeps {
+                model.world().deployed_by_hand.insert(name);
+            }
         }
         Action::OwnVariable(there) => {
             // Whoever deploys in the same second as somebody else loses: ECS has no condition for that.
@@ -310,6 +314,7 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 }
             });
             let mut world = model.world();
+            world.deployed_by_hand.insert(name.clone());
             if there {
                 world.own_variables.insert(name);
             } else {
@@ -420,5 +425,4 @@ fn deploy(model: &Arc<Model>, name: &str, change: impl FnOnce(&mut Value)) {
     change(&mut definition["containerDefinitions"][0]);
     let arn = world.ecs.register(definition);
     world.ecs.deploy(name, Some(arn), now, &world.secrets);
-    world.deployed_by_hand.insert(name.to_owned());
 }

@@ -261,9 +261,9 @@ fn a_state_machine_that_runs_out_of_time_is_answered_for_and_the_stage_goes_back
         let update = ["stepfunctions", "update-state-machine", "--state-machine-arn", arn, "--definition"];
         local.aws(&[&update[..], &[definition.as_str()]].concat()).unwrap();
     };
-    definition["TimeoutSeconds"] = json!(2);
+    definition["TimeoutSeconds"] = json!(5);
     limit(&definition);
-    local.set_timings(&Timings { rds_create_seconds: Some(8.0), ..Timings::default() }).unwrap();
+    local.set_timings(&Timings { rds_create_seconds: Some(20.0), ..Timings::default() }).unwrap();
     save(&local, "dev", &micro(), 202);
     eventually("the database is being made", || instance(&local, "dev").is_some());
     // The rollback has the usual time.
