@@ -60,6 +60,7 @@ fn json_of(yaml: &Yaml) -> Value {
 
 thread_local! {
     static PARSED: RefCell<BTreeMap<String, Arc<Template>>> = const { RefCell::new(BTreeMap::new()) };
+    static OF_APPLICATION: Arc<Template> = Template::read(APPLICATION).expect("template.yaml is YAML");
 }
 
 impl Template {
@@ -80,7 +81,7 @@ impl Template {
 
     /// The application's template.
     pub(crate) fn application() -> Arc<Self> {
-        Self::read(APPLICATION).expect("template.yaml is YAML")
+        OF_APPLICATION.with(Arc::clone)
     }
 
     pub(crate) fn at(&self, pointer: &str) -> &Value {
