@@ -253,10 +253,7 @@ impl Connector {
         let result = world.rds.call(call, now, model.plan.seed, &weather);
         match (call.operation.as_str(), &result) {
             ("DescribeDBInstances", Ok(_)) => {
-                if let Some(shown) = world
-                    .rds
-                    .shown(identifier, now)
-                    .map(|instance| self.as_shown(instance))
+                if let Some(shown) = world.rds.shown(identifier, now).map(|instance| self.as_shown(instance))
                 {
                     self.process.current().shown.insert(identifier.to_owned(), shown);
                 }

@@ -23,6 +23,7 @@ mod events;
 mod functions;
 mod history;
 mod invariants;
+pub mod kept;
 mod log;
 mod plan;
 mod plant;

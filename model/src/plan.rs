@@ -9,6 +9,7 @@ use crate::random::Random;
 
 /// Everything that is not decided by the handlers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Decides durations, lags and the order of what is equally early.
     pub seed: u64,
@@ -22,6 +23,7 @@ pub struct Plan {
 
 /// One thing that a person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// When.
     pub after: Pause,
@@ -42,6 +44,7 @@ pub enum Pause {
 
 /// What a person does, through the API unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Action {
     /// Registers the stage again, with what it has.
     Register,
@@ -132,6 +135,7 @@ impl Logical {
 
 /// A call that does not simply work. The calls of a history are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The call.
     pub call: u32,
@@ -194,6 +198,7 @@ impl FaultKind {
 
 /// How AWS behaves where nothing fails; each in a thousand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Weather {
     /// Events and asynchronous invocations that are delivered twice.
     pub twice: u16,
@@ -207,10 +212,38 @@ pub struct Weather {
     pub refused: u16,
 }
 
+/// How many stages a history has at most.
+const STAGES: u8 = 2;
+/// How many tags of ours an instance has.
+const TAGS: u8 = 3;
+
 /// The instance classes that can be saved.
 pub(crate) const CLASSES: [&str; 3] = ["db.t4g.micro", "db.t4g.small", "db.m7g.large"];
 
 impl Plan {
+    /// What the types of a plan allow, but no history.
+    ///
+    /// # Errors
+    /// In words, with the step that it is about.
+    pub fn check(&self) -> Result<(), String> {
+        for (number, step) in self.steps.iter().enumerate() {
+            let at = |words: String| format!("steps[{number}]: {words}");
+            if step.stage >= STAGES {
+                return Err(at(format!("there is no stage {}, only 0 and 1", step.stage)));
+            }
+            match step.action {
+                Action::Save { class, .. } if usize::from(class) >= CLASSES.len() => {
+                    return Err(at(format!("there is no class {class}, only 0 to {}", CLASSES.len() - 1)));
+                }
+                Action::RemoveTag(tag) if tag >= TAGS => {
+                    return Err(at(format!("there is no tag {tag}, only 0 to {}", TAGS - 1)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The plan of a seed.
     ///
     /// # Panics
