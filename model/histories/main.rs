@@ -144,14 +144,15 @@ fn run_and_report(jobs: Jobs, settings: Settings) -> Totals {
     );
     println!(
         "{} calls to AWS, {} invocations, {} operations of stacks with {} requests, {} rolled back, {} databases made, {} \
-         final snapshots",
+         final snapshots; the longest history has {} calls or invocations",
         figures.calls,
         figures.invocations,
         figures.operations,
         figures.requests,
         figures.rollbacks,
         figures.databases,
-        figures.snapshots
+        figures.snapshots,
+        figures.longest
     );
     let faults: Vec<_> =
         figures.faults.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();

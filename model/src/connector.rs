@@ -50,6 +50,7 @@ impl Connector {
             return Err(ConnectorError::user("the model does not know this call".into()));
         };
         let (number, fault) = self.fault(&call);
+        model.cut_off_if_endless();
         pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
         if !self.process.is_alive() {
             return std::future::pending().await;

@@ -244,7 +244,7 @@ pub(crate) async fn invoke(
     let warm = warm.unwrap_or_else(|| Warm::start(model, kind));
     let process = Arc::clone(&warm.process);
     let number = model.issue();
-    model.world().figures.invocations += 1;
+    model.invoked();
     let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
     let event = Plant::event(model, kind, event.clone());
     let request =

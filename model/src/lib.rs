@@ -37,7 +37,7 @@ mod world;
 
 pub use deliver::{Delivered, deliver};
 pub use functions::Kind;
-pub use history::{Outcome, run};
+pub use history::{Outcome, run, run_within};
 pub use plan::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather};
 pub use plant::Plant;
 pub use shrink::shrink;

@@ -112,6 +112,8 @@ pub struct Figures {
     pub snapshots: u64,
     /// Model time that passed, in seconds.
     pub seconds: u64,
+    /// The calls or the invocations, whichever are more, of the longest history.
+    pub longest: u64,
 }
 
 impl Figures {
@@ -128,6 +130,7 @@ impl Figures {
         self.databases += other.databases;
         self.snapshots += other.snapshots;
         self.seconds += other.seconds;
+        self.longest = self.longest.max(other.longest);
     }
 }
 
@@ -177,14 +180,44 @@ pub(crate) struct Model {
     pub(crate) plan: Plan,
     pub(crate) plant: Option<Plant>,
     quiet: Notify,
+    limit: u64,
+    /// Said once the limit is passed.
+    pub(crate) cut_off: Notify,
 }
 
 impl Model {
     pub(crate) fn new(plan: Plan, plant: Option<Plant>, traced: bool) -> Arc<Self> {
+        Self::within(plan, plant, traced, u64::MAX)
+    }
+
+    /// A world for a history of no more calls, and no more invocations, than the limit.
+    pub(crate) fn within(plan: Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Arc<Self> {
         let mut world = World { trace: traced.then(Vec::new), ..World::default() };
         world.rds.make_orders();
         world.rotations.push((0, world.secrets.rotate()));
-        Arc::new(Self { world: Mutex::new(world), clock: Clock::start(), plan, plant, quiet: Notify::new() })
+        Arc::new(Self {
+            world: Mutex::new(world),
+            clock: Clock::start(),
+            plan,
+            plant,
+            quiet: Notify::new(),
+            limit,
+            cut_off: Notify::new(),
+        })
+    }
+
+    /// Counts an invocation.
+    pub(crate) fn invoked(&self) {
+        self.world().figures.invocations += 1;
+        self.cut_off_if_endless();
+    }
+
+    /// A history with more calls or invocations than the limit is one that never ends.
+    pub(crate) fn cut_off_if_endless(&self) {
+        let figures = &self.world().figures;
+        if figures.calls.max(figures.invocations) > self.limit {
+            self.cut_off.notify_one();
+        }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
