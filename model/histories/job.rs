@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use model::{Plan, Plant, kept};
+use model::{Fault, Plan, Plant, kept};
 
 /// A history that is to be run.
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
     /// The plan of a seed.
     Seed(u64),
+    /// The plan of a seed, with more faults.
+    Aimed(u64, Vec<Fault>),
     /// A plan in a file.
     File(PathBuf, Plan),
 }
@@ -17,6 +19,11 @@ impl Job {
     pub(crate) fn plan(&self) -> Plan {
         match self {
             Self::Seed(seed) => Plan::of(*seed),
+            Self::Aimed(seed, faults) => {
+                let mut plan = Plan::of(*seed);
+                plan.faults.extend(faults);
+                plan
+            }
             Self::File(_, plan) => plan.clone(),
         }
     }
@@ -26,6 +33,10 @@ impl Job {
         let planted = plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
         match self {
             Self::Seed(seed) => format!("cargo histories --seed {seed}{planted}"),
+            Self::Aimed(seed, faults) => {
+                let faults: String = faults.iter().map(|fault| format!(" --fault '{fault}'")).collect();
+                format!("cargo histories --seed {seed}{faults}{planted}")
+            }
             Self::File(path, _) => format!("cargo histories --plan {}{planted}", kept::shown(path)),
         }
     }

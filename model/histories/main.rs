@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Parser;
-use model::{Invariant, Plant, kept, run, shrink};
+use model::{Fault, Invariant, Plant, kept, run, shrink};
 
 use crate::{
     job::{Job, Jobs},
@@ -40,6 +40,9 @@ struct Arguments {
     /// Replays the plan in this file, and prints what happened.
     #[arg(long, value_name = "FILE", group = "what")]
     plan: Option<PathBuf>,
+    /// A fault more than the seed has, as `FUNCTION OPERATION NTH KIND TRIES`.
+    #[arg(long, requires = "seed")]
+    fault: Vec<Fault>,
     /// Keeps the plan of the seed, as it was drawn, in model/plans.
     #[arg(long, requires = "seed")]
     keep: bool,
@@ -93,7 +96,10 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let settings = arguments.settings()?;
     if let Some(seed) = arguments.seed {
-        let job = Job::Seed(seed);
+        let job = match arguments.fault.as_slice() {
+            [] => Job::Seed(seed),
+            faults => Job::Aimed(seed, faults.to_vec()),
+        };
         if arguments.keep {
             let path = kept::keep(&job.plan(), &kept::directory())?;
             println!("kept: cargo histories --plan {}", kept::shown(&path));

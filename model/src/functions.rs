@@ -40,7 +40,7 @@ use crate::{
 const TIMEOUT: u64 = 30_000;
 
 /// A function of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// The HTTP API.
     SettingsApi,
@@ -57,8 +57,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every function.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::SettingsApi,
+        Self::DatabaseResource,
+        Self::DatabaseProgress,
+        Self::CredentialsResource,
+        Self::AccessResource,
+        Self::PublishVariables,
+    ];
+
+    /// The function of this name in the template.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.logical() == name)
+    }
+
     /// The name in the template.
-    fn logical(self) -> &'static str {
+    pub(crate) fn logical(self) -> &'static str {
         match self {
             Self::SettingsApi => "SettingsApi",
             Self::DatabaseResource => "DatabaseResource",

@@ -13,6 +13,7 @@ use crate::{
     functions::{Kind, Warm},
     plan::{FaultKind, Logical, Plan},
     plant::Plant,
+    point::Point,
     random::Random,
     requests::Requests,
     services::{ec2::Ec2, ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
@@ -164,6 +165,8 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) figures: Figures,
     pub(crate) issued: u64,
+    /// How often each function called each operation where a fault could have hit it.
+    pub(crate) called: BTreeMap<Point, u32>,
     /// How a stack was described when an event about it was sent, for a planted bug that believes the event.
     pub(crate) snapshots: BTreeMap<String, String>,
     pub(crate) trace: Option<Vec<String>>,

@@ -5,7 +5,7 @@
 use std::{fs, path::PathBuf};
 
 use model::{
-    Plan,
+    Fault, Plan,
     kept::{self, read_plan, read_seeds},
     run,
 };
@@ -149,4 +149,44 @@ fn what_is_no_seed_is_told() {
         );
         assert!(said.ends_with(&expected), "{said}");
     }
+}
+
+#[test]
+fn a_fault_reads_as_it_is_written() {
+    for seed in 0..200 {
+        for fault in Plan::of(seed).faults {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_no_call_is_told() {
+    for (text, expected) in [
+        (
+            "DatabaseProgress DescribeDBInstance 3 Fails 1",
+            "DatabaseProgress does not call `DescribeDBInstance`, but ",
+        ),
+        ("Database DescribeDBInstances 3 Fails 1", "there is no function `Database`"),
+        ("DatabaseProgress DescribeDBInstances 0 Fails 1", "the calls of an operation are counted from 1"),
+        (
+            "DatabaseProgress DescribeDBInstances 3 Breaks 1",
+            "there is no kind of fault `Breaks`, but [Fails, ",
+        ),
+        ("DatabaseProgress DescribeDBInstances 3 Fails 256", "`256` is no number of tries from 0 to 255"),
+        ("3 Fails", "a fault is `FUNCTION OPERATION NTH KIND TRIES` or `CALL KIND TRIES`"),
+    ] {
+        let said = text.parse::<Fault>().expect_err(text);
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_fault_in_a_plan_is_either_at_a_call_or_at_an_operation() {
+    let both = r#"{"seed": 7, "steps": [], "faults": [{"call": 3, "nth": 1, "tries": 1, "kind": "Fails"}]}"#;
+    let said = said_of_plan("both.json", both);
+    assert!(
+        said.contains("a fault has either a `call`, or a `function`, an `operation` and an `nth`"),
+        "{said}"
+    );
 }
