@@ -13,8 +13,9 @@ use serde_json::Value;
 use crate::{
     clock::pass,
     functions::{Process, Shown},
-    plan::{Fault, FaultKind, Weather},
+    plan::{At, Fault, FaultKind, Weather},
     plant::Plant,
+    point::Point,
     random::Random,
     services::{secrets::ORDERS_SECRET, stacks, states},
     wire::{self, Body, Call, Failure, Reply, Service},
@@ -50,6 +51,7 @@ impl Connector {
             return Err(ConnectorError::user("the model does not know this call".into()));
         };
         let (number, fault) = self.fault(&call);
+        model.cut_off_if_endless();
         pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
         if !self.process.is_alive() {
             return std::future::pending().await;
@@ -117,10 +119,17 @@ impl Connector {
         if world.settled || !current.faults {
             return (number, None);
         }
-        let planned = u32::try_from(number).ok().and_then(|number| {
-            let faults = &self.model.plan.faults;
-            faults.binary_search_by_key(&number, |fault| fault.call).ok().map(|index| faults[index])
+        let point = Point::of(self.process.kind, &call.operation);
+        let nth = point.map_or(0, |point| {
+            let nth = world.called.entry(point).or_default();
+            *nth += 1;
+            *nth
         });
+        let hits = |fault: &&Fault| match fault.at {
+            At::Call(call) => u64::from(call) == number,
+            At::Of { point: at, nth: which } => Some(at) == point && which == nth,
+        };
+        let planned = self.model.plan.faults.iter().find(hits).copied();
         let fault = planned.or_else(|| {
             let (operation, fault) = current.ongoing.as_ref()?;
             (*operation == call.operation && fault.tries > 0).then_some(*fault)

@@ -44,7 +44,7 @@ fn timeout(kind: Kind) -> u64 {
 }
 
 /// A function of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// The HTTP API.
     SettingsApi,
@@ -61,8 +61,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every function.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::SettingsApi,
+        Self::DatabaseResource,
+        Self::DatabaseProgress,
+        Self::CredentialsResource,
+        Self::AccessResource,
+        Self::PublishVariables,
+    ];
+
+    /// The function of this name in the template.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.logical() == name)
+    }
+
     /// The name in the template.
-    fn logical(self) -> &'static str {
+    pub(crate) fn logical(self) -> &'static str {
         match self {
             Self::SettingsApi => "SettingsApi",
             Self::DatabaseResource => "DatabaseResource",
@@ -248,7 +263,7 @@ pub(crate) async fn invoke(
     let warm = warm.unwrap_or_else(|| Warm::start(model, kind));
     let process = Arc::clone(&warm.process);
     let number = model.issue();
-    model.world().figures.invocations += 1;
+    model.invoked();
     let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
     let event = Plant::event(model, kind, event.clone());
     let request =

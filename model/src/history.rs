@@ -26,6 +26,9 @@ const STAGES: [(&str, &str); 2] = [("shop", "dev"), ("shop", "prod")];
 /// No operation and no event takes longer than this, in days.
 const PATIENCE_DAYS: u64 = 30;
 
+/// A history with more calls, or more invocations, never ends: the longest of 4,000 had 930.
+const LIMIT: u64 = 20_000;
+
 /// Everything that can be under way.
 const ALL: [What; 2] = [What::Work, What::Delivery];
 
@@ -46,6 +49,15 @@ pub struct Outcome {
 /// The model itself is broken.
 #[must_use]
 pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
+    run_within(plan, plant, traced, LIMIT)
+}
+
+/// Runs a history that is cut off, and has failed, once it has made more calls or invocations than the limit.
+///
+/// # Panics
+/// The model itself is broken.
+#[must_use]
+pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Outcome {
     log::Log::install();
     log::take_leak();
     // The SDK's jitter and ids come from this thread's generator.
@@ -53,12 +65,21 @@ pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let model = Model::new(plan.clone(), plant, traced);
-        live(&model).await;
+        let model = Model::within(plan.clone(), plant, traced, limit);
+        tokio::select! {
+            biased;
+            () = model.cut_off.notified() => {
+                let figures = model.world().figures.clone();
+                let words = format!("cut off after {} calls and {} invocations", figures.calls, figures.invocations);
+                model.violated(Invariant::Ends, words);
+            }
+            () = live(&model) => {}
+        }
         let mut world = model.world();
         // The processes know the model, and the model them.
         world.warm.clear();
         world.figures.seconds = model.now() / 1000;
+        world.figures.longest = world.figures.calls.max(world.figures.invocations);
         Outcome {
             violations: std::mem::take(&mut world.violations),
             figures: world.figures.clone(),

@@ -13,6 +13,7 @@ use crate::{
     functions::{Kind, Warm},
     plan::{FaultKind, Logical, Plan},
     plant::Plant,
+    point::Point,
     random::Random,
     requests::Requests,
     services::{ec2::Ec2, ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
@@ -121,6 +122,8 @@ pub struct Figures {
     pub snapshots: u64,
     /// Model time that passed, in seconds.
     pub seconds: u64,
+    /// The calls or the invocations, whichever are more, of the longest history.
+    pub longest: u64,
 }
 
 impl Figures {
@@ -137,6 +140,7 @@ impl Figures {
         self.databases += other.databases;
         self.snapshots += other.snapshots;
         self.seconds += other.seconds;
+        self.longest = self.longest.max(other.longest);
     }
 }
 
@@ -172,6 +176,8 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) figures: Figures,
     pub(crate) issued: u64,
+    /// How often each function called each operation where a fault could have hit it.
+    pub(crate) called: BTreeMap<Point, u32>,
     /// How a stack was described when an event about it was sent, for a planted bug that believes the event.
     pub(crate) snapshots: BTreeMap<String, String>,
     pub(crate) trace: Option<Vec<String>>,
@@ -188,14 +194,44 @@ pub(crate) struct Model {
     pub(crate) plan: Plan,
     pub(crate) plant: Option<Plant>,
     quiet: Notify,
+    limit: u64,
+    /// Said once the limit is passed.
+    pub(crate) cut_off: Notify,
 }
 
 impl Model {
     pub(crate) fn new(plan: Plan, plant: Option<Plant>, traced: bool) -> Arc<Self> {
+        Self::within(plan, plant, traced, u64::MAX)
+    }
+
+    /// A world for a history of no more calls, and no more invocations, than the limit.
+    pub(crate) fn within(plan: Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Arc<Self> {
         let mut world = World { trace: traced.then(Vec::new), ..World::default() };
         world.rds.make_orders();
         world.rotations.push((0, world.secrets.rotate()));
-        Arc::new(Self { world: Mutex::new(world), clock: Clock::start(), plan, plant, quiet: Notify::new() })
+        Arc::new(Self {
+            world: Mutex::new(world),
+            clock: Clock::start(),
+            plan,
+            plant,
+            quiet: Notify::new(),
+            limit,
+            cut_off: Notify::new(),
+        })
+    }
+
+    /// Counts an invocation.
+    pub(crate) fn invoked(&self) {
+        self.world().figures.invocations += 1;
+        self.cut_off_if_endless();
+    }
+
+    /// A history with more calls or invocations than the limit is one that never ends.
+    pub(crate) fn cut_off_if_endless(&self) {
+        let figures = &self.world().figures;
+        if figures.calls.max(figures.invocations) > self.limit {
+            self.cut_off.notify_one();
+        }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {

@@ -4,7 +4,7 @@
 #![recursion_limit = "256"]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
-use model::{Action, Fault, FaultKind, Logical, Pause, Plan, Step, Weather, run};
+use model::{Action, At, Fault, FaultKind, Logical, Pause, Plan, Step, Weather, run};
 
 const ADD: Action = Action::Save { class: 0, storage: 20, more: 0 };
 const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
@@ -40,7 +40,7 @@ fn check(actions: &[Action]) {
             // Once, so that the SDK's next try works; and as long as anybody tries.
             for tries in [1, 25] {
                 let call = u32::try_from(call).unwrap_or(u32::MAX);
-                let faults = vec![Fault { call, tries, kind }];
+                let faults = vec![Fault { at: At::Call(call), tries, kind }];
                 holds(&Plan { faults, ..whole.clone() });
             }
         }

@@ -1,0 +1,183 @@
+//! Runs histories on some threads, and looks after those that do not come back.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use model::{Figures, Outcome, Plant, Violation, run};
+
+use crate::job::{Job, Jobs};
+
+/// A run that takes longer says so this often.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How to run them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) plant: Option<Plant>,
+    pub(crate) workers: usize,
+    /// How long one history may take.
+    pub(crate) patience: Duration,
+    /// After how many that failed no more are begun.
+    pub(crate) failures: usize,
+}
+
+/// Why a history failed.
+#[derive(Debug)]
+pub(crate) enum Why {
+    Violated(Violation),
+    /// The model itself did.
+    Panicked,
+    /// It did not come back.
+    Stuck,
+}
+
+/// A history that failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    number: u64,
+    pub(crate) job: Job,
+    pub(crate) why: Why,
+}
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) done: u64,
+    pub(crate) figures: Figures,
+    pub(crate) failed: Vec<Failed>,
+}
+
+/// What a worker is at, since when.
+type Slot = Mutex<Option<(u64, Job, Instant)>>;
+
+#[derive(Debug)]
+struct Shared {
+    jobs: Jobs,
+    next: AtomicU64,
+    enough: AtomicBool,
+    slots: Vec<Slot>,
+}
+
+impl Shared {
+    fn slot(&self, worker: usize, work: Option<(u64, Job, Instant)>) {
+        if let Some(slot) = self.slots.get(worker) {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = work;
+        }
+    }
+
+    /// What a worker has been at for longer than this.
+    fn overdue(&self, patience: Duration) -> Vec<(usize, u64, Job)> {
+        let slots = self.slots.iter().enumerate();
+        let overdue = slots.filter_map(|(worker, slot)| {
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let (number, job, began) = slot.as_ref()?;
+            (began.elapsed() > patience).then(|| (worker, *number, job.clone()))
+        });
+        overdue.collect()
+    }
+}
+
+enum Message {
+    /// `None`: the model panicked.
+    Done(u64, Job, Option<Outcome>),
+    NoMore,
+}
+
+fn work(shared: &Shared, plant: Option<Plant>, worker: usize, to: &Sender<(usize, Message)>) {
+    while !shared.enough.load(Ordering::Relaxed) {
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let Some(job) = shared.jobs.get(number) else { break };
+        shared.slot(worker, Some((number, job.clone(), Instant::now())));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&job.plan(), plant, false))).ok();
+        shared.slot(worker, None);
+        if to.send((worker, Message::Done(number, job, outcome))).is_err() {
+            return;
+        }
+    }
+    // Nobody listens any more only if this worker was given up.
+    let _ = to.send((worker, Message::NoMore));
+}
+
+/// Runs them all, or until enough have failed.
+pub(crate) fn run_all(jobs: Jobs, settings: Settings, tell: &mut impl FnMut(&Job, &Outcome)) -> Totals {
+    let count = jobs.count();
+    let slots = (0..settings.workers).map(|_| Mutex::new(None)).collect();
+    let shared = Arc::new(Shared { jobs, next: AtomicU64::new(0), enough: AtomicBool::new(false), slots });
+    let (to, from) = channel();
+    for worker in 0..settings.workers {
+        let (shared, to) = (Arc::clone(&shared), to.clone());
+        thread::spawn(move || work(&shared, settings.plant, worker, &to));
+    }
+    let mut totals = Totals::default();
+    let mut at_work: Vec<usize> = (0..settings.workers).collect();
+    let began = Instant::now();
+    let mut said = began;
+    while !at_work.is_empty() {
+        match from.recv_timeout(Duration::from_millis(500)) {
+            // A worker that was given up may come back after all.
+            Ok((worker, _)) if !at_work.contains(&worker) => {}
+            Ok((worker, Message::NoMore)) => at_work.retain(|other| *other != worker),
+            Ok((_, Message::Done(number, job, outcome))) => {
+                totals.add(number, job, outcome, tell);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        for (worker, number, job) in shared.overdue(settings.patience) {
+            if at_work.contains(&worker) {
+                println!(
+                    "no end after {} s: {}",
+                    settings.patience.as_secs_f64(),
+                    job.replay(settings.plant)
+                );
+                totals.failed.push(Failed { number, job, why: Why::Stuck });
+                at_work.retain(|other| *other != worker);
+            }
+        }
+        if totals.failed.len() >= settings.failures {
+            shared.enough.store(true, Ordering::Relaxed);
+        }
+        if said.elapsed() >= EVERY {
+            said = Instant::now();
+            progress(&totals, count, began.elapsed());
+        }
+    }
+    totals.failed.sort_by_key(|failed| failed.number);
+    totals
+}
+
+impl Totals {
+    fn add(
+        &mut self,
+        number: u64,
+        job: Job,
+        outcome: Option<Outcome>,
+        tell: &mut impl FnMut(&Job, &Outcome),
+    ) {
+        self.done += 1;
+        let Some(outcome) = outcome else {
+            self.failed.push(Failed { number, job, why: Why::Panicked });
+            return;
+        };
+        self.figures.add(&outcome.figures);
+        tell(&job, &outcome);
+        if let Some(violation) = outcome.violations.into_iter().next() {
+            self.failed.push(Failed { number, job, why: Why::Violated(violation) });
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a person waits")]
+fn progress(totals: &Totals, count: u64, took: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
+    let rate = totals.done as f64 / took.as_secs_f64();
+    eprintln!("{} of {count}, {rate:.0} in a second, {} failed", totals.done, totals.failed.len());
+}

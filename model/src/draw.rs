@@ -1,0 +1,312 @@
+//! Draws a plan out of a seed.
+//!
+//! Most histories do without some of what people do, of the kinds of faults and of the weather: what is left comes together more
+//! often so ("swarm testing"). And many have a focus: changes in quick succession, updates that are canceled, rollbacks,
+//! databases that come and go, faults of one function, or of one of its calls.
+
+use crate::{
+    functions::Kind,
+    plan::{Action, At, Fault, FaultKind, Logical, Pause, Plan, Step, Weather},
+    point::Point,
+    random::Random,
+};
+
+/// How likely each thing is that a person does, where a history has it.
+const WEIGHTS: [(What, u64); 22] = [
+    (What::Save, 30),
+    (What::Remove, 16),
+    (What::Rebuild, 6),
+    (What::DeleteStage, 3),
+    (What::Look, 4),
+    (What::StopInstance, 3),
+    (What::StartInstance, 2),
+    (What::DeleteInstance, 2),
+    (What::Autoscale, 4),
+    (What::RemoveTag, 2),
+    (What::CancelUpdate, 6),
+    (What::DeleteStack, 3),
+    (What::ForeignInstance, 2),
+    (What::StrayDelete, 3),
+    (What::Deploy, 3),
+    (What::OwnVariable, 2),
+    (What::CannotCall, 8),
+    (What::Attach, 10),
+    (What::Restore, 12),
+    (What::Rotate, 4),
+    (What::OpenRule, 2),
+    (What::Register, 3),
+];
+
+/// What changes a database or what is known of it, for a history in quick succession.
+const CHANGES: [(What, u64); 7] = [
+    (What::Save, 6),
+    (What::Attach, 6),
+    (What::Remove, 4),
+    (What::Rotate, 5),
+    (What::Rebuild, 3),
+    (What::Restore, 2),
+    (What::CancelUpdate, 3),
+];
+
+/// What begins an update.
+const UPDATES: [(What, u64); 5] =
+    [(What::Save, 5), (What::Attach, 5), (What::Remove, 3), (What::Restore, 2), (What::Rebuild, 1)];
+
+/// An [`Action`] without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Save,
+    Remove,
+    Rebuild,
+    DeleteStage,
+    Look,
+    StopInstance,
+    StartInstance,
+    DeleteInstance,
+    Autoscale,
+    RemoveTag,
+    CancelUpdate,
+    DeleteStack,
+    ForeignInstance,
+    StrayDelete,
+    Deploy,
+    OwnVariable,
+    CannotCall,
+    Attach,
+    Restore,
+    Rotate,
+    OpenRule,
+    Register,
+}
+
+/// The plan of a seed.
+pub(crate) fn plan(seed: u64) -> Plan {
+    let mut random = Random::of(seed, "plan", 0);
+    let stages = if random.chance(150) { 2 } else { 1 };
+    let mut steps = match random.weighted(&[45, 20, 15, 15, 5]) {
+        0 => mixed(&mut random),
+        1 => in_quick_succession(&mut random),
+        2 => canceled(&mut random),
+        4 => restored(&mut random),
+        _ => rolled_back(&mut random),
+    };
+    for step in &mut steps {
+        step.stage = small(&mut random, stages);
+    }
+    // Nothing comes of a history without a database.
+    let action = if random.chance(300) { attach(&mut random) } else { save(&mut random) };
+    let first = Step { after: Pause::AtRest, stage: 0, action };
+    let place = if random.chance(900) { 0 } else { usize::from(small(&mut random, steps.len() as u64)) };
+    steps.insert(place, first);
+    let weather = Weather {
+        twice: random.pick(&[0, 0, 50, 300]),
+        late: random.pick(&[0, 0, 50, 300]),
+        stale: random.pick(&[0, 0, 100, 500]),
+        slow: random.pick(&[0, 0, 5, 30]),
+        refused: random.pick(&[0, 0, 20, 100]),
+    };
+    Plan { seed, steps, faults: faults(&mut random), weather }
+}
+
+/// A number below a small end.
+fn small(random: &mut Random, end: u64) -> u8 {
+    u8::try_from(random.below(end)).unwrap()
+}
+
+fn seconds(random: &mut Random, from: u64, end: u64) -> Pause {
+    Pause::Seconds(u32::try_from(random.within(from, end)).unwrap())
+}
+
+/// Some of these: each in every second history, at least one.
+fn some<T: Copy>(random: &mut Random, all: &[T]) -> Vec<T> {
+    let some: Vec<T> = all.iter().copied().filter(|_| random.chance(500)).collect();
+    if some.is_empty() { vec![random.pick(all)] } else { some }
+}
+
+fn step(after: Pause, action: Action) -> Step {
+    Step { after, stage: 0, action }
+}
+
+fn drawn(random: &mut Random, from: &[(What, u64)]) -> What {
+    let weights: Vec<u64> = from.iter().map(|(_, weight)| *weight).collect();
+    from[random.weighted(&weights)].0
+}
+
+/// Anything, mostly one after the other.
+fn mixed(random: &mut Random) -> Vec<Step> {
+    let enabled = if random.chance(300) { WEIGHTS.to_vec() } else { some(random, &WEIGHTS) };
+    (0..random.within(1, 7))
+        .map(|number| {
+            let what = match drawn(random, &enabled) {
+                // Somebody else's instance is there before there is one of ours, or not at all.
+                What::ForeignInstance if number > 0 => What::Register,
+                what => what,
+            };
+            let after = match random.weighted(&[75, 15, 10]) {
+                // An update can only be canceled while one runs.
+                _ if what == What::CancelUpdate => seconds(random, 0, 40),
+                0 => Pause::AtRest,
+                1 => seconds(random, 0, 20),
+                _ => seconds(random, 20, 4000),
+            };
+            step(after, detailed(random, what))
+        })
+        .collect()
+}
+
+fn in_quick_succession(random: &mut Random) -> Vec<Step> {
+    let enabled = some(random, &CHANGES);
+    (0..random.within(3, 9))
+        .map(|_| {
+            let after = match random.weighted(&[3, 4, 3, 1]) {
+                0 => Pause::AtRest,
+                1 => seconds(random, 0, 4),
+                2 => seconds(random, 4, 30),
+                _ => seconds(random, 30, 900),
+            };
+            let what = drawn(random, &enabled);
+            step(after, detailed(random, what))
+        })
+        .collect()
+}
+
+/// Updates, each canceled at some moment, and sometimes followed at once by another.
+fn canceled(random: &mut Random) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..random.within(1, 4) {
+        if random.chance(200) {
+            steps.push(step(Pause::AtRest, Action::Rotate));
+        }
+        let what = drawn(random, &UPDATES);
+        steps.push(step(Pause::AtRest, detailed(random, what)));
+        // Credentials take a second, a new database minutes.
+        let end = random.pick(&[4, 10, 40, 900]);
+        steps.push(step(seconds(random, 0, end), Action::CancelUpdate));
+        if random.chance(300) {
+            let what = drawn(random, &CHANGES);
+            steps.push(step(seconds(random, 0, 30), detailed(random, what)));
+        }
+    }
+    steps
+}
+
+/// Updates, most of which cannot be completed.
+fn rolled_back(random: &mut Random) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..random.within(1, 4) {
+        if random.chance(700) {
+            steps.push(step(Pause::AtRest, Action::CannotCall(logical(random))));
+        }
+        if random.chance(250) {
+            steps.push(step(Pause::AtRest, Action::Rotate));
+        }
+        let what = drawn(random, &UPDATES);
+        steps.push(step(Pause::AtRest, detailed(random, what)));
+    }
+    steps
+}
+
+/// Databases that come and go, so that there are several snapshots to restore.
+fn restored(random: &mut Random) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for _ in 0..random.within(1, 4) {
+        steps.push(step(Pause::AtRest, Action::Remove));
+        let again = if random.chance(600) { Action::Restore } else { save(random) };
+        steps.push(step(Pause::AtRest, again));
+    }
+    steps
+}
+
+fn detailed(random: &mut Random, what: What) -> Action {
+    match what {
+        What::Save => save(random),
+        What::Remove => Action::Remove,
+        What::Rebuild => Action::Rebuild,
+        What::DeleteStage => Action::DeleteStage,
+        What::Look => Action::Look,
+        What::StopInstance => Action::StopInstance,
+        What::StartInstance => Action::StartInstance,
+        What::DeleteInstance => Action::DeleteInstance,
+        What::Autoscale => Action::Autoscale,
+        What::RemoveTag => Action::RemoveTag(small(random, 3)),
+        What::CancelUpdate => Action::CancelUpdate,
+        What::DeleteStack => Action::DeleteStack,
+        What::ForeignInstance => Action::ForeignInstance,
+        What::StrayDelete => Action::StrayDelete,
+        What::Deploy => Action::Deploy { keeps: random.chance(500) },
+        What::OwnVariable => Action::OwnVariable(random.chance(500)),
+        What::CannotCall => Action::CannotCall(logical(random)),
+        What::Attach => attach(random),
+        What::Restore => Action::Restore,
+        What::Rotate => Action::Rotate,
+        What::OpenRule => Action::OpenRule,
+        What::Register => Action::Register,
+    }
+}
+
+fn logical(random: &mut Random) -> Logical {
+    match random.weighted(&[2, 3, 1, 5]) {
+        0 => Logical::Credentials,
+        1 => Logical::Database,
+        2 => Logical::Access,
+        _ => Logical::Connection,
+    }
+}
+
+fn save(random: &mut Random) -> Action {
+    let class = u8::try_from(random.weighted(&[5, 4, 1])).unwrap();
+    let storage = random.pick(&[20, 20, 20, 22, 30, 40, 60, 100]);
+    // Most leave the other settings alone.
+    let more = if random.chance(700) { 0 } else { small(random, 64) };
+    Action::Save { class, storage, more }
+}
+
+fn attach(random: &mut Random) -> Action {
+    Action::Attach { typed: random.chance(500), other: random.chance(200) }
+}
+
+fn faults(random: &mut Random) -> Vec<Fault> {
+    let kinds = if random.chance(300) { FaultKind::ALL.to_vec() } else { some(random, &FaultKind::ALL) };
+    let all: Vec<_> = Point::all().collect();
+    match random.weighted(&[30, 30, 20, 10, 10]) {
+        0 => Vec::new(),
+        1 => spread(random, &kinds),
+        2 => (0..random.within(1, 5)).map(|_| aimed(random, &all, &kinds)).collect(),
+        3 => {
+            let function = random.pick(&Kind::ALL);
+            let of_function: Vec<_> = all.into_iter().filter(|point| point.function() == function).collect();
+            (0..random.within(2, 9)).map(|_| aimed(random, &of_function, &kinds)).collect()
+        }
+        _ => {
+            let one = [random.pick(&all)];
+            (0..random.within(1, 5)).map(|_| aimed(random, &one, &kinds)).collect()
+        }
+    }
+}
+
+/// Wherever it is, on average every so many calls.
+fn spread(random: &mut Random, kinds: &[FaultKind]) -> Vec<Fault> {
+    let every = random.pick(&[100, 40, 15, 6]);
+    let mut faults = Vec::new();
+    let mut call = 0;
+    while faults.len() < 40 {
+        call += 1 + u32::try_from(random.below(2 * every)).unwrap();
+        if call > 1500 {
+            break;
+        }
+        faults.push(Fault { at: At::Call(call), tries: tries(random), kind: random.pick(kinds) });
+    }
+    faults
+}
+
+/// At one of these points, each as likely as another, however rare its calls are.
+fn aimed(random: &mut Random, points: &[Point], kinds: &[FaultKind]) -> Fault {
+    let point = random.pick(points);
+    let end = random.pick(&[2, 2, 2, 4, 10, 60]);
+    let nth = u32::try_from(random.within(1, end)).unwrap();
+    Fault { at: At::Of { point, nth }, tries: tries(random), kind: random.pick(kinds) }
+}
+
+fn tries(random: &mut Random) -> u8 {
+    random.pick(&[1, 1, 1, 2, 3, 5, 25])
+}

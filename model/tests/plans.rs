@@ -1,0 +1,192 @@
+//! The plans of histories that failed once: each can be read, each holds now; and what cannot be read is told clearly.
+
+#![recursion_limit = "256"]
+
+use std::{fs, path::PathBuf};
+
+use model::{
+    Fault, Plan,
+    kept::{self, read_plan, read_seeds},
+    run,
+};
+
+/// A file of this content, which no other test uses.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).expect("the file is written");
+    path
+}
+
+/// What is said of a file of this content, without its directory.
+fn said_of_plan(name: &str, content: &str) -> String {
+    let path = file(name, content);
+    let error = read_plan(&path).expect_err("it is no plan").to_string();
+    let (_, words) = error.split_once(name).expect("the file is named");
+    words.to_owned()
+}
+
+fn kept_text() -> String {
+    serde_json::to_string_pretty(&Plan::of(7)).expect("a plan is JSON")
+}
+
+#[test]
+fn every_kept_plan_can_be_read_and_is_named_after_its_seed() {
+    let files = kept::files().expect("the directory is there");
+    assert!(!files.is_empty(), "there are plans");
+    for file in files {
+        let plan = read_plan(&file).unwrap_or_else(|error| panic!("{error}"));
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        assert_eq!(name.split('-').next(), Some(plan.seed.to_string().as_str()), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_kept_plan_holds() {
+    let mut failed = Vec::new();
+    for file in kept::files().expect("the directory is there") {
+        let plan = read_plan(&file).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(violation) = run(&plan, None, false).violations.first() {
+            let file = kept::shown(&file);
+            failed.push(format!("{violation}\n  replay: cargo histories --plan {file}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn a_plan_that_is_written_reads_the_same() {
+    for seed in 0..200 {
+        let plan = Plan::of(seed);
+        let text = serde_json::to_string(&plan).expect("a plan is JSON");
+        assert_eq!(read_plan(&file("same.json", &text)), Ok(plan));
+    }
+}
+
+#[test]
+fn a_plan_is_kept_once_and_beside_another_of_its_seed() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kept");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir(&directory).expect("it is made");
+    let mut plan = Plan::of(7);
+    let kept = |plan: &Plan| kept::keep(plan, &directory).expect("it is kept");
+    assert_eq!(kept(&plan), directory.join("7.json"));
+    assert_eq!(kept(&plan), directory.join("7.json"));
+    plan.steps.clear();
+    assert_eq!(kept(&plan), directory.join("7-2.json"));
+    assert_eq!(read_plan(&directory.join("7-2.json")), Ok(plan));
+}
+
+#[test]
+fn a_plan_that_is_cut_is_told() {
+    let text = kept_text();
+    let half = text.split_at(text.len() / 2).0;
+    let said = said_of_plan("cut.json", half);
+    assert!(said.contains("EOF while parsing"), "{said}");
+    let lines = half.lines().count();
+    assert!(said.starts_with(&format!(":{lines}:")), "{said}");
+    assert!(said.ends_with("(a plan is what `cargo histories --seed N --keep` writes)"), "{said}");
+}
+
+#[test]
+fn an_unknown_field_is_told() {
+    let said = said_of_plan("field.json", "{\n  \"seed\": 7,\n  \"colour\": 1\n}");
+    let expected = ":3:10: unknown field `colour`, expected one of `seed`, `steps`, `faults`, `weather` (a plan is what `cargo \
+                    histories --seed N --keep` writes)";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_unknown_action_is_told() {
+    let text = r#"{"seed": 7, "steps": [{"after": "AtRest", "stage": 0, "action": "Dance"}]}"#;
+    let said = said_of_plan("action.json", text);
+    assert!(said.starts_with(":1:71: unknown variant `Dance`, expected one of `Register`, `Save`"), "{said}");
+}
+
+#[test]
+fn an_unknown_field_of_an_action_is_told() {
+    let text = r#"{"seed": 7, "steps": [{"after": "AtRest", "stage": 0, "action": {"Deploy": {"keeps": true, "fast": 1}}}]}"#;
+    let said = said_of_plan("inside.json", text);
+    assert!(said.contains("unknown field `fast`, expected `keeps`"), "{said}");
+}
+
+#[test]
+fn a_wrong_type_is_told() {
+    let said = said_of_plan("type.json", "{\n  \"seed\": \"seven\"\n}");
+    let expected = ":2:17: invalid type: string \"seven\", expected u64 (a plan is what `cargo histories --seed N --keep` writes)";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_stage_that_no_history_has_is_told() {
+    let mut plan = Plan::of(7);
+    if let Some(step) = plan.steps.first_mut() {
+        step.stage = 2;
+    }
+    let said = said_of_plan("stage.json", &serde_json::to_string(&plan).expect("a plan is JSON"));
+    assert!(said.starts_with(": steps[0]: there is no stage 2, only 0 and 1"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let said = read_plan(&kept::directory().join("none.json")).expect_err("there is none").to_string();
+    assert!(said.starts_with("model/plans/none.json: cannot be read: No such file"), "{said}");
+}
+
+#[test]
+fn a_list_of_seeds_is_read() {
+    let path = file("seeds.txt", "# failed on Monday\n807\n\n  42 # again\n18446744073709551615\n");
+    assert_eq!(read_seeds(&path), Ok(vec![807, 42, u64::MAX]));
+}
+
+#[test]
+fn what_is_no_seed_is_told() {
+    for line in ["12x", "-1", "+1", "1 2", "18446744073709551616", "0x10"] {
+        let path = file("bad-seeds.txt", &format!("1\n# two\n{line}\n"));
+        let said = read_seeds(&path).expect_err("it is no seed").to_string();
+        let expected = format!(
+            "bad-seeds.txt:3: `{line}` is no seed: a line is one number from 0 to 18446744073709551615, in decimal digits, or \
+             a comment after #"
+        );
+        assert!(said.ends_with(&expected), "{said}");
+    }
+}
+
+#[test]
+fn a_fault_reads_as_it_is_written() {
+    for seed in 0..200 {
+        for fault in Plan::of(seed).faults {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_no_call_is_told() {
+    for (text, expected) in [
+        (
+            "DatabaseProgress DescribeDBInstance 3 Fails 1",
+            "DatabaseProgress does not call `DescribeDBInstance`, but ",
+        ),
+        ("Database DescribeDBInstances 3 Fails 1", "there is no function `Database`"),
+        ("DatabaseProgress DescribeDBInstances 0 Fails 1", "the calls of an operation are counted from 1"),
+        (
+            "DatabaseProgress DescribeDBInstances 3 Breaks 1",
+            "there is no kind of fault `Breaks`, but [Fails, ",
+        ),
+        ("DatabaseProgress DescribeDBInstances 3 Fails 256", "`256` is no number of tries from 0 to 255"),
+        ("3 Fails", "a fault is `FUNCTION OPERATION NTH KIND TRIES` or `CALL KIND TRIES`"),
+    ] {
+        let said = text.parse::<Fault>().expect_err(text);
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_fault_in_a_plan_is_either_at_a_call_or_at_an_operation() {
+    let both = r#"{"seed": 7, "steps": [], "faults": [{"call": 3, "nth": 1, "tries": 1, "kind": "Fails"}]}"#;
+    let said = said_of_plan("both.json", both);
+    assert!(
+        said.contains("a fault has either a `call`, or a `function`, an `operation` and an `nth`"),
+        "{said}"
+    );
+}
