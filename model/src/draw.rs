@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How likely each thing is that a person does, where a history has it.
-const WEIGHTS: [(What, u64); 22] = [
+const WEIGHTS: [(What, u64); 23] = [
     (What::Save, 30),
     (What::Remove, 16),
     (What::Rebuild, 6),
@@ -35,10 +35,11 @@ const WEIGHTS: [(What, u64); 22] = [
     (What::Rotate, 4),
     (What::OpenRule, 2),
     (What::Register, 3),
+    (What::RestartTasks, 3),
 ];
 
 /// What changes a database or what is known of it, for a history in quick succession.
-const CHANGES: [(What, u64); 7] = [
+const CHANGES: [(What, u64); 8] = [
     (What::Save, 6),
     (What::Attach, 6),
     (What::Remove, 4),
@@ -46,6 +47,7 @@ const CHANGES: [(What, u64); 7] = [
     (What::Rebuild, 3),
     (What::Restore, 2),
     (What::CancelUpdate, 3),
+    (What::RestartTasks, 2),
 ];
 
 /// What begins an update.
@@ -77,12 +79,13 @@ enum What {
     Rotate,
     OpenRule,
     Register,
+    RestartTasks,
 }
 
 /// The plan of a seed.
 pub(crate) fn plan(seed: u64) -> Plan {
     let mut random = Random::of(seed, "plan", 0);
-    let stages = if random.chance(150) { 2 } else { 1 };
+    let stages = if random.chance(200) { 2 } else { 1 };
     let mut steps = match random.weighted(&[45, 20, 15, 15, 5]) {
         0 => mixed(&mut random),
         1 => in_quick_succession(&mut random),
@@ -181,6 +184,9 @@ fn canceled(random: &mut Random) -> Vec<Step> {
         steps.push(step(Pause::AtRest, detailed(random, what)));
         // Credentials take a second, a new database minutes.
         let end = random.pick(&[4, 10, 40, 900]);
+        if random.chance(200) {
+            steps.push(step(seconds(random, 0, end), Action::RestartTasks));
+        }
         steps.push(step(seconds(random, 0, end), Action::CancelUpdate));
         if random.chance(300) {
             let what = drawn(random, &CHANGES);
@@ -202,6 +208,9 @@ fn rolled_back(random: &mut Random) -> Vec<Step> {
         }
         let what = drawn(random, &UPDATES);
         steps.push(step(Pause::AtRest, detailed(random, what)));
+        if random.chance(200) {
+            steps.push(step(seconds(random, 0, 30), Action::RestartTasks));
+        }
     }
     steps
 }
@@ -241,6 +250,7 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::Rotate => Action::Rotate,
         What::OpenRule => Action::OpenRule,
         What::Register => Action::Register,
+        What::RestartTasks => Action::RestartTasks,
     }
 }
 

@@ -321,6 +321,11 @@ async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 model.world().deployed_by_hand.insert(name);
             }
         }
+        Action::RestartTasks => {
+            let mut guard = model.world();
+            let world = &mut *guard;
+            world.ecs.restart(&name, &world.secrets);
+        }
         Action::OwnVariable(there) => {
             // Whoever deploys in the same second as somebody else loses: ECS has no condition for that.
             rest(model, &[What::Publication]).await;

@@ -99,6 +99,8 @@ pub enum Action {
         /// Whether the variables are in it.
         keeps: bool,
     },
+    /// ECS replaces the tasks by itself, as it does when a host fails.
+    RestartTasks,
     /// Somebody puts a variable of one of our names into the task definition, or takes it out again.
     OwnVariable(bool),
     /// Somebody makes a new password for the database that can be attached, and writes it into its secret.

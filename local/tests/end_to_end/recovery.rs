@@ -30,7 +30,8 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
     eventually("both executions have ended", || {
         let machines = local.aws(&["stepfunctions", "list-state-machines"]).unwrap();
         let arn = machines["stateMachines"][0]["stateMachineArn"].as_str().unwrap();
-        let executions = local.aws(&["stepfunctions", "list-executions", "--state-machine-arn", arn]).unwrap();
+        let executions =
+            local.aws(&["stepfunctions", "list-executions", "--state-machine-arn", arn]).unwrap();
         let executions = executions["executions"].as_array().unwrap();
         let is_late = |e: &Value| e["name"].as_str().unwrap().ends_with("a-late-request");
         executions.iter().any(is_late) && executions.iter().all(|e| e["status"] == "SUCCEEDED")

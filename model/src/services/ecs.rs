@@ -83,6 +83,12 @@ impl Ecs {
         let Some(service) = self.services.get_mut(name) else { return };
         service.definition = definition.unwrap_or_else(|| service.definition.clone());
         service.deployment = (deployments, now);
+        self.restart(name, secrets);
+    }
+
+    /// Tasks are replaced by others of the same deployment.
+    pub(crate) fn restart(&mut self, name: &str, secrets: &Secrets) {
+        let Some(service) = self.services.get_mut(name) else { return };
         let container = &self.definitions[&service.definition]["containerDefinitions"][0];
         let mut variables = BTreeMap::new();
         for pair in container["environment"].as_array().into_iter().flatten() {
