@@ -44,16 +44,19 @@ impl Reached {
         self.unlisted.extend(coverage.unlisted.iter().cloned());
     }
 
-    /// Faults where the fewest were, each with a history that comes there: everything before the fault stays as it was.
+    /// Faults where the fewest were, the rarest places first, each with a history that comes there: everything before the fault stays as it was.
     pub(crate) fn rarest(&self, count: usize) -> Vec<Job> {
         let cells = self.places.iter().filter_map(|(place, tally)| Some((place, tally, tally.example?)));
         let mut rare: Vec<_> = cells
             .flat_map(|(place, tally, example)| {
-                FaultKind::ALL.into_iter().map(move |kind| (tally.count(kind), *place, kind, example))
+                let clear = tally.counts.get(&None).copied().unwrap_or_default();
+                FaultKind::ALL
+                    .into_iter()
+                    .map(move |kind| ((tally.count(kind), clear), *place, kind, example))
             })
             .collect();
         rare.sort_unstable();
-        let aimed = rare.into_iter().take(count).map(|(before, place, kind, (seed, nth))| {
+        let aimed = rare.into_iter().take(count).map(|((before, _), place, kind, (seed, nth))| {
             // One that the SDK gets over, one that it does not, and one that lasts; which of them does not matter here.
             let tries = match (seed ^ u64::from(nth)).wrapping_add(before) % 3 {
                 0 => 1,

@@ -16,12 +16,16 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use model::{Fault, Invariant, Plant, kept, run, shrink};
 
 use crate::{
     job::{Job, Jobs},
     pool::{Settings, Totals, Why, run_all},
 };
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How many histories are drawn before some go where few have been.
 const BATCH: u64 = 2000;

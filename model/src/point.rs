@@ -39,6 +39,7 @@ const POINTS: &[(Kind, &str)] = &[
     (Kind::PublishVariables, "RegisterTaskDefinition"),
     (Kind::PublishVariables, "TagResource"),
     (Kind::PublishVariables, "UpdateService"),
+    (Kind::SettingsApi, "ContinueUpdateRollback"),
     (Kind::SettingsApi, "CreateStack"),
     (Kind::SettingsApi, "DeleteStack"),
     (Kind::SettingsApi, "DescribeDBClusters"),

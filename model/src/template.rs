@@ -60,6 +60,8 @@ fn json_of(yaml: &Yaml) -> Value {
 
 thread_local! {
     static PARSED: RefCell<BTreeMap<String, Arc<Template>>> = const { RefCell::new(BTreeMap::new()) };
+    /// Kept apart, as every step asks for it and to compare its text takes longer than the step.
+    static PARSED_APPLICATION: Arc<Template> = Template::read(APPLICATION).expect("template.yaml is YAML");
 }
 
 impl Template {
@@ -80,7 +82,7 @@ impl Template {
 
     /// The application's template.
     pub(crate) fn application() -> Arc<Self> {
-        Self::read(APPLICATION).expect("template.yaml is YAML")
+        PARSED_APPLICATION.with(Arc::clone)
     }
 
     pub(crate) fn at(&self, pointer: &str) -> &Value {
