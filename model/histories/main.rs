@@ -2,22 +2,35 @@
 #![expect(clippy::print_stdout, reason = "a person reads it")]
 #![recursion_limit = "256"]
 
+mod coverage;
 mod job;
 mod pool;
 
 use std::{
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use model::{Fault, Invariant, Plant, kept, run, shrink};
 
 use crate::{
     job::{Job, Jobs},
     pool::{Settings, Totals, Why, run_all},
 };
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How many histories are drawn before some go where few have been.
+const BATCH: u64 = 2000;
+/// How many of those there are then.
+const AIMED: usize = 1000;
 
 /// Runs the real functions in a model of AWS, one history per seed, with faults.
 #[derive(Debug, Parser)]
@@ -46,6 +59,15 @@ struct Arguments {
     /// Keeps the plan of the seed, as it was drawn, in model/plans.
     #[arg(long, requires = "seed")]
     keep: bool,
+    /// Draws the first seed, and says which it is.
+    #[arg(long, conflicts_with_all = ["what", "from"])]
+    fresh: bool,
+    /// Writes how often each place was reached with each fault.
+    #[arg(long, value_name = "FILE")]
+    coverage: Option<PathBuf>,
+    /// After every 2,000 histories, runs 1,000 with a fault where the fewest have been.
+    #[arg(long, conflicts_with = "what")]
+    steer: bool,
     /// Plants a bug, and expects that it is found.
     #[arg(long)]
     plant: Option<String>,
@@ -112,21 +134,28 @@ fn carry_out() -> anyhow::Result<ExitCode> {
         let plan = kept::read_plan(&path)?;
         return Ok(replay(Job::File(path, plan), settings, arguments.whole));
     }
+    let began = Instant::now();
+    let mut totals = Totals::default();
     if arguments.kept {
         let read = |path: PathBuf| kept::read_plan(&path).map(|plan| Job::File(path, plan));
         let jobs = kept::files()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        // Each of them is of interest, and which one comes first is not.
-        let totals = run_and_report(Jobs::List(jobs), Settings { failures: usize::MAX, ..settings });
+        // Each of them is of interest.
+        run_all(Jobs::List(jobs), Settings { failures: usize::MAX, ..settings }, &mut totals);
+        report(&totals, began.elapsed(), settings);
         return Ok(if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let jobs = match &arguments.seeds {
-        Some(path) => {
-            let seeds = kept::read_seeds(&kept::found(path))?;
-            Jobs::List(seeds.into_iter().map(Job::Seed).collect())
-        }
-        None => Jobs::Range { from: arguments.from, count: arguments.count },
-    };
-    let totals = run_and_report(jobs, settings);
+    if let Some(path) = &arguments.seeds {
+        let seeds = kept::read_seeds(&kept::found(path))?;
+        run_all(Jobs::List(seeds.into_iter().map(Job::Seed).collect()), settings, &mut totals);
+    } else {
+        run_range(&arguments, settings, &mut totals);
+    }
+    report(&totals, began.elapsed(), settings);
+    println!("{}", totals.reached.table());
+    if let Some(path) = &arguments.coverage {
+        let path = kept::typed(path);
+        fs::write(&path, totals.reached.cells()).with_context(|| path.display().to_string())?;
+    }
     if totals.failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -137,15 +166,37 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Runs them, and prints what they were made of and which of them failed.
-fn run_and_report(jobs: Jobs, settings: Settings) -> Totals {
-    let began = Instant::now();
-    let totals = run_all(jobs, settings, &mut |_, _| {});
+/// A first seed that nobody knows: the standard library's hashers begin with what the operating system draws.
+fn fresh() -> u64 {
+    RandomState::new().build_hasher().finish() % 1_000_000_000_000
+}
+
+/// Runs the seeds of a range, and in between, if that is wanted, histories that go where few have been.
+fn run_range(arguments: &Arguments, settings: Settings, totals: &mut Totals) {
+    let from = if arguments.fresh { fresh() } else { arguments.from };
+    let end = from.saturating_add(arguments.count);
+    if arguments.fresh {
+        println!("seeds {from} to {}: --from {from} --count {}", end.saturating_sub(1), arguments.count);
+    }
+    let batch = if arguments.steer { BATCH } else { u64::MAX };
+    let mut next = from;
+    while next < end && totals.failed.len() < settings.failures {
+        let count = batch.min(end - next);
+        run_all(Jobs::Range { from: next, count }, settings, totals);
+        next += count;
+        if arguments.steer && totals.failed.len() < settings.failures {
+            run_all(Jobs::List(totals.reached.rarest(AIMED)), settings, totals);
+        }
+    }
+}
+
+/// Prints what they were made of, and which of them failed.
+fn report(totals: &Totals, took: Duration, settings: Settings) {
     let figures = &totals.figures;
     println!(
         "{} histories in {:.1} s, {} of the model's days",
         totals.done,
-        began.elapsed().as_secs_f64(),
+        took.as_secs_f64(),
         figures.seconds / 86_400
     );
     println!(
@@ -165,14 +216,12 @@ fn run_and_report(jobs: Jobs, settings: Settings) -> Totals {
     println!("faults: {}", faults.join(", "));
     if totals.failed.is_empty() {
         println!("everything held");
-        return totals;
     }
     let mut failed: Vec<_> = totals.failed.iter().collect();
     failed.sort_by_key(|failed| reason(&failed.why));
     for failed in failed {
         println!("FAILED {}: {}", reason(&failed.why), failed.job.replay(settings.plant));
     }
-    totals
 }
 
 fn reason(why: &Why) -> &'static str {
@@ -188,7 +237,8 @@ fn replay(job: Job, settings: Settings, whole: bool) -> ExitCode {
     let command = job.replay(settings.plant);
     let plan = job.plan();
     // On a thread of its own first: it may be one that does not come back, or breaks the model.
-    let mut totals = run_all(Jobs::List(vec![job]), Settings { workers: 1, ..settings }, &mut |_, _| {});
+    let mut totals = Totals::default();
+    run_all(Jobs::List(vec![job]), Settings { workers: 1, ..settings }, &mut totals);
     let violation = match totals.failed.pop().map(|failed| failed.why) {
         None => None,
         Some(Why::Violated(violation)) => Some(violation),

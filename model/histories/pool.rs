@@ -13,7 +13,10 @@ use std::{
 
 use model::{Figures, Outcome, Plant, Violation, run};
 
-use crate::job::{Job, Jobs};
+use crate::{
+    coverage::Reached,
+    job::{Job, Jobs},
+};
 
 /// A run that takes longer says so this often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -53,6 +56,7 @@ pub(crate) struct Totals {
     pub(crate) done: u64,
     pub(crate) figures: Figures,
     pub(crate) failed: Vec<Failed>,
+    pub(crate) reached: Reached,
 }
 
 /// What a worker is at, since when.
@@ -107,7 +111,7 @@ fn work(shared: &Shared, plant: Option<Plant>, worker: usize, to: &Sender<(usize
 }
 
 /// Runs them all, or until enough have failed.
-pub(crate) fn run_all(jobs: Jobs, settings: Settings, tell: &mut impl FnMut(&Job, &Outcome)) -> Totals {
+pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
     let count = jobs.count();
     let slots = (0..settings.workers).map(|_| Mutex::new(None)).collect();
     let shared = Arc::new(Shared { jobs, next: AtomicU64::new(0), enough: AtomicBool::new(false), slots });
@@ -116,8 +120,9 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, tell: &mut impl FnMut(&Job
         let (shared, to) = (Arc::clone(&shared), to.clone());
         thread::spawn(move || work(&shared, settings.plant, worker, &to));
     }
-    let mut totals = Totals::default();
     let mut at_work: Vec<usize> = (0..settings.workers).collect();
+    let failed_before = totals.failed.len();
+    let done_before = totals.done;
     let began = Instant::now();
     let mut said = began;
     while !at_work.is_empty() {
@@ -125,9 +130,7 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, tell: &mut impl FnMut(&Job
             // A worker that was given up may come back after all.
             Ok((worker, _)) if !at_work.contains(&worker) => {}
             Ok((worker, Message::NoMore)) => at_work.retain(|other| *other != worker),
-            Ok((_, Message::Done(number, job, outcome))) => {
-                totals.add(number, job, outcome, tell);
-            }
+            Ok((_, Message::Done(number, job, outcome))) => totals.add(number, job, outcome),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -147,28 +150,23 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, tell: &mut impl FnMut(&Job
         }
         if said.elapsed() >= EVERY {
             said = Instant::now();
-            progress(&totals, count, began.elapsed());
+            progress(totals, (done_before, count), began.elapsed());
         }
     }
-    totals.failed.sort_by_key(|failed| failed.number);
-    totals
+    if let Some(new) = totals.failed.get_mut(failed_before..) {
+        new.sort_by_key(|failed| failed.number);
+    }
 }
 
 impl Totals {
-    fn add(
-        &mut self,
-        number: u64,
-        job: Job,
-        outcome: Option<Outcome>,
-        tell: &mut impl FnMut(&Job, &Outcome),
-    ) {
+    fn add(&mut self, number: u64, job: Job, outcome: Option<Outcome>) {
         self.done += 1;
         let Some(outcome) = outcome else {
             self.failed.push(Failed { number, job, why: Why::Panicked });
             return;
         };
         self.figures.add(&outcome.figures);
-        tell(&job, &outcome);
+        self.reached.add(&job, &outcome.coverage);
         if let Some(violation) = outcome.violations.into_iter().next() {
             self.failed.push(Failed { number, job, why: Why::Violated(violation) });
         }
@@ -176,8 +174,9 @@ impl Totals {
 }
 
 #[expect(clippy::print_stderr, reason = "a person waits")]
-fn progress(totals: &Totals, count: u64, took: Duration) {
+fn progress(totals: &Totals, (before, count): (u64, u64), took: Duration) {
+    let done = totals.done - before;
     #[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
-    let rate = totals.done as f64 / took.as_secs_f64();
-    eprintln!("{} of {count}, {rate:.0} in a second, {} failed", totals.done, totals.failed.len());
+    let rate = done as f64 / took.as_secs_f64();
+    eprintln!("{done} of {count}, {rate:.0} in a second, {} failed", totals.failed.len());
 }

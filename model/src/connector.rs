@@ -15,7 +15,6 @@ use crate::{
     functions::{Process, Shown},
     plan::{At, Fault, FaultKind, Weather},
     plant::Plant,
-    point::Point,
     random::Random,
     services::{secrets::ORDERS_SECRET, stacks, states},
     wire::{self, Body, Call, Failure, Reply, Service},
@@ -111,6 +110,7 @@ impl Connector {
 
     /// The number of this call, and what befalls it.
     fn fault(&self, call: &Call) -> (u64, Option<FaultKind>) {
+        let now = self.model.now();
         let mut guard = self.model.world();
         let world = &mut *guard;
         let number = world.figures.calls;
@@ -119,21 +119,22 @@ impl Connector {
         if world.settled || !current.faults {
             return (number, None);
         }
-        let point = Point::of(self.process.kind, &call.operation);
-        let nth = point.map_or(0, |point| {
-            let nth = world.called.entry(point).or_default();
-            *nth += 1;
-            *nth
-        });
+        let kind = self.process.kind;
+        let counted = world.recorder.count(kind, &call.operation);
         let hits = |fault: &&Fault| match fault.at {
             At::Call(call) => u64::from(call) == number,
-            At::Of { point: at, nth: which } => Some(at) == point && which == nth,
+            At::Of { point, nth } => Some((point, nth)) == counted,
         };
         let planned = self.model.plan.faults.iter().find(hits).copied();
         let fault = planned.or_else(|| {
             let (operation, fault) = current.ongoing.as_ref()?;
             (*operation == call.operation && fault.tries > 0).then_some(*fault)
         });
+        if let Some((point, nth)) = counted {
+            let befalls = fault.map(|fault| fault.kind);
+            let seen = (&world.stacks, &world.requests);
+            world.recorder.record((kind, point, nth), &current, seen, now, befalls);
+        }
         let Some(fault) = fault else {
             current.ongoing = None;
             return (number, None);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::pass,
+    coverage::Coverage,
     engine,
     functions::call_api,
     invariants, log,
@@ -39,6 +40,8 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// What it was made of.
     pub figures: Figures,
+    /// Where it was.
+    pub coverage: Coverage,
     /// What happened, line by line, if that was asked for.
     pub trace: Vec<String>,
 }
@@ -83,6 +86,7 @@ pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -
         Outcome {
             violations: std::mem::take(&mut world.violations),
             figures: world.figures.clone(),
+            coverage: std::mem::take(&mut world.recorder.coverage),
             trace: world.trace.take().unwrap_or_default(),
         }
     })

@@ -58,6 +58,12 @@ pub fn found(path: &Path) -> PathBuf {
     places.map(|place| place.join(path)).find(|path| path.exists()).unwrap_or_else(|| path.to_owned())
 }
 
+/// Where a file is to be that a command line names.
+#[must_use]
+pub fn typed(path: &Path) -> PathBuf {
+    std::env::var_os("PWD").map_or_else(|| path.to_owned(), |place| PathBuf::from(place).join(path))
+}
+
 /// Reads a plan.
 ///
 /// # Errors

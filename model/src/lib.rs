@@ -17,6 +17,7 @@
 mod clock;
 mod connector;
 pub mod contract;
+mod coverage;
 mod deliver;
 mod draw;
 mod engine;
@@ -38,6 +39,7 @@ mod template;
 mod wire;
 mod world;
 
+pub use coverage::{Coverage, Phase, Place};
 pub use deliver::{Delivered, deliver};
 pub use functions::Kind;
 pub use history::{Outcome, run, run_within};

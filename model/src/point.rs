@@ -40,6 +40,7 @@ const POINTS: &[(Kind, &str)] = &[
     (Kind::PublishVariables, "RegisterTaskDefinition"),
     (Kind::PublishVariables, "TagResource"),
     (Kind::PublishVariables, "UpdateService"),
+    (Kind::SettingsApi, "ContinueUpdateRollback"),
     (Kind::SettingsApi, "CreateChangeSet"),
     (Kind::SettingsApi, "CreateStack"),
     (Kind::SettingsApi, "DeleteChangeSet"),

@@ -60,7 +60,8 @@ fn json_of(yaml: &Yaml) -> Value {
 
 thread_local! {
     static PARSED: RefCell<BTreeMap<String, Arc<Template>>> = const { RefCell::new(BTreeMap::new()) };
-    static OF_APPLICATION: Arc<Template> = Template::read(APPLICATION).expect("template.yaml is YAML");
+    /// Kept apart, as every step asks for it and to compare its text takes longer than the step.
+    static PARSED_APPLICATION: Arc<Template> = Template::read(APPLICATION).expect("template.yaml is YAML");
 }
 
 impl Template {
@@ -81,7 +82,7 @@ impl Template {
 
     /// The application's template.
     pub(crate) fn application() -> Arc<Self> {
-        OF_APPLICATION.with(Arc::clone)
+        PARSED_APPLICATION.with(Arc::clone)
     }
 
     pub(crate) fn at(&self, pointer: &str) -> &Value {

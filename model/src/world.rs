@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
+    coverage::Recorder,
     functions::{Kind, Warm},
     plan::{FaultKind, Logical, Plan},
     plant::Plant,
-    point::Point,
     random::Random,
     requests::Requests,
     services::{ec2::Ec2, ecs::Ecs, rds::Rds, secrets::Secrets, stacks::Stacks, states::Executions},
@@ -176,8 +176,7 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) figures: Figures,
     pub(crate) issued: u64,
-    /// How often each function called each operation where a fault could have hit it.
-    pub(crate) called: BTreeMap<Point, u32>,
+    pub(crate) recorder: Recorder,
     /// How a stack was described when an event about it was sent, for a planted bug that believes the event.
     pub(crate) snapshots: BTreeMap<String, String>,
     pub(crate) trace: Option<Vec<String>>,

@@ -73,8 +73,8 @@ impl StackEvent {
         token: Option<&str>,
         properties: Option<&Value>,
     ) -> Self {
-        let mut xml =
-            "<member><StackId>id</StackId><EventId>event</EventId><StackName>name</StackName>".to_owned();
+        // Only what our functions read: nothing is parsed as often as these.
+        let mut xml = "<member>".to_owned();
         element(&mut xml, "LogicalResourceId", logical);
         element(&mut xml, "PhysicalResourceId", physical_id);
         element(&mut xml, "Timestamp", &clock::text(at));
