@@ -204,7 +204,7 @@ impl Recorder {
         };
         // These can come to be while an invocation is at work.
         let request = current.request.as_ref().and_then(|id| requests.all.get(id));
-        if request.is_some_and(|request| request.abandoned.is_some()) {
+        if request.is_some_and(|request| request.cancelled) {
             context.phase = Phase::Canceled;
         } else if request.is_some_and(|request| request.over) {
             context.phase = Phase::Late;

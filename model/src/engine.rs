@@ -421,6 +421,8 @@ async fn custom(
             answer: None,
             told: std::collections::BTreeSet::default(),
             disturbed: false,
+            over: false,
+            cancelled: false,
             arrived: Arc::clone(&arrived),
         },
     );
@@ -457,6 +459,8 @@ async fn custom(
         let request = world.requests.all.get_mut(&request_id);
         request.and_then(|request| {
             request.disturbed |= cancelled;
+            request.over = true;
+            request.cancelled = cancelled;
             request.answer.clone()
         })
     };

@@ -35,6 +35,10 @@ pub(crate) struct Request {
     pub(crate) told: BTreeSet<u64>,
     /// A fault hit a call, a delivery was repeated or the request was abandoned: two answers may differ.
     pub(crate) disturbed: bool,
+    /// It has its answer, or CloudFormation has stopped waiting for one.
+    pub(crate) over: bool,
+    /// A person cancelled the update.
+    pub(crate) cancelled: bool,
     pub(crate) arrived: Arc<Notify>,
 }
 
@@ -91,6 +95,7 @@ impl Requests {
         match &request.answer {
             None => {
                 request.answer = Some(answer);
+                request.over = true;
                 request.arrived.notify_one();
             }
             Some(first) if first["Status"] != answer["Status"] && !request.disturbed => {
