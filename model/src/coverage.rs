@@ -193,14 +193,13 @@ impl Recorder {
         now: u64,
         fault: Option<FaultKind>,
     ) {
-        let mut context = match self.contexts.get(&current.invocation) {
-            Some(context) => *context,
-            None => {
-                let repeated = self.is_repeated(kind, current);
-                let context = context(kind, current, stacks, requests, now, repeated);
-                self.contexts.insert(current.invocation, context);
-                context
-            }
+        let mut context = if let Some(context) = self.contexts.get(&current.invocation) {
+            *context
+        } else {
+            let repeated = self.is_repeated(kind, current);
+            let context = context(kind, current, stacks, requests, now, repeated);
+            self.contexts.insert(current.invocation, context);
+            context
         };
         // These can come to be while an invocation is at work.
         let request = current.request.as_ref().and_then(|id| requests.all.get(id));

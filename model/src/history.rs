@@ -27,7 +27,7 @@ const STAGES: [(&str, &str); 2] = [("shop", "dev"), ("shop", "prod")];
 /// No operation and no event takes longer than this, in days.
 const PATIENCE_DAYS: u64 = 30;
 
-/// A history with more calls, or more invocations, never ends: the longest of 4,000 had 930.
+/// A history with more calls, or more invocations, never ends: the longest of 6,000 had 1,001.
 const LIMIT: u64 = 20_000;
 
 /// Everything that can be under way.

@@ -1,6 +1,7 @@
 //! The plans of histories that failed once: each can be read, each holds now; and what cannot be read is told clearly.
 
 #![recursion_limit = "256"]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::PathBuf};
 
