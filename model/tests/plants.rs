@@ -2,24 +2,45 @@
 
 #![recursion_limit = "256"]
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use model::{Plan, Plant, run};
 
-/// How many histories CI runs.
-const BUDGET: u64 = 20_000;
+/// Within how many histories each has to be found, wherever they begin.
+fn budget(plant: Plant) -> u64 {
+    match plant {
+        // What people do in quick succession, and what goes wrong in the last moment: rarer than the others.
+        Plant::RebuildsWithoutAToken
+        | Plant::KeepsContainersAfterARollback
+        | Plant::PublishesTooEarly
+        | Plant::WorksOutOfTurn
+        | Plant::LeavesAtOnce => 5_000,
+        _ => 2_000,
+    }
+}
+
+/// Where the histories begin: another place each time, so that no plant is found by luck for ever.
+fn beginning() -> u64 {
+    RandomState::new().build_hasher().finish() >> 24
+}
 
 #[test]
-fn every_planted_bug_is_found_within_the_budget() {
+fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
+    let first = beginning();
+    println!("from the seed {first} on");
+    let mut missed = Vec::new();
     for plant in Plant::ALL {
         let finds = |seed: &u64| {
             let outcome = run(&Plan::of(*seed), Some(plant), false);
-            outcome
-                .violations
-                .first()
-                .is_some_and(|violation| plant.found_by().contains(&violation.invariant))
+            let first = outcome.violations.first();
+            first.is_some_and(|violation| plant.found_by().contains(&violation.invariant))
         };
-        let Some(seed) = (0..BUDGET).find(finds) else { panic!("{} is not found", plant.name()) };
-        println!("{} is found by history {seed}", plant.name());
+        match (first..first + budget(plant)).find(finds) {
+            Some(seed) => println!("{} is found by history {}", plant.name(), seed - first),
+            None => missed.push(plant.name()),
+        }
     }
+    assert!(missed.is_empty(), "not found from the seed {first} on: {missed:?}");
 }
 
 #[test]
