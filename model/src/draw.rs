@@ -98,7 +98,7 @@ pub(crate) fn plan(seed: u64) -> Plan {
     }
     // Nothing comes of a history without a database.
     let action = if random.chance(300) { attach(&mut random) } else { save(&mut random) };
-    let first = Step { after: Pause::AtRest, stage: 0, action };
+    let first = step(Pause::AtRest, action);
     let place = if random.chance(900) { 0 } else { usize::from(small(&mut random, steps.len() as u64)) };
     steps.insert(place, first);
     let weather = Weather {
@@ -127,7 +127,7 @@ fn some<T: Copy>(random: &mut Random, all: &[T]) -> Vec<T> {
 }
 
 fn step(after: Pause, action: Action) -> Step {
-    Step { after, stage: 0, action }
+    Step { after, stage: 0, action, beside: false }
 }
 
 fn drawn(random: &mut Random, from: &[(What, u64)]) -> What {
@@ -159,7 +159,7 @@ fn mixed(random: &mut Random) -> Vec<Step> {
 
 fn in_quick_succession(random: &mut Random) -> Vec<Step> {
     let enabled = some(random, &CHANGES);
-    (0..random.within(3, 9))
+    (0..random.within(2, 7))
         .map(|_| {
             let after = match random.weighted(&[3, 4, 3, 1]) {
                 0 => Pause::AtRest,
@@ -168,7 +168,8 @@ fn in_quick_succession(random: &mut Random) -> Vec<Step> {
                 _ => seconds(random, 30, 900),
             };
             let what = drawn(random, &enabled);
-            step(after, detailed(random, what))
+            // Two people at the same time.
+            Step { beside: random.chance(150), ..step(after, detailed(random, what)) }
         })
         .collect()
 }

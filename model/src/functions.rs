@@ -15,7 +15,7 @@ use std::{
 
 use access_resource::AccessResource;
 use aws::SdkConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, stalled_stream_protection::StalledStreamProtectionConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SharedTimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
@@ -174,6 +174,8 @@ pub(crate) fn config(model: &Arc<Model>, process: &Arc<Process>) -> SdkConfig {
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(aws::retries())
         .timeout_config(aws::timeouts())
+        // A client that answers at once has no streams that stall, and their supervision costs time at each call.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 

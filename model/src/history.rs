@@ -102,13 +102,25 @@ async fn live(model: &Arc<Model>) {
     for number in 0..stages {
         act(model, number, Action::Register).await;
     }
-    for Step { after, stage, action } in model.plan.steps.clone() {
+    let mut others = Vec::new();
+    for Step { after, stage, action, beside } in model.plan.steps.clone() {
         match after {
             Pause::AtRest => rest(model, &[What::Work]).await,
             Pause::Seconds(seconds) => pass(u64::from(seconds) * 1000).await,
         }
         model.note(|| format!("---- stage {stage}: {action:?}"));
-        act(model, usize::from(stage), action).await;
+        if beside {
+            let (model, busy) = (Arc::clone(model), model.working());
+            others.push(tokio::spawn(async move {
+                let _busy = busy;
+                act(&model, usize::from(stage), action).await;
+            }));
+        } else {
+            act(model, usize::from(stage), action).await;
+        }
+    }
+    for other in others {
+        other.await.unwrap();
     }
     settle(model).await;
     if let Some(line) = log::take_leak() {
@@ -174,8 +186,10 @@ async fn settle(model: &Arc<Model>) {
     // What waited for the maintenance window has come.
     pass(9 * 24 * 3_600_000).await;
     let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
-    for number in 0..stages {
-        look_at_rebuild(model, number).await;
+    if model.random("last look").chance(LAST_LOOKS) {
+        for number in 0..stages {
+            look_at_rebuild(model, number).await;
+        }
     }
 }
 
@@ -373,7 +387,9 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
     let (stack, stage) = STAGES[number];
     let name = format!("{stack}-{stage}");
     model.world().promised.remove(&name);
-    let preview = if model.random("preview").chance(PREVIEWS) {
+    // Somebody else may change what was promised, so a person who looks at a preview is alone.
+    let is_alone = !model.plan.steps.iter().any(|step| step.beside);
+    let preview = if is_alone && model.random("preview").chance(PREVIEWS) {
         call(model, "POST", &path(number, "/database/preview"), Some(body.clone())).await
     } else {
         None
@@ -410,7 +426,9 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
 }
 
 /// How many in a thousand saves are looked at before.
-const PREVIEWS: u16 = 250;
+const PREVIEWS: u16 = 150;
+/// After how many in a thousand histories the API is asked how the last rebuild went.
+const LAST_LOOKS: u16 = 300;
 
 /// What the API says of a rebuild is how it went.
 async fn look_at_rebuild(model: &Arc<Model>, number: usize) {

@@ -32,6 +32,9 @@ pub struct Step {
     pub stage: u8,
     /// What.
     pub action: Action,
+    /// Whether the next step does not wait until this one is done: another person does that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// How long a person waits before the next step.
@@ -198,7 +201,8 @@ impl fmt::Display for Plan {
                 Pause::AtRest => "at rest".to_owned(),
                 Pause::Seconds(seconds) => format!("after {seconds} s"),
             };
-            writeln!(f, "  {after}, stage {}: {:?}", step.stage, step.action)?;
+            let beside = if step.beside { ", and the next one beside it" } else { "" };
+            writeln!(f, "  {after}, stage {}: {:?}{beside}", step.stage, step.action)?;
         }
         for Fault { at, tries, kind } in &self.faults {
             writeln!(f, "  {at} {}, {tries} tries", kind.name())?;

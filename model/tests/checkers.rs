@@ -12,7 +12,7 @@ const ATTACH: Action = Action::Attach { typed: false, other: false };
 const TYPED: Action = Action::Attach { typed: true, other: true };
 
 fn plan(actions: &[Action]) -> Plan {
-    let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action };
+    let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action, beside: false };
     Plan {
         seed: 1,
         steps: actions.iter().map(step).collect(),

@@ -11,7 +11,7 @@ use crate::{
     condition::hash,
     problem::Problem,
     save::{Aside, Plan, parameters},
-    stage::{generation, settings},
+    stage::{begun_by, generation, settings},
     wish::{AttachedWish, CredentialsWish},
 };
 
@@ -76,7 +76,7 @@ impl SettingsApi {
         let stays = typed.is_none() && same.is_some_and(|same| same.secret_arn == desired.secret_arn);
         let generation = match generation(stack).filter(|_| stays) {
             Some(generation) => generation,
-            None => Generation::at(call.now).map_err(|error| Problem::conflict(error.to_string()))?,
+            None => begun_by(call)?,
         };
         let aside = match typed {
             None => None,

@@ -12,7 +12,7 @@ use crate::{
     Call, SettingsApi,
     containers::{conflict_in_words, conflicts},
     problem::{FieldError, Problem},
-    stage::{generation, settings},
+    stage::{begun_by, generation, settings},
     wish::{CreatedWish, Wish},
 };
 
@@ -143,7 +143,7 @@ impl SettingsApi {
         let mut objections = check_creation(&desired, orderable);
         objections.extend(in_snapshot.map(|s| check_restoration(&desired, s)).unwrap_or_default());
         refuse(objections)?;
-        let generation = Generation::at(call.now).map_err(|error| Problem::conflict(error.to_string()))?;
+        let generation = begun_by(call)?;
         let parameters = parameters(stack, &Settings::Created(desired.clone()), Some(&generation));
         let changes = creation(&desired);
         let (settings, warnings) = (Settings::Created(desired), Vec::new());

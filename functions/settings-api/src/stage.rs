@@ -5,7 +5,7 @@ use database::{
     AttachedSettings, BackupRetention, CreatedSettings, Generation, Settings, StackStatus, Stage,
 };
 
-use crate::{SettingsApi, problem::Problem};
+use crate::{Call, SettingsApi, condition::hash, problem::Problem};
 
 /// The address of a stage's rebuild.
 pub(crate) fn rebuild_path(stage: &Stage) -> String {
@@ -88,6 +88,13 @@ pub(crate) fn is_at_rest(stack: &StageStack) -> bool {
 /// The generation that the stage stack's parameters name.
 pub(crate) fn generation(stack: &StageStack) -> Option<Generation> {
     stack.parameters.get("Generation").filter(|g| *g != "none")?.clone().try_into().ok()
+}
+
+/// The generation that this request begins.
+pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
+    let request = hash(&[call.token().as_bytes()]);
+    let request = request.get(..8).unwrap_or(&request);
+    Generation::at(call.now, request).map_err(|error| Problem::conflict(error.to_string()))
 }
 
 impl SettingsApi {

@@ -12,6 +12,9 @@ use crate::{
     world::Model,
 };
 
+/// How many events are on the first page, which is all that our functions read.
+const EVENTS: usize = 60;
+
 #[derive(Debug, Default)]
 pub(crate) struct Stacks {
     /// By ARN; deleted ones stay.
@@ -163,7 +166,8 @@ pub(crate) fn call(model: &Arc<Model>, call: &Call) -> Result<Reply, Failure> {
                 .ok_or_else(|| validation(format!("Stack [{name}] does not exist")))?;
             let mut xml = "<StackEvents>".to_owned();
             let shown = stack.events.iter().rev().filter(|event| event.at <= until);
-            shown.take(100).for_each(|event| xml.push_str(&event.xml));
+            // AWS does not say how many are on a page, only that it is 1 MB at most.
+            shown.take(EVENTS).for_each(|event| xml.push_str(&event.xml));
             Ok(Reply::Xml(xml + "</StackEvents>"))
         }
         "CreateStack" => create(model, call, &name),

@@ -32,9 +32,12 @@ fn names_are_derived_from_the_stage() {
 
 #[test]
 fn a_generation_is_a_time_and_the_label_of_its_credentials() {
-    let generation = Generation::at(datetime!(2026-11-22 13:55:01 +2)).unwrap();
-    assert_eq!(String::from(generation.clone()), "20261122-115501", "in UTC");
-    assert_eq!(generation.staging_label(), "generation-20261122-115501");
+    let generation = Generation::at(datetime!(2026-11-22 13:55:01 +2), "1a2b3c4d").unwrap();
+    assert_eq!(String::from(generation.clone()), "20261122-115501-1a2b3c4d", "in UTC");
+    assert_eq!(generation.staging_label(), "generation-20261122-115501-1a2b3c4d");
+    let other = Generation::at(datetime!(2026-11-22 13:55:01 +2), "00000000").unwrap();
+    assert_ne!(other, generation, "two people in the same second");
+    assert!(Generation::at(datetime!(2026-11-22 13:55:01 +2), "no request").is_err());
 }
 
 #[test]
