@@ -86,21 +86,14 @@ enum What {
 pub(crate) fn plan(seed: u64) -> Plan {
     let mut random = Random::of(seed, "plan", 0);
     let stages = if random.chance(200) { 2 } else { 1 };
-    let mut steps = match random.weighted(&[45, 20, 15, 15, 5]) {
-        0 => mixed(&mut random),
-        1 => in_quick_succession(&mut random),
-        2 => canceled(&mut random),
-        4 => restored(&mut random),
-        _ => rolled_back(&mut random),
+    let steps = match random.weighted(&[40, 18, 14, 14, 8, 6]) {
+        0 => somewhere(&mut random, stages, mixed),
+        1 => somewhere(&mut random, stages, in_quick_succession),
+        2 => somewhere(&mut random, stages, canceled),
+        3 => somewhere(&mut random, stages, rolled_back),
+        4 => somewhere(&mut random, stages, restored),
+        _ => shared(&mut random),
     };
-    for step in &mut steps {
-        step.stage = small(&mut random, stages);
-    }
-    // Nothing comes of a history without a database.
-    let action = if random.chance(300) { attach(&mut random) } else { save(&mut random) };
-    let first = step(Pause::AtRest, action);
-    let place = if random.chance(900) { 0 } else { usize::from(small(&mut random, steps.len() as u64)) };
-    steps.insert(place, first);
     let weather = Weather {
         twice: random.pick(&[0, 0, 50, 300]),
         late: random.pick(&[0, 0, 50, 300]),
@@ -109,6 +102,18 @@ pub(crate) fn plan(seed: u64) -> Plan {
         refused: random.pick(&[0, 0, 20, 100]),
     };
     Plan { seed, steps, faults: faults(&mut random), weather }
+}
+
+/// Steps at some of the stages, and one that begins a database: nothing comes of a history without.
+fn somewhere(random: &mut Random, stages: u64, focus: fn(&mut Random) -> Vec<Step>) -> Vec<Step> {
+    let mut steps = focus(random);
+    for step in &mut steps {
+        step.stage = small(random, stages);
+    }
+    let action = if random.chance(300) { attach(random) } else { save(random) };
+    let place = if random.chance(900) { 0 } else { usize::from(small(random, steps.len() as u64)) };
+    steps.insert(place, step(Pause::AtRest, action));
+    steps
 }
 
 /// A number below a small end.
@@ -223,6 +228,20 @@ fn restored(random: &mut Random) -> Vec<Step> {
         steps.push(step(Pause::AtRest, Action::Remove));
         let again = if random.chance(600) { Action::Restore } else { save(random) };
         steps.push(step(Pause::AtRest, again));
+    }
+    steps
+}
+
+/// Two stages come to one database and leave it, often at the same time: they share a rule.
+fn shared(random: &mut Random) -> Vec<Step> {
+    let mut steps = vec![step(Pause::AtRest, attach(random))];
+    let mut stays = 0;
+    for _ in 0..random.within(1, 5) {
+        let beside = random.chance(800);
+        steps.push(Step { stage: stays, beside, ..step(Pause::AtRest, Action::Remove) });
+        let after = if beside { seconds(random, 0, 2) } else { Pause::AtRest };
+        stays = 1 - stays;
+        steps.push(Step { stage: stays, ..step(after, attach(random)) });
     }
     steps
 }

@@ -426,7 +426,7 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
 }
 
 /// How many in a thousand saves are looked at before.
-const PREVIEWS: u16 = 150;
+const PREVIEWS: u16 = 250;
 /// After how many in a thousand histories the API is asked how the last rebuild went.
 const LAST_LOOKS: u16 = 300;
 

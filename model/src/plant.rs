@@ -62,7 +62,7 @@ pub enum Plant {
     PublishesTooEarly,
     /// A stage takes a rule away without saying so before and looking again.
     LeavesAtOnce,
-    /// A save makes the instance larger than it was asked to.
+    /// A save changes the instance's class although nobody asked.
     ChangesTheClass,
     /// What clients read lacks the database's name.
     PublishesHalf,
@@ -301,10 +301,11 @@ impl Plant {
             (Self::ChangesTheClass, "UpdateStack") if process.current().event["body"].is_string() => {
                 for number in 1..40 {
                     let name = format!("Parameters.member.{number}.Parameter");
-                    if call.text(&format!("{name}Key")) == Some("InstanceClass")
-                        && call.text(&format!("{name}Value")) == Some("db.t4g.micro")
-                    {
-                        call.set(&format!("{name}Value"), "db.t4g.small".to_owned());
+                    if call.text(&format!("{name}Key")) == Some("InstanceClass") {
+                        let asked = call.text(&format!("{name}Value"));
+                        let other =
+                            if asked == Some("db.t4g.small") { "db.t4g.micro" } else { "db.t4g.small" };
+                        call.set(&format!("{name}Value"), other.to_owned());
                     }
                 }
             }

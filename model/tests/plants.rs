@@ -14,7 +14,8 @@ fn budget(plant: Plant) -> u64 {
         | Plant::KeepsContainersAfterARollback
         | Plant::PublishesTooEarly
         | Plant::WorksOutOfTurn
-        | Plant::LeavesAtOnce => 5_000,
+        | Plant::LeavesAtOnce
+        | Plant::ChangesTheClass => 5_000,
         _ => 2_000,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many events are on the first page, which is all that our functions read.
-const EVENTS: usize = 60;
+const EVENTS: usize = 40;
 
 #[derive(Debug, Default)]
 pub(crate) struct Stacks {
