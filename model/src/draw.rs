@@ -86,12 +86,14 @@ enum What {
 pub(crate) fn plan(seed: u64) -> Plan {
     let mut random = Random::of(seed, "plan", 0);
     let stages = if random.chance(200) { 2 } else { 1 };
-    let steps = match random.weighted(&[40, 18, 14, 14, 8, 6]) {
+    let focus = random.weighted(&[34, 16, 13, 13, 8, 7, 9]);
+    let steps = match focus {
         0 => somewhere(&mut random, stages, mixed),
         1 => somewhere(&mut random, stages, in_quick_succession),
         2 => somewhere(&mut random, stages, canceled),
         3 => somewhere(&mut random, stages, rolled_back),
         4 => somewhere(&mut random, stages, restored),
+        5 => rotated(&mut random),
         _ => shared(&mut random),
     };
     let weather = Weather {
@@ -101,8 +103,19 @@ pub(crate) fn plan(seed: u64) -> Plan {
         slow: random.pick(&[0, 0, 5, 30]),
         refused: random.pick(&[0, 0, 20, 100]),
     };
-    Plan { seed, steps, faults: faults(&mut random), weather }
+    let mut faults = faults(&mut random);
+    if focus == SHARED && random.chance(800) {
+        // A rule that goes late may be one that another stage has meanwhile.
+        let point = Point::of(Kind::AccessResource, "RevokeSecurityGroupIngress");
+        let (nth, tries) = (u32::from(small(&mut random, 2)) + 1, small(&mut random, 3) + 2);
+        let kind = random.pick(&[FaultKind::Throttles, FaultKind::Fails]);
+        faults.extend(point.map(|point| Fault { at: At::Of { point, nth }, tries, kind }));
+    }
+    Plan { seed, steps, faults, weather }
 }
+
+/// The number of the focus on two stages that share a database.
+const SHARED: usize = 6;
 
 /// Steps at some of the stages, and one that begins a database: nothing comes of a history without.
 fn somewhere(random: &mut Random, stages: u64, focus: fn(&mut Random) -> Vec<Step>) -> Vec<Step> {
@@ -232,14 +245,38 @@ fn restored(random: &mut Random) -> Vec<Step> {
     steps
 }
 
+/// The password of an attached database changes, and something else is saved.
+fn rotated(random: &mut Random) -> Vec<Step> {
+    let by_secret = |random: &mut Random| Action::Attach { typed: false, other: random.chance(500) };
+    let mut steps = vec![step(Pause::AtRest, by_secret(random))];
+    for _ in 0..random.within(1, 4) {
+        steps.push(step(Pause::AtRest, Action::Rotate));
+        if random.chance(200) {
+            steps.push(step(Pause::AtRest, Action::CannotCall(logical(random))));
+        }
+        let again = if random.chance(700) { by_secret(random) } else { Action::Rebuild };
+        steps.push(step(Pause::AtRest, again));
+        if random.chance(200) {
+            steps.push(step(seconds(random, 0, 10), Action::RestartTasks));
+        }
+    }
+    steps
+}
+
 /// Two stages come to one database and leave it, often at the same time: they share a rule.
 fn shared(random: &mut Random) -> Vec<Step> {
     let mut steps = vec![step(Pause::AtRest, attach(random))];
     let mut stays = 0;
     for _ in 0..random.within(1, 5) {
         let beside = random.chance(800);
-        steps.push(Step { stage: stays, beside, ..step(Pause::AtRest, Action::Remove) });
-        let after = if beside { seconds(random, 0, 2) } else { Pause::AtRest };
+        // Work on a rule begins some time after the last work on it: only after a while do two stages come at the same time.
+        if random.chance(800) {
+            steps.push(step(Pause::AtRest, Action::Look));
+            steps.push(Step { stage: stays, beside, ..step(seconds(random, 16, 40), Action::Remove) });
+        } else {
+            steps.push(Step { stage: stays, beside, ..step(Pause::AtRest, Action::Remove) });
+        }
+        let after = if beside { seconds(random, 0, 3) } else { Pause::AtRest };
         stays = 1 - stays;
         steps.push(Step { stage: stays, ..step(after, attach(random)) });
     }

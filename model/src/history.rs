@@ -15,7 +15,7 @@ use crate::{
     plant::Plant,
     services::{
         ecs::{CLUSTER, CONTAINER, SECURITY_GROUP},
-        rds::{ORDERS, ORDERS_GROUP},
+        rds::{Instance, ORDERS, ORDERS_GROUP},
         secrets::{ORDERS_SECRET, PASSWORD_MARK},
         stacks,
     },
@@ -389,13 +389,14 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
     model.world().promised.remove(&name);
     // Somebody else may change what was promised, so a person who looks at a preview is alone.
     let is_alone = !model.plan.steps.iter().any(|step| step.beside);
+    let before_preview = as_it_is(model, &name);
     let preview = if is_alone && model.random("preview").chance(PREVIEWS) {
         call(model, "POST", &path(number, "/database/preview"), Some(body.clone())).await
     } else {
         None
     };
     // Kept before the save, whose rebuild may begin before its answer is here.
-    let status_before = model.world().stacks.find(&name).map(|(_, stack)| stack.status);
+    let before_save = as_it_is(model, &name);
     if let Some((200, promise)) = &preview {
         let changes = promise["changes"].as_array().into_iter().flatten();
         let mut interrupts = changes.filter(|change| change["effect"] == "interruption");
@@ -406,8 +407,11 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
     }
     let saved = call(model, "PUT", &path(number, "/database"), Some(body)).await;
     let (Some((before, promise)), Some((after, reply))) = (preview, saved) else { return };
-    let is_at_rest = |status: Option<&str>| status.is_some_and(|status| status.ends_with("_COMPLETE"));
-    if [before, after].contains(&503) || !is_at_rest(status_before) {
+    // RDS and CloudFormation may have gone on between the two.
+    if [before, after].contains(&503)
+        || before_preview != before_save
+        || before_save.1 != as_it_is(model, &name).1
+    {
         return;
     }
     let agrees = match before {
@@ -423,6 +427,18 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
         let words = format!("{name}: {before} {promise}, and then {after} {reply}");
         model.violated(Invariant::Promised, words);
     }
+}
+
+/// The status of a stage's stack; and its instance, and which of its snapshots are available.
+fn as_it_is(model: &Arc<Model>, name: &str) -> (Option<&'static str>, (Option<Instance>, Vec<String>)) {
+    let now = model.now();
+    let identifier = format!("{name}-postgres");
+    let mut world = model.world();
+    world.rds.advance(now);
+    let available = world.rds.snapshots.iter().filter(|(_, snapshot)| snapshot.available_at <= now);
+    let available = available.map(|(id, _)| id.clone()).collect();
+    let status = world.stacks.find(name).map(|(_, stack)| stack.status);
+    (status, (world.rds.instances.get(&identifier).cloned(), available))
 }
 
 /// How many in a thousand saves are looked at before.

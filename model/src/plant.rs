@@ -141,7 +141,9 @@ impl Plant {
             Self::AnswersTwice => &[Invariant::AnsweredOnce],
             Self::SwallowsFailures | Self::NeverGivesUp => &[Invariant::Answered],
             Self::NewIdOnFailure => &[Invariant::ValidAnswer],
-            Self::ForgetsTheSwap | Self::TrustsTheId => &[Invariant::Owned, Invariant::SecretAgrees],
+            // The rollback asks for what CloudFormation does not wait for, so it never succeeds.
+            Self::ForgetsTheSwap => &[Invariant::Ends, Invariant::Owned, Invariant::SecretAgrees],
+            Self::TrustsTheId => &[Invariant::Owned, Invariant::SecretAgrees],
             Self::WorksOutOfTurn => &[
                 Invariant::Owned,
                 Invariant::SecretAgrees,
