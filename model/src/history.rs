@@ -13,6 +13,7 @@ use crate::{
     invariants, log,
     plan::{Action, CLASSES, Pause, Plan, Step},
     plant::Plant,
+    random::Random,
     services::{
         ecs::{CLUSTER, CONTAINER, SECURITY_GROUP},
         rds::{Instance, ORDERS, ORDERS_GROUP},
@@ -186,7 +187,7 @@ async fn settle(model: &Arc<Model>) {
     // What waited for the maintenance window has come.
     pass(9 * 24 * 3_600_000).await;
     let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
-    if model.random("last look").chance(LAST_LOOKS) {
+    if Random::of(model.plan.seed, "last look", 0).chance(LAST_LOOKS) {
         for number in 0..stages {
             look_at_rebuild(model, number).await;
         }
