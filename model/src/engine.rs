@@ -407,43 +407,7 @@ async fn custom(
     let Some(kind) = Kind::of_arn(token) else {
         return Err(Trouble::Failed(format!("Function not found: {token}")));
     };
-    let request_id = format!("{:08x}-0000-4000-8000-000000000000", model.issue());
-    let physical_id = found.map(|found| found.physical_id.clone());
-    let arrived = Arc::new(Notify::new());
-    model.world().figures.requests += 1;
-    model.world().requests.all.insert(
-        request_id.clone(),
-        Request {
-            stack_id: id.to_owned(),
-            logical: logical.to_owned(),
-            kind: change.name(),
-            physical_id: physical_id.clone(),
-            answer: None,
-            told: std::collections::BTreeSet::default(),
-            disturbed: false,
-            over: false,
-            cancelled: false,
-            arrived: Arc::clone(&arrived),
-        },
-    );
-    let mut event = json!({
-        "RequestType": change.name(),
-        "ServiceToken": token,
-        "ResponseURL": format!(
-            "https://custom-resource-response-useast1.s3.amazonaws.com/{request_id}?X-Amz-Signature={SIGNATURE_MARK}"
-        ),
-        "StackId": id,
-        "RequestId": request_id,
-        "LogicalResourceId": logical,
-        "ResourceType": resource_type,
-        "ResourceProperties": properties,
-    });
-    if let Some(physical_id) = &physical_id {
-        event["PhysicalResourceId"] = json!(physical_id);
-    }
-    if let (Change::Update, Some(found)) = (change, found) {
-        event["OldResourceProperties"] = found.properties.clone();
-    }
+    let (request_id, arrived, event) = ask(model, id, logical, resource_type, change, found, properties);
     invoke_later(model, kind, &event);
 
     let seconds = properties["ServiceTimeout"].as_str().and_then(|text| text.parse().ok()).unwrap_or(3600);
@@ -496,6 +460,56 @@ async fn custom(
         "Received response status [FAILED] from custom resource. Message returned: {} (RequestId: {request_id})",
         text("Reason")
     )))
+}
+
+/// A new request: its id, what tells that its answer arrived, and the event for its function.
+fn ask(
+    model: &Arc<Model>,
+    id: &str,
+    logical: &str,
+    resource_type: &str,
+    change: Change,
+    found: Option<&Resource>,
+    properties: &Value,
+) -> (String, Arc<Notify>, Value) {
+    let request_id = format!("{:08x}-0000-4000-8000-000000000000", model.issue());
+    let physical_id = found.map(|found| found.physical_id.clone());
+    let arrived = Arc::new(Notify::new());
+    model.world().figures.requests += 1;
+    model.world().requests.all.insert(
+        request_id.clone(),
+        Request {
+            stack_id: id.to_owned(),
+            logical: logical.to_owned(),
+            kind: change.name(),
+            physical_id: physical_id.clone(),
+            answer: None,
+            told: std::collections::BTreeSet::default(),
+            disturbed: false,
+            over: false,
+            cancelled: false,
+            arrived: Arc::clone(&arrived),
+        },
+    );
+    let mut event = json!({
+        "RequestType": change.name(),
+        "ServiceToken": properties["ServiceToken"],
+        "ResponseURL": format!(
+            "https://custom-resource-response-useast1.s3.amazonaws.com/{request_id}?X-Amz-Signature={SIGNATURE_MARK}"
+        ),
+        "StackId": id,
+        "RequestId": request_id,
+        "LogicalResourceId": logical,
+        "ResourceType": resource_type,
+        "ResourceProperties": properties,
+    });
+    if let Some(physical_id) = &physical_id {
+        event["PhysicalResourceId"] = json!(physical_id);
+    }
+    if let (Change::Update, Some(found)) = (change, found) {
+        event["OldResourceProperties"] = found.properties.clone();
+    }
+    (request_id, arrived, event)
 }
 
 /// A creation failed: the rollback deletes what may be there.

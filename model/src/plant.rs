@@ -285,6 +285,20 @@ impl Plant {
             (Self::KeepsAnOldCopy, "GetSecretValue") if call.text("SecretId") == Some(ORDERS_SECRET) => {
                 call.set("VersionId", "theirs-1".to_owned());
             }
+            _ => return Self::of_rebuild(plant, model, process, call),
+        }
+        None
+    }
+
+    /// The same, of what belongs to a rebuild as a whole: whose turn it is, the stack, the secret and the containers.
+    fn of_rebuild(
+        plant: Self,
+        model: &Model,
+        process: &Process,
+        call: &mut Call,
+    ) -> Option<Result<Reply, Failure>> {
+        let operation = call.operation.clone();
+        match (plant, operation.as_str()) {
             (Self::WorksOutOfTurn | Self::NeverGivesUp, "DescribeStackEvents") => {
                 let is_step = process.kind == Kind::DatabaseProgress;
                 if plant == Self::WorksOutOfTurn || is_step {
@@ -327,7 +341,7 @@ impl Plant {
                 let world = model.world();
                 let stack = world.stacks.find(name).map(|(_, stack)| stack.status);
                 if stack == Some("UPDATE_ROLLBACK_COMPLETE") {
-                    return empty;
+                    return Some(Ok(Reply::Json(json!({}))));
                 }
             }
             (Self::PublishesTooEarly, "PutSecretValue")

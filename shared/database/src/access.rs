@@ -283,7 +283,9 @@ mod tests {
                 AccessStep::Authorize(_) => {
                     apply(rules, &orders, &step);
                     // EC2 never gives an id twice.
-                    rules.iter_mut().for_each(|rule| "sgr-new".clone_into(&mut rule.id));
+                    for rule in rules.iter_mut() {
+                        "sgr-new".clone_into(&mut rule.id);
+                    }
                 }
                 AccessStep::Tag { id, .. } | AccessStep::Untag { id, .. } if !is_there(id) => {}
                 step => apply(rules, &orders, step),
