@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn a_generation_is_the_time_of_its_creation_in_utc() {
         let generation = Generation::at(datetime!(2026-11-22 14:55:01 +1), "1a2b3c4d").unwrap();
-        assert_eq!(generation.to_string(), "20261122-135501");
+        assert_eq!(generation.to_string(), "20261122-135501-1a2b3c4d");
     }
 
     #[test]
     fn a_final_snapshot_is_recognised_by_identifier_and_generation() {
-        let generation = Generation::try_from("20261122-135501".to_owned()).unwrap();
+        let generation = Generation::try_from("20261122-135501-1a2b3c4d".to_owned()).unwrap();
         let other = Generation::try_from("20261122-135502".to_owned()).unwrap();
         let snapshot = SnapshotId::final_of("shop-dev-postgres", &generation, 2);
         assert_eq!(snapshot.as_ref(), "shop-dev-postgres-20261122-135501-2");
