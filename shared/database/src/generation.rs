@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_final_snapshot_is_recognised_by_identifier_and_generation() {
-        let generation = Generation::try_from("20261122-135501-1a2b3c4d".to_owned()).unwrap();
+        let generation = Generation::try_from("20261122-135501".to_owned()).unwrap();
         let other = Generation::try_from("20261122-135502".to_owned()).unwrap();
         let snapshot = SnapshotId::final_of("shop-dev-postgres", &generation, 2);
         assert_eq!(snapshot.as_ref(), "shop-dev-postgres-20261122-135501-2");
