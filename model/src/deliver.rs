@@ -73,3 +73,70 @@ fn wrong(model: &Arc<Model>, before: u64, returned: Option<Value>) -> Delivered 
     }
     Delivered { returned, answers: world.requests.arrived - before, wrong, beyond_the_model }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use aws::{TurnError, Turns};
+    use database::{Asked, QUIET};
+    use serde_json::json;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::functions::{Process, config};
+
+    /// A request that CloudFormation waits for, and turns at it.
+    fn at_work<F: Future>(test: impl FnOnce(Arc<Model>, Turns, Asked) -> F) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let plan = Plan { seed: 0, steps: Vec::new(), faults: Vec::new(), weather: Weather::default() };
+            let model = Model::new(plan, None, false);
+            let event = json!({
+                "RequestType": "Update", "LogicalResourceId": "Connection", "ResourceProperties": {"Rebuild": "one"},
+            });
+            let now = model.now();
+            model.world().stacks.delivered = waiting(&event, now);
+            let turns = Turns::new(&config(&model, &Process::new(Kind::CredentialsResource)));
+            let asked = Asked {
+                logical_id: "Connection".to_owned(),
+                status: "UPDATE_IN_PROGRESS",
+                properties: [("Rebuild".to_owned(), "one".to_owned())].into(),
+                old_properties: std::collections::BTreeMap::default(),
+                after: &[],
+            };
+            test(model, turns, asked).await;
+        });
+    }
+
+    #[test]
+    fn work_that_takes_longer_than_a_turn_is_dropped_and_begun_again_before_another_request_begins() {
+        at_work(async |model, turns, asked| {
+            let (began, ended) = (Cell::new(0), Cell::new(0));
+            let called = Instant::now();
+            let work = || async {
+                began.set(began.get() + 1);
+                // AWS is slow, once.
+                sleep(Duration::from_secs(if began.get() == 1 { 60 } else { 1 })).await;
+                ended.set(ended.get() + 1);
+                called.elapsed()
+            };
+            let took = turns.take("stack", &asked, model.clock.date(), work).await.unwrap();
+            assert_eq!((began.get(), ended.get()), (2, 1));
+            assert!(took < QUIET, "{took:?}");
+        });
+    }
+
+    #[test]
+    fn nothing_is_done_for_a_request_that_cloudformation_does_not_wait_for() {
+        at_work(async |model, turns, asked| {
+            let other = Asked { properties: [("Rebuild".to_owned(), "two".to_owned())].into(), ..asked };
+            let worked = Cell::new(false);
+            let work = || async { worked.set(true) };
+            let taken = turns.take("stack", &other, model.clock.date(), work).await;
+            assert!(matches!(taken, Err(TurnError::Over)), "{taken:?}");
+            assert!(!worked.get());
+        });
+    }
+}
