@@ -408,8 +408,10 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
     }
     let saved = call(model, "PUT", &path(number, "/database"), Some(body)).await;
     let (Some((before, promise)), Some((after, reply))) = (preview, saved) else { return };
-    // RDS and CloudFormation may have gone on between the two.
+    // RDS and CloudFormation may have gone on between the two, and during them.
+    let is_at_rest = before_save.0.is_some_and(|status| status.ends_with("_COMPLETE"));
     if [before, after].contains(&503)
+        || !is_at_rest
         || before_preview != before_save
         || before_save.1 != as_it_is(model, &name).1
     {
