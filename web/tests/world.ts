@@ -94,8 +94,12 @@ export async function reviewAndSave(page: Page): Promise<void> {
 }
 
 export async function waitForCompletion(page: Page, stage: string): Promise<void> {
-  await expect(page.getByText(`The rebuild of ${STACK} ${stage} is complete.`)).toBeVisible({ timeout: 60_000 });
-  await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeHidden();
+  // What an earlier rebuild said may still be there, so this one has to be seen first.
+  const running = page.getByRole("heading", { name: "Rebuilding the stage" });
+  await expect(running).toBeVisible();
+  // A save soon after another waits up to 15 s for its turn.
+  await expect(running).toBeHidden({ timeout: 90_000 });
+  await expect(page.getByText(`The rebuild of ${STACK} ${stage} is complete.`)).toBeVisible();
 }
 
 /** Chooses an entry of a Cloudscape select. */
