@@ -122,6 +122,7 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
     }
     let mut at_work: Vec<usize> = (0..settings.workers).collect();
     let failed_before = totals.failed.len();
+    let mut told = failed_before;
     let done_before = totals.done;
     let began = Instant::now();
     let mut said = began;
@@ -136,15 +137,15 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
         }
         for (worker, number, job) in shared.overdue(settings.patience) {
             if at_work.contains(&worker) {
-                println!(
-                    "no end after {} s: {}",
-                    settings.patience.as_secs_f64(),
-                    job.replay(settings.plant)
-                );
                 totals.failed.push(Failed { number, job, why: Why::Stuck });
                 at_work.retain(|other| *other != worker);
             }
         }
+        // At once, as a long run may be cut off.
+        for failed in totals.failed.get(told..).unwrap_or_default() {
+            say(&format!("failed: {}", failed.job.replay(settings.plant)));
+        }
+        told = totals.failed.len();
         if totals.failed.len() >= settings.failures {
             shared.enough.store(true, Ordering::Relaxed);
         }
@@ -173,10 +174,14 @@ impl Totals {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a person waits")]
 fn progress(totals: &Totals, (before, count): (u64, u64), took: Duration) {
     let done = totals.done - before;
     #[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
     let rate = done as f64 / took.as_secs_f64();
-    eprintln!("{done} of {count}, {rate:.0} in a second, {} failed", totals.failed.len());
+    say(&format!("{done} of {count}, {rate:.0} in a second, {} failed", totals.failed.len()));
+}
+
+#[expect(clippy::print_stderr, reason = "a person waits")]
+fn say(words: &str) {
+    eprintln!("{words}");
 }

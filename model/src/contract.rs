@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     functions::{self, Kind, Process},
     history,
-    plan::{Plan, Weather},
+    plan::{Plan},
     services::{ecs, states::MACHINE},
     world::Model,
 };
@@ -47,11 +47,11 @@ pub struct Ground {
 pub fn in_the_model<F: Future<Output = ()>>(check: impl FnOnce(Ground) -> F) {
     fastrand::seed(0);
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        history::timeless();
     runtime.block_on(async {
-        let plan = Plan { seed: 0, steps: Vec::new(), faults: Vec::new(), weather: Weather::default() };
+        let plan = Plan::calm();
         let model = Model::new(plan, None, false);
-        history::register(&model).await;
+        history::register_one(&model).await;
         let (name, physical) = {
             let world = model.world();
             let stack = world.stacks.all.values().next().unwrap();
@@ -136,8 +136,8 @@ pub async fn databases(ground: &Ground) {
     let created = created(ground);
     let credentials =
         Credentials { username: "postgres".to_owned(), password: "Password-1".to_owned().into() };
-    let observe = async || databases.observe(&identifier).await.unwrap();
-    assert!(observe().await.instance.is_none(), "no instance of that identifier");
+    let observe = async || databases.instance(&identifier).await.unwrap();
+    assert!(observe().await.is_none(), "no instance of that identifier");
     let missing = databases.modify(&identifier, &protection(true)).await;
     assert!(
         matches!(missing, Err(WriteError::ObserveAgain(_))),
@@ -145,7 +145,7 @@ pub async fn databases(ground: &Ground) {
     );
 
     databases.create(&stage, &owner, &created, &credentials).await.unwrap();
-    let half_made = observe().await.instance.expect("it is there at once");
+    let half_made = observe().await.expect("it is there at once");
     assert_eq!(half_made.status, Status::Creating);
     assert!(!half_made.was_available);
     assert_eq!(half_made.owner.as_ref(), Some(&owner));
@@ -184,7 +184,7 @@ pub async fn databases(ground: &Ground) {
     let again = databases.delete(&identifier, Some(&last)).await;
     assert!(matches!(again, Err(WriteError::ObserveAgain(_))), "a repeat: {again:?}");
     until(&databases, &identifier, |instance| instance.is_none()).await;
-    let snapshots = observe().await.snapshots;
+    let snapshots = databases.snapshots(&identifier).await.unwrap();
     let snapshot = snapshots.iter().find(|snapshot| snapshot.id == last).expect("the final snapshot");
     assert_eq!(snapshot.status, SnapshotStatus::Available, "before the instance is gone");
     assert_eq!(
@@ -269,7 +269,7 @@ pub async fn stacks(ground: &Ground) {
     assert_eq!(stacks.stack(&stack.id).await.unwrap(), Lookup::Found(stack.clone()), "by its ARN, too");
     let page = stacks.page(None).await.unwrap();
     assert!(page.stacks.iter().any(|found| found.id == stack.id));
-    let events = stacks.events(&stack.id).await.unwrap();
+    let events = stacks.events(&stack.id, Some("Connection")).await.unwrap();
     assert!(
         events.first().is_some_and(|event| event.is_stack && event.status == "CREATE_COMPLETE"),
         "newest first"

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     functions::{Kind, invoke},
     history,
-    plan::{Plan, Weather},
+    plan::{Plan},
     services::stacks::StackEvent,
     world::{Invariant, Model, Violation, What},
 };
@@ -35,11 +35,11 @@ pub fn deliver(kind: Kind, event: &Value) -> Delivered {
     crate::log::take_leak();
     fastrand::seed(0);
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        history::timeless();
     runtime.block_on(async {
-        let plan = Plan { seed: 0, steps: Vec::new(), faults: Vec::new(), weather: Weather::default() };
+        let plan = Plan::calm();
         let model = Model::new(plan, None, false);
-        history::register(&model).await;
+        history::register_one(&model).await;
         let now = model.now();
         model.world().stacks.delivered = waiting(event, now);
         let before = model.world().requests.arrived;
@@ -54,8 +54,8 @@ pub(crate) fn waiting(event: &Value, at: u64) -> Option<StackEvent> {
     let request = [event, &event["request"]].into_iter().find(|form| form["RequestType"].is_string())?;
     let text = |name: &str| request[name].as_str().unwrap_or_default();
     let status = format!("{}_IN_PROGRESS", text("RequestType").to_uppercase());
-    let ids = (text("LogicalResourceId"), text("PhysicalResourceId"));
-    Some(StackEvent::new(at, ids, &status, "", None, Some(&request["ResourceProperties"])))
+    let ids = (text("LogicalResourceId"), None);
+    Some(StackEvent::new(at, ids, &status, "", None, Some(&request["ResourceProperties"].to_string())))
 }
 
 fn wrong(model: &Arc<Model>, before: u64, returned: Option<Value>) -> Delivered {
@@ -89,9 +89,9 @@ mod tests {
     /// A request that CloudFormation waits for, and turns at it.
     fn at_work<F: Future>(test: impl FnOnce(Arc<Model>, Turns, Asked) -> F) {
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            history::timeless();
         runtime.block_on(async {
-            let plan = Plan { seed: 0, steps: Vec::new(), faults: Vec::new(), weather: Weather::default() };
+            let plan = Plan::calm();
             let model = Model::new(plan, None, false);
             let event = json!({
                 "RequestType": "Update", "LogicalResourceId": "Connection", "ResourceProperties": {"Rebuild": "one"},

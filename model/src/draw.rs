@@ -111,8 +111,11 @@ pub(crate) fn plan(seed: u64) -> Plan {
         let kind = random.pick(&[FaultKind::Throttles, FaultKind::Fails]);
         faults.extend(point.map(|point| Fault { at: At::Of { point, nth }, tries, kind }));
     }
-    Plan { seed, steps, faults, weather }
+    Plan { seed, registered: random.chance(REGISTERED), steps, faults, weather }
 }
+
+/// In how many of a thousand histories the stages are there already: what follows differs more than how they are registered.
+const REGISTERED: u16 = 700;
 
 /// The number of the focus on two stages that share a database.
 const SHARED: usize = 6;

@@ -71,10 +71,8 @@ fn event(
     reason: &str,
     properties: Option<&Value>,
 ) {
-    if leaks(reason)
-        || leaks(physical_id)
-        || properties.is_some_and(|properties| leaks(&properties.to_string()))
-    {
+    let text = properties.map(Value::to_string);
+    if leaks(reason) || leaks(physical_id) || text.as_deref().is_some_and(leaks) {
         model.violated(Invariant::NothingLeaks, format!("a secret in a stack's event about {logical}"));
     }
     model.note(|| format!("{logical} {status} {reason}"));
@@ -82,8 +80,9 @@ fn event(
     if let Some(stack) = model.world().stacks.all.get_mut(id) {
         let token = stack.token.as_deref();
         // Only those of custom resources are of interest.
-        let properties = properties.filter(|properties| !properties["ServiceToken"].is_null());
-        stack.events.push(StackEvent::new(at, (logical, physical_id), status, reason, token, properties));
+        let text = text.filter(|_| properties.is_some_and(|all| !all["ServiceToken"].is_null()));
+        let stack_id = (physical_id == id).then_some(id);
+        stack.events.push(StackEvent::new(at, (logical, stack_id), status, reason, token, text.as_deref()));
     }
 }
 

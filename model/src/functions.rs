@@ -15,7 +15,7 @@ use std::{
 
 use access_resource::AccessResource;
 use aws::SdkConfig;
-use aws_config::{BehaviorVersion, Region, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_config::{BehaviorVersion, Region, identity::IdentityCache, stalled_stream_protection::StalledStreamProtectionConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SharedTimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
@@ -35,13 +35,6 @@ use crate::{
     template::Template,
     world::{Invariant, Model},
 };
-
-/// The time that a function has (template.yaml), in milliseconds.
-fn timeout(kind: Kind) -> u64 {
-    let template = Template::application();
-    let own = template.at(&format!("/Resources/{}/Properties/Timeout", kind.logical())).as_u64();
-    own.or_else(|| template.at("/Globals/Function/Timeout").as_u64()).expect("template.yaml says it") * 1000
-}
 
 /// A function of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -171,6 +164,8 @@ pub(crate) fn config(model: &Arc<Model>, process: &Arc<Process>) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .time_source(SharedTimeSource::new(model.clock))
+        // These credentials are there at once, and never expire.
+        .identity_cache(IdentityCache::no_cache())
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(aws::retries())
         .timeout_config(aws::timeouts())
@@ -264,6 +259,7 @@ pub(crate) async fn invoke(
     let warm = model.world().warm.entry(kind).or_default().pop();
     let warm = warm.unwrap_or_else(|| Warm::start(model, kind));
     let process = Arc::clone(&warm.process);
+    let limits = Limits::of(kind);
     let number = model.issue();
     model.invoked();
     let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
@@ -285,7 +281,7 @@ pub(crate) async fn invoke(
         event,
         request_id: format!("invocation-{number}"),
         now: model.clock.date(),
-        time_left: Duration::from_millis(timeout(kind)),
+        time_left: Duration::from_millis(limits.timeout),
     };
     // A task of its own, so that a panic ends there.
     let mut work = tokio::spawn(warm.handler.clone().handle(invocation));
@@ -303,7 +299,7 @@ pub(crate) async fn invoke(
             }
         },
         () = process.died.notified() => Err(Failed::Died),
-        () = pass(timeout(kind)) => Err(Failed::TimedOut),
+        () = pass(limits.timeout) => Err(Failed::TimedOut),
     };
     if let Err(Failed::Died | Failed::TimedOut) = ended {
         // What the process has spawned goes with it: the connector answers no more.
@@ -316,19 +312,35 @@ pub(crate) async fn invoke(
     ended
 }
 
-/// What the template says of a function's asynchronous events.
-struct Delivery {
+/// What the template says of a function: the time that it has, and of its asynchronous events. In milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    timeout: u64,
     retries: u32,
     age: u64,
 }
 
-fn delivery(kind: Kind) -> Delivery {
-    let template = Template::application();
-    let config = template.at(&format!("/Resources/{}/Properties/EventInvokeConfig", kind.logical()));
-    let number = |name: &str, default: u64| config[name].as_u64().unwrap_or(default);
-    Delivery {
-        retries: u32::try_from(number("MaximumRetryAttempts", 2)).unwrap_or(2),
-        age: number("MaximumEventAgeInSeconds", 6 * 3600) * 1000,
+thread_local! {
+    /// Read once, as every invocation asks for it.
+    static LIMITS: BTreeMap<Kind, Limits> = Kind::ALL.into_iter().map(|kind| (kind, Limits::read(kind))).collect();
+}
+
+impl Limits {
+    fn of(kind: Kind) -> Self {
+        LIMITS.with(|limits| limits[&kind])
+    }
+
+    fn read(kind: Kind) -> Self {
+        let template = Template::application();
+        let own = template.at(&format!("/Resources/{}/Properties", kind.logical()));
+        let timeout = &own["Timeout"];
+        let timeout = timeout.as_u64().or_else(|| template.at("/Globals/Function/Timeout").as_u64());
+        let events = |name: &str| own["EventInvokeConfig"][name].as_u64();
+        Self {
+            timeout: timeout.expect("template.yaml says it") * 1000,
+            retries: u32::try_from(events("MaximumRetryAttempts").unwrap_or(2)).unwrap_or(2),
+            age: events("MaximumEventAgeInSeconds").unwrap_or(6 * 3600) * 1000,
+        }
     }
 }
 
@@ -336,7 +348,7 @@ fn delivery(kind: Kind) -> Delivery {
 pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: &Value) {
     let mut random = model.random("delivery");
     let weather = model.plan.weather;
-    let delivery = delivery(kind);
+    let limits = Limits::of(kind);
     let settled = model.world().settled;
     let copies = if !settled && random.chance(weather.twice) { 2 } else { 1 };
     if copies > 1
@@ -352,7 +364,7 @@ pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: &Value) {
             soon
         } else {
             // A repeat comes a little later; a delivery that was throttled comes within half of the event's age.
-            let within = if copy == 0 { delivery.age / 2 } else { delivery.age / 4 };
+            let within = if copy == 0 { limits.age / 2 } else { limits.age / 4 };
             random.within(soon, within.min(20 * 60_000))
         };
         let (model, event) = (Arc::clone(model), event.clone());
@@ -360,22 +372,19 @@ pub(crate) fn invoke_later(model: &Arc<Model>, kind: Kind, event: &Value) {
         tokio::spawn(async move {
             let _busy = busy;
             pass(delay).await;
-            tries(&model, kind, &event, &delivery_of(kind, delay)).await;
+            tries(&model, kind, &event, limits.age.saturating_sub(delay)).await;
         });
     }
 }
 
-fn delivery_of(kind: Kind, delayed: u64) -> Delivery {
-    let delivery = delivery(kind);
-    Delivery { age: delivery.age.saturating_sub(delayed), ..delivery }
-}
-
-async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, delivery: &Delivery) {
+/// Until one succeeds, or the event is too old.
+async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, age: u64) {
+    let limits = Limits::of(kind);
     let began = model.now();
-    for attempt in 0..=delivery.retries {
+    for attempt in 0..=limits.retries {
         let pause = 60_000 * u64::from(attempt + 1);
         let is_last =
-            attempt == delivery.retries || model.now() - began + timeout(kind) + pause > delivery.age;
+            attempt == limits.retries || model.now() - began + limits.timeout + pause > age;
         if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
             return;
         }

@@ -1,9 +1,10 @@
 //! One history: people do what the plan says, AWS does what it may, then AWS is well, everything comes to rest, and what must
 //! hold is looked at.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{
     clock::pass,
@@ -20,7 +21,7 @@ use crate::{
         secrets::{ORDERS_SECRET, PASSWORD_MARK},
         stacks,
     },
-    world::{Figures, Invariant, Model, Violation, What, cannot_call},
+    world::{Figures, Invariant, Model, Violation, What, World, cannot_call},
 };
 
 /// The stages of a history.
@@ -64,12 +65,12 @@ pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
 pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Outcome {
     log::Log::install();
     log::take_leak();
+    let mut world = if plan.registered { registered(plan.stages(), plant) } else { World::new() };
+    world.trace = traced.then(Vec::new);
     // The SDK's jitter and ids come from this thread's generator.
     fastrand::seed(plan.seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let model = Model::within(plan.clone(), plant, traced, limit);
+    timeless().block_on(async {
+        let model = Model::within(world, plan.clone(), plant, limit);
         tokio::select! {
             biased;
             () = model.cut_off.notified() => {
@@ -93,15 +94,40 @@ pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -
     })
 }
 
+/// A runtime in which no real time passes.
+pub(crate) fn timeless() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+thread_local! {
+    /// Worlds in which so many stages are registered.
+    static REGISTERED: RefCell<BTreeMap<(usize, Option<Plant>), World>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A world in which so many stages are registered, and at rest. It is always the same one, so it is made once.
+fn registered(stages: usize, plant: Option<Plant>) -> World {
+    REGISTERED.with_borrow_mut(|worlds| {
+        let make = || {
+            fastrand::seed(0);
+            timeless().block_on(async {
+                let model = Model::within(World::new(), Plan::calm(), plant, LIMIT);
+                register(&model, stages).await;
+                rest(&model, &ALL).await;
+                let mut world = model.world();
+                world.warm.clear();
+                world.for_another()
+            })
+        };
+        worlds.entry((stages, plant)).or_insert_with(make).for_another()
+    })
+}
+
 async fn live(model: &Arc<Model>) {
-    let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
-    for (stack, stage) in STAGES.into_iter().take(stages) {
-        let mut world = model.world();
-        let secrets = world.secrets.clone();
-        world.ecs.make(&format!("{stack}-{stage}"), &secrets);
-    }
-    for number in 0..stages {
-        act(model, number, Action::Register).await;
+    let stages = model.plan.stages();
+    if model.plan.registered {
+        pass(24 * 3_600_000).await;
+    } else {
+        register(model, stages).await;
     }
     let mut others = Vec::new();
     for Step { after, stage, action, beside } in model.plan.steps.clone() {
@@ -131,12 +157,21 @@ async fn live(model: &Arc<Model>) {
     invariants::check(&mut model.world(), now);
 }
 
+/// Registers the first stages, each with its service.
+async fn register(model: &Arc<Model>, stages: usize) {
+    for (stack, stage) in STAGES.into_iter().take(stages) {
+        let mut world = model.world();
+        let secrets = world.secrets.clone();
+        world.ecs.make(&format!("{stack}-{stage}"), &secrets);
+    }
+    for number in 0..stages {
+        act(model, number, Action::Register).await;
+    }
+}
+
 /// Registers the first stage, and waits until its stack is there.
-pub(crate) async fn register(model: &Arc<Model>) {
-    let (stack, stage) = STAGES[0];
-    let secrets = model.world().secrets.clone();
-    model.world().ecs.make(&format!("{stack}-{stage}"), &secrets);
-    act(model, 0, Action::Register).await;
+pub(crate) async fn register_one(model: &Arc<Model>) {
+    register(model, 1).await;
     rest(model, &ALL).await;
 }
 
@@ -186,7 +221,7 @@ async fn settle(model: &Arc<Model>) {
     rest(model, &ALL).await;
     // What waited for the maintenance window has come.
     pass(9 * 24 * 3_600_000).await;
-    let stages = model.plan.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1);
+    let stages = model.plan.stages();
     if Random::of(model.plan.seed, "last look", 0).chance(LAST_LOOKS) {
         for number in 0..stages {
             look_at_rebuild(model, number).await;

@@ -14,6 +14,9 @@ pub use crate::fault::{At, Fault, FaultKind};
 pub struct Plan {
     /// Decides durations, lags and the order of what is equally early.
     pub seed: u64,
+    /// The stages were registered the day before, when all was well; or else the history begins with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub registered: bool,
     /// What people do, one after the other.
     pub steps: Vec<Step>,
     /// Which calls do not simply work.
@@ -187,6 +190,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Nobody does anything, and AWS is well.
+    pub(crate) fn calm() -> Self {
+        let (steps, faults) = (Vec::new(), Vec::new());
+        Self { seed: 0, registered: false, steps, faults, weather: Weather::default() }
+    }
+
+    /// How many stages it is about.
+    pub(crate) fn stages(&self) -> usize {
+        self.steps.iter().map(|step| usize::from(step.stage) + 1).max().unwrap_or(1)
+    }
+
     /// The plan of a seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
@@ -196,6 +210,9 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.registered {
+            writeln!(f, "  the stages are registered")?;
+        }
         for step in &self.steps {
             let after = match step.after {
                 Pause::AtRest => "at rest".to_owned(),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A planted bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Plant {
     /// The answer is sent again after it arrived.
     AnswersTwice,

@@ -14,7 +14,7 @@ use crate::{services::secrets::PASSWORD_MARK, world::Invariant};
 pub(crate) const SIGNATURE_MARK: &str = "SiGnAtUrE";
 
 /// The requests of a history, by their ids.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Requests {
     pub(crate) all: BTreeMap<String, Request>,
     /// How many answers were put, whoever asked.
@@ -22,7 +22,7 @@ pub(crate) struct Requests {
 }
 
 /// A request of CloudFormation's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) stack_id: String,
     pub(crate) logical: String,

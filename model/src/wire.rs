@@ -165,9 +165,7 @@ pub(crate) fn response(call: &Call, result: Result<Reply, Failure>) -> HttpRespo
     let (status, body) = match (call.service, result) {
         (Service::Answers, result) => (result.map_or_else(|failure| failure.status, |_| 200), String::new()),
         (_, Ok(Reply::Json(value))) => (200, value.to_string()),
-        (Service::Ec2, Ok(Reply::Xml(inside))) => {
-            (200, format!("<{0}Response>{inside}</{0}Response>", call.operation))
-        }
+        (Service::Ec2, Ok(Reply::Xml(inside))) => (200, within(&call.operation, &["Response"], &inside)),
         (Service::Ec2, Err(failure)) => {
             let mut text = "<Response><Errors><Error>".to_owned();
             element(&mut text, "Code", failure.code);
@@ -175,15 +173,7 @@ pub(crate) fn response(call: &Call, result: Result<Reply, Failure>) -> HttpRespo
             text.push_str("</Error></Errors><RequestID>1</RequestID></Response>");
             (failure.status, text)
         }
-        (_, Ok(Reply::Xml(inside))) => {
-            let operation = &call.operation;
-            (
-                200,
-                format!(
-                    "<{operation}Response><{operation}Result>{inside}</{operation}Result></{operation}Response>"
-                ),
-            )
-        }
+        (_, Ok(Reply::Xml(inside))) => (200, within(&call.operation, &["Response", "Result"], &inside)),
         (Service::CloudFormation | Service::Rds, Err(failure)) => {
             let mut text = "<ErrorResponse><Error>".to_owned();
             element(&mut text, "Code", failure.code);
@@ -199,16 +189,39 @@ pub(crate) fn response(call: &Call, result: Result<Reply, Failure>) -> HttpRespo
     HttpResponse::new(status, SdkBody::from(body))
 }
 
+/// The inside of a reply within elements that are named after the operation, the outermost first. Replies are long, so none of
+/// it is written twice.
+fn within(operation: &str, suffixes: &[&str], inside: &str) -> String {
+    let tags = suffixes.iter().map(|suffix| 2 * (operation.len() + suffix.len()) + "<></>".len());
+    let mut xml = String::with_capacity(inside.len() + tags.sum::<usize>());
+    for suffix in suffixes {
+        let _ = write!(xml, "<{operation}{suffix}>");
+    }
+    xml.push_str(inside);
+    for suffix in suffixes.iter().rev() {
+        let _ = write!(xml, "</{operation}{suffix}>");
+    }
+    xml
+}
+
 /// Writes `<name>text</name>`.
 pub(crate) fn element(xml: &mut String, name: &str, text: &str) {
-    let _ = write!(xml, "<{name}>");
-    for character in text.chars() {
-        match character {
-            '&' => xml.push_str("&amp;"),
-            '<' => xml.push_str("&lt;"),
-            '>' => xml.push_str("&gt;"),
-            other => xml.push(other),
-        }
+    let open = |xml: &mut String, begin: &str| {
+        xml.push_str(begin);
+        xml.push_str(name);
+        xml.push('>');
+    };
+    open(xml, "<");
+    let mut rest = text;
+    while let Some((plain, after)) = rest.split_once(['&', '<', '>']) {
+        xml.push_str(plain);
+        xml.push_str(match rest.as_bytes()[plain.len()] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            _ => "&gt;",
+        });
+        rest = after;
     }
-    let _ = write!(xml, "</{name}>");
+    xml.push_str(rest);
+    open(xml, "</");
 }

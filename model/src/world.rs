@@ -182,6 +182,33 @@ pub(crate) struct World {
     pub(crate) trace: Option<Vec<String>>,
 }
 
+impl World {
+    /// Where every history begins: nobody has registered anything.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::default();
+        world.rds.make_orders();
+        world.rotations.push((0, world.secrets.rotate()));
+        world
+    }
+
+    /// The same world for another history, which counts its own calls and has its own processes.
+    pub(crate) fn for_another(&self) -> Self {
+        Self {
+            rds: self.rds.clone(),
+            ec2: self.ec2.clone(),
+            secrets: self.secrets.clone(),
+            ecs: self.ecs.clone(),
+            stacks: self.stacks.clone(),
+            executions: self.executions.clone(),
+            requests: self.requests.clone(),
+            rotations: self.rotations.clone(),
+            violations: self.violations.clone(),
+            issued: self.issued,
+            ..Self::default()
+        }
+    }
+}
+
 /// The stage's stack and the resource.
 pub(crate) type Logical2 = (String, &'static str);
 
@@ -200,14 +227,12 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(plan: Plan, plant: Option<Plant>, traced: bool) -> Arc<Self> {
-        Self::within(plan, plant, traced, u64::MAX)
+        let world = World { trace: traced.then(Vec::new), ..World::new() };
+        Self::within(world, plan, plant, u64::MAX)
     }
 
-    /// A world for a history of no more calls, and no more invocations, than the limit.
-    pub(crate) fn within(plan: Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Arc<Self> {
-        let mut world = World { trace: traced.then(Vec::new), ..World::default() };
-        world.rds.make_orders();
-        world.rotations.push((0, world.secrets.rotate()));
+    /// A history in a world, of no more calls, and no more invocations, than the limit.
+    pub(crate) fn within(world: World, plan: Plan, plant: Option<Plant>, limit: u64) -> Arc<Self> {
         Arc::new(Self {
             world: Mutex::new(world),
             clock: Clock::start(),

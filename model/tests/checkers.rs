@@ -14,6 +14,7 @@ const TYPED: Action = Action::Attach { typed: true, other: true };
 fn plan(actions: &[Action]) -> Plan {
     let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action, beside: false };
     Plan {
+        registered: false,
         seed: 1,
         steps: actions.iter().map(step).collect(),
         faults: Vec::new(),

@@ -12,7 +12,7 @@ use database::{AccessStep, After, QUIET, Stage, Wanted, access_step, claim_tag};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{Instrument, error, info};
 
 /// How many steps are taken at the most: a rule to make or claim, and two to leave, with room for others' changes.
@@ -81,6 +81,16 @@ enum AccessError {
     Unsettled,
 }
 
+/// Where some steps have led.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Done,
+    /// Another stage is about to leave the rule that this one has claimed: as before, or since the last of these steps.
+    Left {
+        is_new: bool,
+    },
+}
+
 impl AccessResource {
     async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
         match self.settle(addressee, request, now).await {
@@ -92,7 +102,7 @@ impl AccessResource {
         }
     }
 
-    /// Takes one step after the other until none is left, each in a turn.
+    /// Takes one step after the other until none is left, in as many turns as it needs.
     async fn settle(
         &self,
         addressee: &Addressee,
@@ -107,14 +117,32 @@ impl AccessResource {
         let mut left_since = None;
         for _ in 0..STEPS {
             let is_left = left_since.is_some_and(|since: Instant| since.elapsed() >= QUIET);
-            let step = move || self.step(stage, wanted.as_ref(), is_left);
-            match self.turns.take(&addressee.stack_id, &asked, now + called.elapsed(), step).await?? {
-                AccessStep::Done => return Ok(()),
-                AccessStep::Wait => left_since = left_since.or_else(|| Some(Instant::now())),
-                _ => left_since = None,
+            let steps = move || self.steps(stage, wanted.as_ref(), is_left);
+            match self.turns.take(&addressee.stack_id, &asked, now + called.elapsed(), steps).await?? {
+                Ended::Done => return Ok(()),
+                Ended::Left { is_new: true } => left_since = Some(Instant::now()),
+                Ended::Left { is_new: false } => left_since = left_since.or_else(|| Some(Instant::now())),
+            }
+            sleep(PAUSE).await;
+        }
+        Err(AccessError::Unsettled)
+    }
+
+    /// Takes the steps that can be taken without waiting for another stage.
+    async fn steps(
+        &self,
+        stage: &Stage,
+        wanted: Option<&Wanted>,
+        is_left: bool,
+    ) -> Result<Ended, AccessError> {
+        for number in 0..STEPS {
+            match self.step(stage, wanted, is_left && number == 0).await? {
+                AccessStep::Done => return Ok(Ended::Done),
+                AccessStep::Wait => return Ok(Ended::Left { is_new: number > 0 }),
+                _ => {}
             }
             // EC2 shows what was just changed a moment later.
-            tokio::time::sleep(PAUSE).await;
+            sleep(PAUSE).await;
         }
         Err(AccessError::Unsettled)
     }

@@ -278,8 +278,9 @@ async fn copy_credentials(
     let labelled = secrets.labelled(arn, &label).await?;
     let credentials = match secrets.foreign(from.as_ref()).await {
         Ok(secret) => secret.credentials,
-        // They were copied before. Without this a rollback to them could not succeed once their secret is gone.
-        Err(source) if labelled.is_some() => {
+        // They were copied before. Without this a rollback to them could not succeed once their secret is gone. If AWS is only
+        // slow or unwell they may be old, and an old copy must not pass for a new one.
+        Err(source) if labelled.is_some() && source.is_lasting() => {
             warn!(%from, error = lambda::chain(&source), "the credentials stay as they were copied before");
             return Ok(());
         }

@@ -1,8 +1,8 @@
-//! One step of a database's life per call: see whose turn it is, observe RDS, ask for the next step, do it, and say when to
-//! come again.
+//! One step of a database's life per call: observe RDS, ask for the next step, do it if it is this request's turn, and say when
+//! to come again.
 //!
-//! The state machine calls until it is told `done`. Nothing is kept between two calls, so a crash after any call, a
-//! repeat and a lost reply all lead to the same end.
+//! The state machine calls until it is told `done`. Of what was seen only the time of the request is kept between two calls,
+//! so a crash after any call, a repeat and a lost reply all lead to the same end.
 
 mod request;
 
@@ -11,12 +11,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use aws::{AwsError, Credentials, Databases, SdkConfig, Secrets, TurnError, Turns, WriteError};
 use custom_resource::{Addressee, Answer, Outcome, Request, Responder, SendError, Unanswerable};
 use database::{
-    After, Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, next_step,
+    After, Asked, Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, TURN, next_step,
 };
 use lambda::Invocation;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use time::{OffsetDateTime, serde::rfc3339};
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
@@ -54,13 +55,26 @@ impl DatabaseProgress {
     }
 }
 
-/// What the state machine is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What the state machine is told, and tells in the next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Whether CloudFormation has its answer.
     pub done: bool,
     /// In how many seconds to call again.
     pub seconds: u64,
+    /// When CloudFormation asked, as its events say: with it a call that only waits does not read them again.
+    #[serde(with = "rfc3339::option")]
+    pub asked_at: Option<OffsetDateTime>,
+}
+
+impl Progress {
+    const DONE: Self = Self { done: true, seconds: 0, asked_at: None };
+
+    /// What the call before has told; nothing in the first one.
+    fn asked_at(event: &Value) -> Option<OffsetDateTime> {
+        Self::deserialize(event.get("progress")?).ok()?.asked_at
+    }
 }
 
 /// Why a call failed. The state machine tries again, and in the end has CloudFormation answered with a failure.
@@ -106,61 +120,102 @@ pub async fn handle(
         Ok(parsed) => parsed,
         Err(invalid) => {
             function.responder.send(&addressee, &Answer::invalid(&addressee, event, &invalid)).await?;
-            return Ok(Progress { done: true, seconds: 0 });
+            return Ok(Progress::DONE);
         }
     };
     let stage = &request.request.stage;
     lambda::log_stage(&stage.stack, &stage.stage);
-    let called = Instant::now();
-    let taken = match function.turns.look(&addressee.stack_id, &asked).await {
+    let known = Progress::asked_at(&invocation.event);
+    let (taken, asked_at) = match function.step(&addressee, &asked, &request, invocation.now, known).await {
+        Ok((taken, asked_at)) => (taken, Some(asked_at)),
         // An answer that nobody waits for does no harm, and if CloudFormation's events are wrong the stack does not hang.
-        Err(over @ TurnError::Over) => Taken::Answer(Outcome::Failed(format!("{over}."))),
-        Err(TurnError::Aws(error)) if error.refused => {
-            Taken::Answer(Outcome::Failed(format!("CloudFormation refused: {}", error.message)))
+        Err(StepError::Turn(over @ TurnError::Over)) => (Taken::Answer(Outcome::Failed(format!("{over}."))), known),
+        Err(StepError::Turn(TurnError::Aws(error))) if error.refused => {
+            (Taken::Answer(Outcome::Failed(format!("CloudFormation refused: {}", error.message))), known)
         }
-        Err(TurnError::Aws(error)) => return Err(error.into()),
-        Ok((turn, deadline)) => {
-            let now = invocation.now + called.elapsed();
-            let wait = turn.begins_at - now;
-            if wait.is_positive() {
-                Taken::Again(wait.unsigned_abs())
-            } else {
-                let elapsed = (now - turn.asked_at).try_into().unwrap_or(Duration::ZERO);
-                let step = function.step(&request, Clock { elapsed });
-                timeout_at(deadline, step).await.map_err(|_| ProgressError::TooLong)??
-            }
+        Err(StepError::Rds(error)) if error.refused => {
+            (Taken::Answer(failed(&Refusal::Rds(error.message))), known)
         }
+        Err(StepError::Turn(TurnError::Aws(error)) | StepError::Rds(error)) => return Err(error.into()),
+        Err(StepError::TooLong) => return Err(ProgressError::TooLong),
     };
     match taken {
         Taken::Again(pause) => {
-            Ok(Progress { done: false, seconds: pause.as_millis().div_ceil(1000).try_into().unwrap_or(1) })
+            let seconds = pause.as_millis().div_ceil(1000).try_into().unwrap_or(1);
+            Ok(Progress { done: false, seconds, asked_at })
         }
         Taken::Answer(outcome) => {
             let answer = Answer::new(&addressee, &request.physical_id, outcome);
             function.responder.send(&addressee, &answer).await?;
-            Ok(Progress { done: true, seconds: 0 })
+            Ok(Progress::DONE)
         }
     }
 }
 
-impl DatabaseProgress {
-    /// Observes, decides, and does what was decided.
-    async fn step(&self, request: &DatabaseRequest, clock: Clock) -> Result<Taken, ProgressError> {
-        let identifier = request.request.stage.identifier();
-        let observed = match self.observe(&request.request).await {
-            Ok(observed) => observed,
-            Err(error) if error.refused => return Ok(Taken::Answer(failed(&Refusal::Rds(error.message)))),
-            Err(error) => return Err(error.into()),
-        };
-        let step = next_step(&request.request, &observed, clock);
-        info!(identifier, step = name(&step), elapsed_seconds = clock.elapsed.as_secs(), "next step");
+/// Why no step was taken.
+enum StepError {
+    Turn(TurnError),
+    Rds(AwsError),
+    TooLong,
+}
 
+impl DatabaseProgress {
+    /// Observes, decides, and does what was decided if it is this request's turn; and when CloudFormation asked.
+    async fn step(
+        &self,
+        addressee: &Addressee,
+        asked: &Asked,
+        request: &DatabaseRequest,
+        now: OffsetDateTime,
+        known: Option<OffsetDateTime>,
+    ) -> Result<(Taken, OffsetDateTime), StepError> {
+        let began = Instant::now();
+        let clock = |asked_at: OffsetDateTime| {
+            Clock { elapsed: (now - asked_at).try_into().unwrap_or(Duration::ZERO) }
+        };
+        let observed = self.observe(&request.request).await.map_err(StepError::Rds)?;
+        // To wait takes no turn: where nothing is written nothing can be wrong.
+        if let Some(asked_at) = known
+            && let Step::Wait(pause) = decide(&request.request, &observed, clock(asked_at))
+        {
+            return Ok((Taken::Again(pause), asked_at));
+        }
+        let (turn, _) = self.turns.look(&addressee.stack_id, asked).await.map_err(StepError::Turn)?;
+        // The turn begins with what was observed, so that what is done rests on nothing older.
+        let wait = turn.begins_at - now;
+        if wait.is_positive() {
+            return Ok((Taken::Again(wait.unsigned_abs()), turn.asked_at));
+        }
+        if began.elapsed() >= TURN {
+            return Ok((Taken::Again(AFTER_A_SURPRISE), turn.asked_at));
+        }
+        let act = self.act(request, observed, clock(turn.asked_at));
+        let taken = timeout_at(began + TURN, act).await.map_err(|_| StepError::TooLong)?;
+        Ok((taken.map_err(StepError::Rds)?, turn.asked_at))
+    }
+
+    /// Decides, and does what was decided.
+    async fn act(
+        &self,
+        request: &DatabaseRequest,
+        mut observed: Observed,
+        clock: Clock,
+    ) -> Result<Taken, AwsError> {
+        let identifier = request.request.stage.identifier();
+        let mut step = decide(&request.request, &observed, clock);
+        if step == Step::ObserveSnapshots {
+            // After the instance: once it is seen to be gone, its final snapshot is there to be seen.
+            observed.snapshots = Some(self.databases.snapshots(&identifier).await?);
+            step = decide(&request.request, &observed, clock);
+        }
         let begun = match step {
             Step::Finish(attributes) => return Ok(Taken::Answer(succeeded(&attributes))),
             Step::Refuse(refusal) => {
                 return Ok(Taken::Answer(self.explained(&identifier, &refusal, clock).await));
             }
             Step::Wait(pause) => return Ok(Taken::Again(pause)),
+            // Not after they were observed; another look would show it.
+            Step::ObserveSnapshots => return Ok(Taken::Again(AFTER_A_SURPRISE)),
             Step::Create(created) => self.create(request, &created).await,
             Step::Restore { created, snapshot, has_credentials } => {
                 let (stage, owner) = (&request.request.stage, &request.request.owner);
@@ -183,17 +238,20 @@ impl DatabaseProgress {
                 Ok(Taken::Again(AFTER_A_SURPRISE))
             }
             Err(WriteError::Refused(words)) => Ok(Taken::Answer(failed(&Refusal::Rds(words)))),
-            Err(WriteError::Aws(error)) => Err(error.into()),
+            Err(WriteError::Aws(error)) => Err(error),
         }
     }
 
+    /// The instance, and the database to attach.
     async fn observe(&self, request: &database::Request) -> Result<Observed, AwsError> {
-        let observed = self.databases.observe(&request.stage.identifier()).await?;
-        let Desired::Attached(attached) = &request.desired else {
-            return Ok(observed);
+        let instance = self.databases.instance(&request.stage.identifier()).await?;
+        let attached = match &request.desired {
+            Desired::Attached(attached) => {
+                self.databases.find(attached.kind, attached.identifier.as_ref()).await?
+            }
+            Desired::None | Desired::Created(_) => None,
         };
-        let found = self.databases.find(attached.kind, attached.identifier.as_ref()).await?;
-        Ok(Observed { attached: found.map(|found| found.database), ..observed })
+        Ok(Observed { instance, attached: attached.map(|found| found.database), snapshots: None })
     }
 
     /// A refusal that RDS's own events may explain, with the last of them.
@@ -251,6 +309,13 @@ impl DatabaseProgress {
     }
 }
 
+fn decide(request: &database::Request, observed: &Observed, clock: Clock) -> Step {
+    let step = next_step(request, observed, clock);
+    let identifier = request.stage.identifier();
+    info!(identifier, step = name(&step), elapsed_seconds = clock.elapsed.as_secs(), "next step");
+    step
+}
+
 fn failed(refusal: &Refusal) -> Outcome {
     Outcome::Failed(refusal.to_string())
 }
@@ -271,6 +336,7 @@ fn succeeded(attributes: &Attributes) -> Outcome {
 
 fn name(step: &Step) -> &'static str {
     match step {
+        Step::ObserveSnapshots => "observe snapshots",
         Step::Create(_) => "create",
         Step::Restore { .. } => "restore",
         Step::Modify(_) => "modify",

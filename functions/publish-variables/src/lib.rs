@@ -72,24 +72,33 @@ pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> 
             return Ok(());
         }
         lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
-        function.publish(&stack).await?;
+        if function.publish(&stack).await? == Written::Nothing {
+            return Ok(());
+        }
         // Another operation may have ended meanwhile, and its event may have been handled before what was read here was
         // written. So the stack is read again after the last write, until it is what was published.
         published = Some(stack);
     }
 }
 
+/// What handling an event came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Something,
+}
+
 impl PublishVariables {
-    async fn publish(&self, stack: &StageStack) -> Result<(), PublishError> {
+    async fn publish(&self, stack: &StageStack) -> Result<Written, PublishError> {
         let Some(target) = self.target(stack).await? else {
-            return Ok(());
+            return Ok(Written::Nothing);
         };
         let parameter = |name| stack.parameters.get(name).ok_or(PublishError::Incomplete(name));
         let (cluster, name, container) =
             (parameter("Cluster")?, parameter("Service")?, parameter("Container")?);
         let Some(service) = self.services.service(cluster, name).await? else {
             info!(cluster, service = name, "there is no such service, so there are no containers");
-            return Ok(());
+            return Ok(Written::Nothing);
         };
         let rebuilt = stack.rebuilt();
         // A deletion is no operation of its own: the time of the last update stays.
@@ -108,7 +117,7 @@ impl PublishVariables {
             }
             Publication::UpToDate if is_repeat => {
                 info!(operation = stack.operation, "published before");
-                return Ok(());
+                return Ok(Written::Nothing);
             }
             // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
             // After a rollback only if the secret has another version than before: it was changed and changed back, so a task
@@ -129,7 +138,7 @@ impl PublishVariables {
         if !is_deleted {
             self.services.mark_rebuilt(&service.arn, &rebuilt).await?;
         }
-        Ok(())
+        Ok(Written::Something)
     }
 
     /// What the containers shall have. `None`: an operation runs, whose own event is still to come, or a new stack of

@@ -120,7 +120,7 @@ impl SettingsApi {
     pub(crate) async fn has_begun(&self, stack: &StageStack, call: &Call) -> Result<bool, Problem> {
         let Some(wanted) = &call.conditions.token else { return Ok(false) };
         let (exact, of_key) = (wanted.token(), format!("key-{}-", wanted.key));
-        let events = self.stacks.events(&stack.id).await?;
+        let events = self.stacks.events(&stack.id, None).await?;
         let mut tokens = events.iter().filter_map(|event| event.token.as_deref());
         match tokens.find(|token| token.starts_with(&of_key)) {
             None => Ok(false),

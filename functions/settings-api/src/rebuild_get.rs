@@ -56,7 +56,7 @@ struct StepWire {
 impl SettingsApi {
     pub(crate) async fn get_rebuild(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
-        let events = self.stacks.events(&stack.id).await?;
+        let events = self.stacks.events(&stack.id, None).await?;
         let containers = match stack.status {
             StackStatus::Complete => self.containers(&stack).await?,
             _ => Containers::Waiting,

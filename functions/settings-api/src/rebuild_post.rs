@@ -64,7 +64,7 @@ impl SettingsApi {
 
     async fn continue_rollback(&self, stack: &StageStack, call: &Call) -> Result<(), Problem> {
         let role = &self.configuration.stage_stack_role_arn;
-        let skip = cannot_roll_back(&self.stacks.events(&stack.id).await?);
+        let skip = cannot_roll_back(&self.stacks.events(&stack.id, None).await?);
         match self.stacks.continue_rollback(&stack.id, role, &call.token(), &skip).await {
             Ok(()) | Err(ChangeError::NoChange) => Ok(()),
             Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {

@@ -15,7 +15,7 @@ use crate::{
 /// How many events are on the first page, which is all that our functions read.
 const EVENTS: usize = 40;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Stacks {
     /// By ARN; deleted ones stay.
     pub(crate) all: BTreeMap<String, Stack>,
@@ -23,7 +23,7 @@ pub(crate) struct Stacks {
     pub(crate) delivered: Option<StackEvent>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stack {
     pub(crate) name: String,
     pub(crate) status: &'static str,
@@ -67,19 +67,21 @@ pub(crate) struct StackEvent {
 }
 
 impl StackEvent {
-    /// What happens now to a resource, or to the stack itself.
+    /// What happens now to a resource, or to the stack itself, which has its ARN as physical id.
     pub(crate) fn new(
         at: u64,
-        (logical, physical_id): (&str, &str),
+        (logical, stack_id): (&str, Option<&str>),
         status: &str,
         reason: &str,
         token: Option<&str>,
-        properties: Option<&Value>,
+        properties: Option<&str>,
     ) -> Self {
         // Only what our functions read: nothing is parsed as often as these.
         let mut xml = "<member>".to_owned();
         element(&mut xml, "LogicalResourceId", logical);
-        element(&mut xml, "PhysicalResourceId", physical_id);
+        if let Some(stack_id) = stack_id {
+            element(&mut xml, "PhysicalResourceId", stack_id);
+        }
         element(&mut xml, "Timestamp", &clock::text(at));
         element(&mut xml, "ResourceStatus", status);
         if !reason.is_empty() {
@@ -89,7 +91,7 @@ impl StackEvent {
             element(&mut xml, "ClientRequestToken", token);
         }
         if let Some(properties) = properties {
-            element(&mut xml, "ResourceProperties", &properties.to_string());
+            element(&mut xml, "ResourceProperties", properties);
         }
         xml.push_str("</member>");
         let text = str::to_owned;

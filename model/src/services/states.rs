@@ -16,12 +16,12 @@ use crate::{
 /// The state machine's ARN.
 pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:stagedb-database";
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Executions {
     pub(crate) all: BTreeMap<String, Execution>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Execution {
     pub(crate) input: String,
     pub(crate) status: &'static str,

@@ -9,7 +9,7 @@ use aws_sdk_rds::{
     types::{DbInstance, DbSnapshot, SourceType, Tag},
 };
 use database::{
-    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Observed, Owner,
+    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Owner,
     Pending, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
 };
 use thiserror::Error;
@@ -62,17 +62,6 @@ impl Databases {
             Err(error) if error.code() == Some("DBInstanceNotFound") => Ok(None),
             Err(error) => Err(failed("DescribeDBInstances")(error)),
         }
-    }
-
-    /// The instance of this identifier and its snapshots.
-    ///
-    /// # Errors
-    /// AWS failed.
-    pub async fn observe(&self, identifier: &str) -> Result<Observed, AwsError> {
-        // The instance first: once it is seen to be gone, its final snapshot is there to be seen.
-        let instance = self.instance(identifier).await?;
-        let snapshots = self.snapshots(identifier).await?;
-        Ok(Observed { instance, snapshots, attached: None })
     }
 
     /// The manual and final snapshots of an identifier, whether or not there is an instance of it.

@@ -117,6 +117,17 @@ pub enum SecretError {
     Aws(#[from] AwsError),
 }
 
+impl SecretError {
+    /// Another try would say the same.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Missing | Self::NoCredentials => true,
+            Self::Aws(error) => error.refused,
+        }
+    }
+}
+
 /// What is read of somebody else's secret.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ForeignSecret {

@@ -148,22 +148,28 @@ impl Stacks {
         Ok(StackPage { stacks, next_token: reply.next_token().map(str::to_owned) })
     }
 
-    /// The newest events of a stack, newest first: at most one page of 100.
+    /// The newest events of a stack, newest first: at most one page of 100. Of one resource, or of none, with the properties.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn events(&self, id: &str) -> Result<Vec<StackEvent>, AwsError> {
+    pub async fn events(
+        &self,
+        id: &str,
+        with_properties_of: Option<&str>,
+    ) -> Result<Vec<StackEvent>, AwsError> {
         let reply = self.client.describe_stack_events().stack_name(id).send().await;
         let reply = reply.map_err(failed("DescribeStackEvents"))?;
         let event = |e: &aws_sdk_cloudformation::types::StackEvent| {
+            let logical_id = e.logical_resource_id()?;
+            let shown = e.resource_properties().filter(|_| with_properties_of == Some(logical_id));
             Some(StackEvent {
-                logical_id: e.logical_resource_id()?.to_owned(),
+                logical_id: logical_id.to_owned(),
                 is_stack: e.physical_resource_id() == Some(id),
                 status: e.resource_status()?.as_str().to_owned(),
                 reason: e.resource_status_reason().filter(|r| !r.is_empty()).map(str::to_owned),
                 at: instant(e.timestamp()?),
                 token: e.client_request_token().map(str::to_owned),
-                properties: e.resource_properties().map(properties).unwrap_or_default(),
+                properties: shown.map(properties).unwrap_or_default(),
             })
         };
         Ok(reply.stack_events().iter().filter_map(event).collect())

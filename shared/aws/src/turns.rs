@@ -72,7 +72,8 @@ impl Turns {
         loop {
             // From before the look: what it shows may have changed when the reply is here.
             let deadline = Instant::now() + TURN;
-            if let Some(turn) = turn(asked, &self.stacks.events(stack_id).await?) {
+            let events = self.stacks.events(stack_id, Some(&asked.logical_id)).await?;
+            if let Some(turn) = turn(asked, &events) {
                 return Ok((turn, deadline));
             }
             let pause = pauses.next().ok_or(TurnError::Over)?;

@@ -122,6 +122,8 @@ pub struct Clock {
 /// What to do now. After each but `Finish` and `Refuse` the world is observed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// See which snapshots there are, and ask again: it depends on them.
+    ObserveSnapshots,
     /// Create the instance, empty.
     Create(Created),
     /// Create the instance from a snapshot.
@@ -336,11 +338,6 @@ fn towards_none(request: &Request, observed: &Observed, clock: Clock) -> Step {
         // Nothing there, or somebody else's: either way nothing of ours is left.
         return gone;
     };
-    let final_snapshot = || {
-        let number_of = |id: &SnapshotId| id.number_of(&identifier, generation);
-        let last = observed.snapshots.iter().filter_map(|s| number_of(&s.id)).max();
-        SnapshotId::final_of(&identifier, generation, last.unwrap_or(0).saturating_add(1))
-    };
     match &instance.status {
         // RDS has accepted the deletion. A big database takes hours for its final snapshot, so only the deletion of
         // the whole stage stack waits: its subnet and security groups are in use until the end.
@@ -357,7 +354,13 @@ fn towards_none(request: &Request, observed: &Observed, clock: Clock) -> Step {
             Step::Modify(Changes { deletion_protection: Some(false), apply, ..Changes::default() })
         }
         Status::Failed(_) => Step::Delete { final_snapshot: None },
-        Status::Usable { .. } => Step::Delete { final_snapshot: Some(final_snapshot()) },
+        Status::Usable { .. } => {
+            let Some(snapshots) = &observed.snapshots else { return Step::ObserveSnapshots };
+            let number_of = |snapshot: &Snapshot| snapshot.id.number_of(&identifier, generation);
+            let last = snapshots.iter().filter_map(number_of).max().unwrap_or(0);
+            let next = SnapshotId::final_of(&identifier, generation, last.saturating_add(1));
+            Step::Delete { final_snapshot: Some(next) }
+        }
     }
 }
 
@@ -430,12 +433,13 @@ fn towards_created(request: &Request, created: &Created, observed: &Observed, cl
 /// There is no instance. Data that existed is restored; only a generation that is new begins empty, or with the
 /// snapshot that a person chose.
 fn towards_first_instance(request: &Request, created: &Created, observed: &Observed, clock: Clock) -> Step {
+    let Some(snapshots) = &observed.snapshots else { return Step::ObserveSnapshots };
     let identifier = request.stage.identifier();
     let number = |s: &Snapshot| s.id.number_of(&identifier, &created.generation);
     let is_ours = |s: &&Snapshot| {
         s.owner.as_ref() == Some(&request.owner) && s.generation.as_ref() == Some(&created.generation)
     };
-    let finals = observed.snapshots.iter().filter(is_ours).filter_map(|s| Some((number(s)?, s)));
+    let finals = snapshots.iter().filter(is_ours).filter_map(|s| Some((number(s)?, s)));
     if let Some((_, newest)) = finals.max_by_key(|(number, _)| *number) {
         return restore(created, newest, Refusal::DataMissing(identifier), clock);
     }
@@ -448,7 +452,7 @@ fn towards_first_instance(request: &Request, created: &Created, observed: &Obser
     let Some(id) = &created.from_snapshot else {
         return Step::Create(created.clone());
     };
-    let chosen = observed.snapshots.iter().find(|s| s.id == *id && s.stage.as_ref() == Some(&request.stage));
+    let chosen = snapshots.iter().find(|s| s.id == *id && s.stage.as_ref() == Some(&request.stage));
     match chosen {
         Some(chosen) => restore(created, chosen, Refusal::SnapshotMissing(id.clone()), clock),
         None => Step::Refuse(Refusal::SnapshotMissing(id.clone())),
@@ -481,9 +485,10 @@ fn upgrade(
     if instance.engine_version.is_some_and(|live| live.major() == version.major()) {
         return modify;
     }
+    let Some(snapshots) = &observed.snapshots else { return Step::ObserveSnapshots };
     let identifier = request.stage.identifier();
     let id = SnapshotId::before_upgrade(&identifier, &created.generation, version, &request.token);
-    match observed.snapshots.iter().find(|s| s.id == id).map(|s| s.status) {
+    match snapshots.iter().find(|s| s.id == id).map(|s| s.status) {
         None => Step::Snapshot(id),
         Some(SnapshotStatus::Creating) => wait(clock),
         Some(SnapshotStatus::Available) => modify,

@@ -11,8 +11,8 @@ use crate::{DatabaseName, EngineVersion, Generation, SnapshotId, Stage};
 pub struct Observed {
     /// The DB instance of the stage's identifier, whoever it belongs to.
     pub instance: Option<Instance>,
-    /// The manual and final snapshots of that identifier.
-    pub snapshots: Vec<Snapshot>,
+    /// The manual and final snapshots of that identifier; `None`: not looked at, as few steps depend on them.
+    pub snapshots: Option<Vec<Snapshot>>,
     /// The database that is to be attached, if that is what is desired and it is there.
     pub attached: Option<AttachedDatabase>,
 }

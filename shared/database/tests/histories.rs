@@ -127,7 +127,7 @@ impl Rds {
             Step::Modify(changes) => self.modify(changes, busy),
             Step::Delete { final_snapshot } => self.delete(final_snapshot, busy),
             Step::Wait(_) => {}
-            Step::SetPassword(_) | Step::Snapshot(_) => panic!("nothing here asks for it"),
+            Step::SetPassword(_) | Step::Snapshot(_) | Step::ObserveSnapshots => panic!("nothing here asks for it"),
             Step::Finish(_) | Step::Refuse(_) => unreachable!("these end the request"),
         }
     }
@@ -153,8 +153,8 @@ fn wish() -> impl Strategy<Value = Wish> {
 /// Runs one request to its end; every answer is lost `repeat` times, so it is asked for again.
 fn run(rds: &mut Rds, request: &Request, busy: u32, repeat: bool) -> Step {
     for tick in 0..400 {
-        let observed =
-            Observed { instance: rds.instance.clone(), snapshots: rds.snapshots.clone(), attached: None };
+        let snapshots = Some(rds.snapshots.clone());
+        let observed = Observed { instance: rds.instance.clone(), snapshots, attached: None };
         let clock = Clock { elapsed: Duration::from_secs(tick) };
         let step = next_step(request, &observed, clock);
         if matches!(step, Step::Finish(_) | Step::Refuse(_)) {

@@ -124,12 +124,12 @@ fn snapshot(number: u32, status: SnapshotStatus) -> Snapshot {
 }
 
 fn seen(instance: impl Into<Option<Instance>>) -> Observed {
-    Observed { instance: instance.into(), ..Observed::default() }
+    Observed { instance: instance.into(), snapshots: Some(Vec::new()), attached: None }
 }
 
 /// No instance, and these snapshots.
 fn holding(snapshots: Vec<Snapshot>) -> Observed {
-    Observed { snapshots, ..Observed::default() }
+    Observed { snapshots: Some(snapshots), ..Observed::default() }
 }
 
 fn step(request: &Request, instance: impl Into<Option<Instance>>) -> Step {
@@ -309,7 +309,7 @@ fn removal_takes_the_protection_off_and_then_a_final_snapshot() {
 fn a_second_removal_of_a_generation_takes_a_second_snapshot() {
     let unprotected = Instance { deletion_protection: false, ..instance() };
     let snapshots = vec![snapshot(1, SnapshotStatus::Available), snapshot(2, SnapshotStatus::Failed)];
-    let observed = Observed { instance: Some(unprotected), snapshots, attached: None };
+    let observed = Observed { snapshots: Some(snapshots), ..seen(unprotected) };
     assert_eq!(next_step(&unwanted(), &observed, START), delete(3));
 }
 
@@ -335,7 +335,7 @@ fn a_database_that_was_ever_available_is_never_deleted_without_a_final_snapshot(
 fn a_rollback_after_a_removal_brings_the_data_back() {
     let request = wanted_again();
     let observe = |instance: Option<Instance>, snapshots| {
-        next_step(&request, &Observed { instance, snapshots, attached: None }, START)
+        next_step(&request, &Observed { snapshots: Some(snapshots), ..seen(instance) }, START)
     };
     assert!(is_wait(&observe(Some(with_status("deleting")), vec![snapshot(1, SnapshotStatus::Creating)])));
     assert!(is_wait(&observe(None, vec![snapshot(1, SnapshotStatus::Creating)])));
@@ -473,7 +473,7 @@ fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
     assert_eq!(step(&request, instance()), Step::Snapshot(id.clone()));
     let observe = |status| {
         let before = Snapshot { id: id.clone(), ..snapshot(1, status) };
-        let observed = Observed { instance: Some(instance()), snapshots: vec![before], attached: None };
+        let observed = Observed { snapshots: Some(vec![before]), ..seen(instance()) };
         next_step(&request, &observed, START)
     };
     assert!(is_wait(&observe(SnapshotStatus::Creating)));
@@ -481,7 +481,7 @@ fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
     assert_eq!(observe(SnapshotStatus::Available), modify(|c| c.engine_version = Some(version("18.1"))));
     let unprotected = Instance { deletion_protection: false, ..instance() };
     let before = Snapshot { id: id.clone(), ..snapshot(1, SnapshotStatus::Available) };
-    let observed = Observed { instance: Some(unprotected), snapshots: vec![before], attached: None };
+    let observed = Observed { snapshots: Some(vec![before]), ..seen(unprotected) };
     assert_eq!(next_step(&unwanted(), &observed, START), delete(1), "it is no final snapshot");
 }
 
@@ -524,6 +524,24 @@ fn attached() -> Request {
         database_name: "orders".to_owned().try_into().unwrap(),
     };
     request(Operation::Update, Desired::Attached(attached))
+}
+
+#[test]
+fn the_snapshots_are_looked_at_only_before_a_step_that_depends_on_them() {
+    let step = |request: &Request, instance: Option<Instance>| {
+        next_step(request, &Observed { instance, ..Observed::default() }, START)
+    };
+    let unprotected = Some(Instance { deletion_protection: false, ..instance() });
+    let upgraded = wanted_with(|c| c.engine_version = version("18.1"));
+    for (request, instance) in
+        [(&wanted_again(), None), (&unwanted(), unprotected), (&upgraded, Some(instance()))]
+    {
+        assert_eq!(step(request, instance.clone()), Step::ObserveSnapshots, "{instance:?}");
+    }
+    assert!(is_wait(&step(&wanted_again(), Some(with_status("deleting")))));
+    assert!(is_wait(&step(&unwanted(), Some(with_status("backing-up")))));
+    assert_eq!(step(&wanted_again(), Some(instance())), finished());
+    assert_eq!(step(&unwanted(), None), gone());
 }
 
 #[test]

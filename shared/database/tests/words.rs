@@ -206,7 +206,7 @@ fn the_end_of_a_request_is_told_also_after_the_time_for_it() {
         storage_gib: 20,
         engine_version: None,
     };
-    let observed = Observed { snapshots: vec![snapshot], ..Observed::default() };
+    let observed = Observed { snapshots: Some(vec![snapshot]), ..Observed::default() };
     let late = Clock { elapsed: database::GIVE_UP_AFTER };
     assert!(matches!(next_step(&request, &observed, late), Step::Finish(_)));
 }
