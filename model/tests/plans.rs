@@ -91,7 +91,7 @@ fn a_plan_that_is_cut_is_told() {
 #[test]
 fn an_unknown_field_is_told() {
     let said = said_of_plan("field.json", "{\n  \"seed\": 7,\n  \"colour\": 1\n}");
-    let expected = ":3:10: unknown field `colour`, expected one of `seed`, `steps`, `faults`, `weather` (a plan is what `cargo \
+    let expected = ":3:10: unknown field `colour`, expected one of `seed`, `registered`, `steps`, `faults`, `weather` (a plan is what `cargo \
                     histories --seed N --keep` writes)";
     assert_eq!(said, expected);
 }
