@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     functions::{self, Kind, Process},
     history,
-    plan::{Plan},
+    plan::Plan,
     services::{ecs, states::MACHINE},
     world::Model,
 };
@@ -46,8 +46,7 @@ pub struct Ground {
 /// The check fails.
 pub fn in_the_model<F: Future<Output = ()>>(check: impl FnOnce(Ground) -> F) {
     fastrand::seed(0);
-    let runtime =
-        history::timeless();
+    let runtime = history::timeless();
     runtime.block_on(async {
         let plan = Plan::calm();
         let model = Model::new(plan, None, false);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     functions::{Kind, invoke},
     history,
-    plan::{Plan},
+    plan::Plan,
     services::stacks::StackEvent,
     world::{Invariant, Model, Violation, What},
 };
@@ -34,8 +34,7 @@ pub fn deliver(kind: Kind, event: &Value) -> Delivered {
     crate::log::Log::install();
     crate::log::take_leak();
     fastrand::seed(0);
-    let runtime =
-        history::timeless();
+    let runtime = history::timeless();
     runtime.block_on(async {
         let plan = Plan::calm();
         let model = Model::new(plan, None, false);
@@ -88,8 +87,7 @@ mod tests {
 
     /// A request that CloudFormation waits for, and turns at it.
     fn at_work<F: Future>(test: impl FnOnce(Arc<Model>, Turns, Asked) -> F) {
-        let runtime =
-            history::timeless();
+        let runtime = history::timeless();
         runtime.block_on(async {
             let plan = Plan::calm();
             let model = Model::new(plan, None, false);

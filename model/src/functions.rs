@@ -15,7 +15,10 @@ use std::{
 
 use access_resource::AccessResource;
 use aws::SdkConfig;
-use aws_config::{BehaviorVersion, Region, identity::IdentityCache, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_config::{
+    BehaviorVersion, Region, identity::IdentityCache,
+    stalled_stream_protection::StalledStreamProtectionConfig,
+};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SharedTimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
@@ -383,8 +386,7 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, age: u64) {
     let began = model.now();
     for attempt in 0..=limits.retries {
         let pause = 60_000 * u64::from(attempt + 1);
-        let is_last =
-            attempt == limits.retries || model.now() - began + limits.timeout + pause > age;
+        let is_last = attempt == limits.retries || model.now() - began + limits.timeout + pause > age;
         if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
             return;
         }

@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use aws::{AwsError, Credentials, Databases, SdkConfig, Secrets, TurnError, Turns, WriteError};
 use custom_resource::{Addressee, Answer, Outcome, Request, Responder, SendError, Unanswerable};
 use database::{
-    After, Asked, Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, TURN, next_step,
+    After, Asked, Attributes, Clock, Created, Desired, Generation, Observed, Refusal, SnapshotId, Step, TURN,
+    next_step,
 };
 use lambda::Invocation;
 use serde::{Deserialize, Serialize};
@@ -129,7 +130,9 @@ pub async fn handle(
     let (taken, asked_at) = match function.step(&addressee, &asked, &request, invocation.now, known).await {
         Ok((taken, asked_at)) => (taken, Some(asked_at)),
         // An answer that nobody waits for does no harm, and if CloudFormation's events are wrong the stack does not hang.
-        Err(StepError::Turn(over @ TurnError::Over)) => (Taken::Answer(Outcome::Failed(format!("{over}."))), known),
+        Err(StepError::Turn(over @ TurnError::Over)) => {
+            (Taken::Answer(Outcome::Failed(format!("{over}."))), known)
+        }
         Err(StepError::Turn(TurnError::Aws(error))) if error.refused => {
             (Taken::Answer(Outcome::Failed(format!("CloudFormation refused: {}", error.message))), known)
         }
@@ -170,8 +173,8 @@ impl DatabaseProgress {
         known: Option<OffsetDateTime>,
     ) -> Result<(Taken, OffsetDateTime), StepError> {
         let began = Instant::now();
-        let clock = |asked_at: OffsetDateTime| {
-            Clock { elapsed: (now - asked_at).try_into().unwrap_or(Duration::ZERO) }
+        let clock = |asked_at: OffsetDateTime| Clock {
+            elapsed: (now - asked_at).try_into().unwrap_or(Duration::ZERO),
         };
         let observed = self.observe(&request.request).await.map_err(StepError::Rds)?;
         // To wait takes no turn: where nothing is written nothing can be wrong.

@@ -9,8 +9,8 @@ use aws_sdk_rds::{
     types::{DbInstance, DbSnapshot, SourceType, Tag},
 };
 use database::{
-    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Owner,
-    Pending, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
+    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Owner, Pending,
+    Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
 };
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};

@@ -127,7 +127,9 @@ impl Rds {
             Step::Modify(changes) => self.modify(changes, busy),
             Step::Delete { final_snapshot } => self.delete(final_snapshot, busy),
             Step::Wait(_) => {}
-            Step::SetPassword(_) | Step::Snapshot(_) | Step::ObserveSnapshots => panic!("nothing here asks for it"),
+            Step::SetPassword(_) | Step::Snapshot(_) | Step::ObserveSnapshots => {
+                panic!("nothing here asks for it")
+            }
             Step::Finish(_) | Step::Refuse(_) => unreachable!("these end the request"),
         }
     }
