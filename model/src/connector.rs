@@ -1,7 +1,11 @@
 //! The seam: an HTTP client of the SDK's that reads the real requests and answers as AWS would, or does not.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
     orchestrator::{HttpRequest, HttpResponse},
@@ -11,7 +15,7 @@ use aws_smithy_runtime_api::client::{
 use serde_json::Value;
 
 use crate::{
-    clock::pass,
+    clock::{BEGINNING, pass},
     functions::{Process, Shown},
     plan::{At, Fault, FaultKind, Weather},
     plant::Plant,
@@ -21,25 +25,61 @@ use crate::{
     world::{Invariant, Model, World},
 };
 
+/// What the SDK's clients of a process are made with. To make them takes as long as some calls do, so they serve one history
+/// after the other: each gives its processes a seat.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seat(Arc<Mutex<Option<Connector>>>);
+
+impl Seat {
+    /// The seat of a new process.
+    pub(crate) fn of(model: &Arc<Model>, process: &Arc<Process>) -> Self {
+        let seat = Self::default();
+        seat.take(model, process);
+        seat
+    }
+
+    /// From here on the clients are this process's.
+    pub(crate) fn take(&self, model: &Arc<Model>, process: &Arc<Process>) {
+        *self.connector() = Some(Connector { model: Arc::clone(model), process: Arc::clone(process) });
+    }
+
+    /// The history has ended.
+    pub(crate) fn leave(&self) {
+        *self.connector() = None;
+    }
+
+    fn connector(&self) -> MutexGuard<'_, Option<Connector>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpConnector for Seat {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.connector().clone();
+        HttpConnectorFuture::new_boxed(Box::pin(async move {
+            match connector {
+                Some(connector) => connector.exchange(request).await,
+                None => Err(ConnectorError::user("the history has ended".into())),
+            }
+        }))
+    }
+}
+
+impl TimeSource for Seat {
+    fn now(&self) -> SystemTime {
+        let clock = self.connector().as_ref().map(|connector| connector.model.clock);
+        clock.map_or(BEGINNING.into(), |clock| clock.date().into())
+    }
+}
+
 /// The HTTP client of one process.
 #[derive(Debug, Clone)]
-pub(crate) struct Connector {
+struct Connector {
     model: Arc<Model>,
     process: Arc<Process>,
 }
 
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let connector = self.clone();
-        HttpConnectorFuture::new_boxed(Box::pin(async move { connector.exchange(request).await }))
-    }
-}
-
 impl Connector {
-    pub(crate) fn new(model: Arc<Model>, process: Arc<Process>) -> Self {
-        Self { model, process }
-    }
-
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let model = &self.model;
         if !self.process.is_alive() {

@@ -14,6 +14,7 @@ use database::{
 use serde_json::json;
 
 use crate::{
+    connector::Seat,
     functions::{self, Kind, Process},
     history,
     plan::Plan,
@@ -58,7 +59,7 @@ pub fn in_the_model<F: Future<Output = ()>>(check: impl FnOnce(Ground) -> F) {
                 stack.resources.iter().map(|(name, resource)| (name.clone(), resource.physical_id.clone()));
             (stack.name.clone(), ids.collect::<BTreeMap<_, _>>())
         };
-        let config = functions::config(&model, &Process::new(Kind::SettingsApi));
+        let config = functions::config(&Seat::of(&model, &Process::new(Kind::SettingsApi)));
         check(Ground {
             config,
             stage: Stage { stack: "shop".try_into().unwrap(), stage: "dev".try_into().unwrap() },

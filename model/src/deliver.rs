@@ -42,7 +42,7 @@ pub fn deliver(kind: Kind, event: &Value) -> Delivered {
         let now = model.now();
         model.world().stacks.delivered = waiting(event, now);
         let before = model.world().requests.arrived;
-        let returned = invoke(&model, kind, event, 0, false).await.ok();
+        let returned = invoke(&model, kind, event.clone(), 0, false).await.ok();
         model.quiet(&[What::Work, What::Delivery]).await;
         wrong(&model, before, returned)
     })
@@ -83,7 +83,10 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::functions::{Process, config};
+    use crate::{
+        connector::Seat,
+        functions::{Process, config},
+    };
 
     /// A request that CloudFormation waits for, and turns at it.
     fn at_work<F: Future>(test: impl FnOnce(Arc<Model>, Turns, Asked) -> F) {
@@ -96,7 +99,7 @@ mod tests {
             });
             let now = model.now();
             model.world().stacks.delivered = waiting(&event, now);
-            let turns = Turns::new(&config(&model, &Process::new(Kind::CredentialsResource)));
+            let turns = Turns::new(&config(&Seat::of(&model, &Process::new(Kind::CredentialsResource))));
             let asked = Asked {
                 logical_id: "Connection".to_owned(),
                 status: "UPDATE_IN_PROGRESS",

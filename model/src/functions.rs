@@ -5,6 +5,7 @@
 //! one meets no fault. So a request whose function dies in every one of its three tries is no history.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -33,8 +34,9 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::pass,
-    connector::Connector,
+    connector::Seat,
     plant::Plant,
+    random::Random,
     template::Template,
     world::{Invariant, Model},
 };
@@ -154,19 +156,31 @@ enum Handler {
 #[derive(Debug)]
 pub(crate) struct Warm {
     process: Arc<Process>,
+    program: Program,
+}
+
+/// A handler with its clients, and their seat.
+#[derive(Debug)]
+struct Program {
     handler: Handler,
+    seat: Seat,
+}
+
+thread_local! {
+    /// Those of processes whose history has ended.
+    static IDLE: RefCell<BTreeMap<Kind, Vec<Program>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The SDK's configuration of a process: the real clients, over the model.
-pub(crate) fn config(model: &Arc<Model>, process: &Arc<Process>) -> SdkConfig {
-    let connector = SharedHttpConnector::new(Connector::new(Arc::clone(model), Arc::clone(process)));
+pub(crate) fn config(seat: &Seat) -> SdkConfig {
+    let connector = SharedHttpConnector::new(seat.clone());
     let credentials = Credentials::new("AKIDEXAMPLE", "example", None, None, "model");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client_fn(move |_, _| connector.clone()))
-        .time_source(SharedTimeSource::new(model.clock))
+        .time_source(SharedTimeSource::new(seat.clone()))
         // These credentials are there at once, and never expire.
         .identity_cache(IdentityCache::no_cache())
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(TokioSleep::new()))
@@ -186,7 +200,27 @@ impl Process {
 impl Warm {
     fn start(model: &Arc<Model>, kind: Kind) -> Self {
         let process = Process::new(kind);
-        let config = config(model, &process);
+        let idle = IDLE.with_borrow_mut(|idle| idle.entry(kind).or_default().pop());
+        let program = idle.unwrap_or_else(|| Program::new(kind));
+        program.seat.take(model, &process);
+        Self { process, program }
+    }
+
+    fn end(self) {
+        self.program.seat.leave();
+        IDLE.with_borrow_mut(|idle| idle.entry(self.process.kind).or_default().push(self.program));
+    }
+}
+
+/// Ends the processes of a history.
+pub(crate) fn end(warm: &mut BTreeMap<Kind, Vec<Warm>>) {
+    std::mem::take(warm).into_values().flatten().for_each(Warm::end);
+}
+
+impl Program {
+    fn new(kind: Kind) -> Self {
+        let seat = Seat::default();
+        let config = config(&seat);
         let handler = match kind {
             Kind::SettingsApi => {
                 let configuration = Configuration {
@@ -209,7 +243,7 @@ impl Warm {
             Kind::AccessResource => Handler::AccessResource(Arc::new(AccessResource::new(&config))),
             Kind::PublishVariables => Handler::PublishVariables(Arc::new(PublishVariables::new(&config))),
         };
-        Self { process, handler }
+        Self { handler, seat }
     }
 }
 
@@ -255,7 +289,7 @@ impl Failed {
 pub(crate) async fn invoke(
     model: &Arc<Model>,
     kind: Kind,
-    event: &Value,
+    event: Value,
     attempt: u32,
     faults: bool,
 ) -> Result<Value, Failed> {
@@ -264,9 +298,11 @@ pub(crate) async fn invoke(
     let process = Arc::clone(&warm.process);
     let limits = Limits::of(kind);
     let number = model.issue();
+    // The SDK's jitter comes from this thread's generator, which new clients draw from as well.
+    fastrand::seed(Random::of(model.plan.seed, "jitter", number).next());
     model.invoked();
     let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
-    let event = Plant::event(model, kind, event.clone());
+    let event = Plant::event(model, kind, event);
     let request =
         [&event["RequestId"], &event["request"]["RequestId"], &event["answerFailed"]["request"]["RequestId"]];
     let request = request.into_iter().find_map(Value::as_str).map(str::to_owned);
@@ -287,7 +323,7 @@ pub(crate) async fn invoke(
         time_left: Duration::from_millis(limits.timeout),
     };
     // A task of its own, so that a panic ends there.
-    let mut work = tokio::spawn(warm.handler.clone().handle(invocation));
+    let mut work = tokio::spawn(warm.program.handler.clone().handle(invocation));
     let ended = tokio::select! {
         biased;
         ended = &mut work => match ended {
@@ -387,7 +423,7 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, age: u64) {
     for attempt in 0..=limits.retries {
         let pause = 60_000 * u64::from(attempt + 1);
         let is_last = attempt == limits.retries || model.now() - began + limits.timeout + pause > age;
-        if invoke(model, kind, event, attempt, !is_last).await.is_ok() {
+        if invoke(model, kind, event.clone(), attempt, !is_last).await.is_ok() {
             return;
         }
         if is_last {
@@ -420,7 +456,7 @@ pub(crate) async fn call_api(
         "isBase64Encoded": false,
         "body": body.map(Value::to_string),
     });
-    let reply = invoke(model, Kind::SettingsApi, &event, 0, true).await.ok()?;
+    let reply = invoke(model, Kind::SettingsApi, event, 0, true).await.ok()?;
     let text = reply["body"].as_str().unwrap_or_default();
     if crate::log::leaks(text) {
         model.violated(Invariant::NothingLeaks, format!("a secret in the answer to {method} {path}"));

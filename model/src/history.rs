@@ -10,7 +10,7 @@ use crate::{
     clock::pass,
     coverage::Coverage,
     engine,
-    functions::call_api,
+    functions::{self, call_api},
     invariants, log,
     plan::{Action, CLASSES, Pause, Plan, Step},
     plant::Plant,
@@ -67,8 +67,6 @@ pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -
     log::take_leak();
     let mut world = if plan.registered { registered(plan.stages(), plant) } else { World::new() };
     world.trace = traced.then(Vec::new);
-    // The SDK's jitter and ids come from this thread's generator.
-    fastrand::seed(plan.seed);
     timeless().block_on(async {
         let model = Model::within(world, plan.clone(), plant, limit);
         tokio::select! {
@@ -82,7 +80,7 @@ pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -
         }
         let mut world = model.world();
         // The processes know the model, and the model them.
-        world.warm.clear();
+        functions::end(&mut world.warm);
         world.figures.seconds = model.now() / 1000;
         world.figures.longest = world.figures.calls.max(world.figures.invocations);
         Outcome {
@@ -108,13 +106,12 @@ thread_local! {
 fn registered(stages: usize, plant: Option<Plant>) -> World {
     REGISTERED.with_borrow_mut(|worlds| {
         let make = || {
-            fastrand::seed(0);
             timeless().block_on(async {
                 let model = Model::within(World::new(), Plan::calm(), plant, LIMIT);
                 register(&model, stages).await;
                 rest(&model, &ALL).await;
                 let mut world = model.world();
-                world.warm.clear();
+                functions::end(&mut world.warm);
                 world.for_another()
             })
         };

@@ -145,7 +145,7 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
 
 /// A task with its retries.
 async fn task(model: &Arc<Model>, state: &Value, data: &Value) -> Result<Value, String> {
-    let parameters = select(&state["Parameters"], data);
+    let parameters = &state["Parameters"];
     let kind = match parameters["FunctionName"].as_str() {
         Some("${DatabaseProgress}") => Kind::DatabaseProgress,
         _ => Kind::DatabaseResource,
@@ -153,10 +153,10 @@ async fn task(model: &Arc<Model>, state: &Value, data: &Value) -> Result<Value, 
     let mut retried = BTreeMap::<String, u64>::new();
     for attempt in 0.. {
         // Stopping an execution does not stop the function that it has called.
-        let (owned, payload) = (Arc::clone(model), parameters["Payload"].clone());
+        let (owned, payload) = (Arc::clone(model), payload(parameters, data));
         // The answer of last resort meets no fault in its last try, as nobody tries after it.
         let faults = kind == Kind::DatabaseProgress || attempt < 6;
-        let called = tokio::spawn(async move { invoke(&owned, kind, &payload, attempt, faults).await });
+        let called = tokio::spawn(async move { invoke(&owned, kind, payload, attempt, faults).await });
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
         let error = match tokio::time::timeout(limit, called).await {
             Ok(Ok(Ok(value))) => return Ok(value),
@@ -177,6 +177,14 @@ async fn task(model: &Arc<Model>, state: &Value, data: &Value) -> Result<Value, 
         pass(interval.saturating_mul(factor).min(longest) * 1000).await;
     }
     Err("States.Runtime".to_owned())
+}
+
+/// What a function is called with.
+fn payload(parameters: &Value, data: &Value) -> Value {
+    match parameters["Payload.$"].as_str() {
+        Some(text) => path(data, text),
+        None => select(&parameters["Payload"], data),
+    }
 }
 
 fn matching<'a>(handlers: &'a Value, error: &str) -> Option<&'a Value> {

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::{
     Client,
     error::ProvideErrorMetadata,
-    types::{ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Stack, Tag},
+    types::{ChangeAction, ChangeSetStatus, ChangeSetType, Output, Parameter, Stack, Tag},
 };
 use aws_smithy_types::date_time::Format;
 use database::{StackEvent, StackName, StackStatus, Stage, StageName};
@@ -131,7 +131,7 @@ impl Stacks {
             Err(error) if is_validation(&error, "does not exist") => return Ok(Lookup::Missing),
             Err(error) => return Err(failed("DescribeStacks")(error)),
         };
-        Ok(match reply.stacks().first() {
+        Ok(match reply.stacks.unwrap_or_default().into_iter().next() {
             None => Lookup::Missing,
             Some(stack) => stage_stack(stack).map_or(Lookup::Foreign, |stack| Lookup::Found(Box::new(stack))),
         })
@@ -144,8 +144,8 @@ impl Stacks {
     pub async fn page(&self, token: Option<String>) -> Result<StackPage, AwsError> {
         let reply = self.client.describe_stacks().set_next_token(token).send().await;
         let reply = reply.map_err(failed("DescribeStacks"))?;
-        let stacks = reply.stacks().iter().filter_map(stage_stack).collect();
-        Ok(StackPage { stacks, next_token: reply.next_token().map(str::to_owned) })
+        let stacks = reply.stacks.unwrap_or_default().into_iter().filter_map(stage_stack).collect();
+        Ok(StackPage { stacks, next_token: reply.next_token })
     }
 
     /// The newest events of a stack, newest first: at most one page of 100. Of one resource, or of none, with the properties.
@@ -159,20 +159,20 @@ impl Stacks {
     ) -> Result<Vec<StackEvent>, AwsError> {
         let reply = self.client.describe_stack_events().stack_name(id).send().await;
         let reply = reply.map_err(failed("DescribeStackEvents"))?;
-        let event = |e: &aws_sdk_cloudformation::types::StackEvent| {
-            let logical_id = e.logical_resource_id()?;
-            let shown = e.resource_properties().filter(|_| with_properties_of == Some(logical_id));
+        let event = |e: aws_sdk_cloudformation::types::StackEvent| {
+            let logical_id = e.logical_resource_id?;
+            let shown = e.resource_properties.filter(|_| with_properties_of == Some(&logical_id));
             Some(StackEvent {
-                logical_id: logical_id.to_owned(),
-                is_stack: e.physical_resource_id() == Some(id),
-                status: e.resource_status()?.as_str().to_owned(),
-                reason: e.resource_status_reason().filter(|r| !r.is_empty()).map(str::to_owned),
-                at: instant(e.timestamp()?),
-                token: e.client_request_token().map(str::to_owned),
-                properties: shown.map(properties).unwrap_or_default(),
+                logical_id,
+                is_stack: e.physical_resource_id.as_deref() == Some(id),
+                status: e.resource_status?.as_str().to_owned(),
+                reason: e.resource_status_reason.filter(|reason| !reason.is_empty()),
+                at: instant(&e.timestamp?),
+                token: e.client_request_token,
+                properties: shown.as_deref().map(properties).unwrap_or_default(),
             })
         };
-        Ok(reply.stack_events().iter().filter_map(event).collect())
+        Ok(reply.stack_events.unwrap_or_default().into_iter().filter_map(event).collect())
     }
 
     /// Creates the stack of a stage, protected from deletion. `token` makes a repeat harmless.
@@ -369,29 +369,23 @@ fn to_parameters(parameters: &BTreeMap<String, String>) -> Vec<Parameter> {
     parameters.iter().map(parameter).collect()
 }
 
-fn stage_stack(stack: &Stack) -> Option<StageStack> {
+fn stage_stack(stack: Stack) -> Option<StageStack> {
     let tag = |key: &str| stack.tags().iter().find(|t| t.key() == Some(key)).and_then(|t| t.value());
     let stage = Stage {
         stack: StackName::try_from(tag(TAG_STACK)?).ok()?,
         stage: StageName::try_from(tag(TAG_STAGE)?).ok()?,
     };
     let status_text = stack.stack_status()?.as_str().to_owned();
-    let began = stack.last_updated_time().or(stack.creation_time())?;
+    let began = stack.last_updated_time.or(stack.creation_time)?;
+    let parameter = |p: Parameter| Some((p.parameter_key?, p.parameter_value?));
+    let output = |o: Output| Some((o.output_key?, o.output_value?));
     Some(StageStack {
-        id: stack.stack_id()?.to_owned(),
+        id: stack.stack_id?,
         stage,
         status: StackStatus::from(status_text.as_str()),
         status_text,
         operation: began.fmt(Format::DateTime).ok()?,
-        parameters: stack
-            .parameters()
-            .iter()
-            .filter_map(|p| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned())))
-            .collect(),
-        outputs: stack
-            .outputs()
-            .iter()
-            .filter_map(|o| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned())))
-            .collect(),
+        parameters: stack.parameters.unwrap_or_default().into_iter().filter_map(parameter).collect(),
+        outputs: stack.outputs.unwrap_or_default().into_iter().filter_map(output).collect(),
     })
 }

@@ -19,7 +19,9 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_mins(55);
 /// A change that RDS has accepted and does not begin within this time waits for the maintenance window, so it is asked
 /// for again.
 const CHANGE_BEGINS_WITHIN: Duration = Duration::from_mins(2);
-/// How often is looked at what takes long.
+/// How soon at the earliest is looked again at what goes on.
+const QUICK_LOOK: Duration = Duration::from_secs(1);
+/// And at the latest.
 const SLOW_LOOK: Duration = Duration::from_secs(15);
 
 /// What CloudFormation asks for.
@@ -631,11 +633,7 @@ fn finish(identifier: String, instance: &Instance, created: &Created, clock: Clo
     })
 }
 
-/// Soon at first, for what is quick; then slowly enough that a state machine's history (25,000 events) never fills.
+/// A fourth of the time that has passed: what is quick is seen soon, and nothing takes much longer because of it.
 fn wait(clock: Clock) -> Step {
-    Step::Wait(match clock.elapsed.as_secs() {
-        0..20 => Duration::from_secs(1),
-        20..120 => Duration::from_secs(5),
-        _ => SLOW_LOOK,
-    })
+    Step::Wait((clock.elapsed / 4).clamp(QUICK_LOOK, SLOW_LOOK))
 }
