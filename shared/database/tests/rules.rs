@@ -166,16 +166,6 @@ fn is_wait(step: &Step) -> bool {
 }
 
 #[test]
-fn a_wait_is_a_fourth_of_the_time_that_has_passed_and_from_1_to_15_seconds_long() {
-    let creating = seen(Instance { endpoint: None, ..with_status("creating") });
-    for (elapsed, expected) in [(0, 1000), (4, 1000), (10, 2500), (60, 15_000), (3000, 15_000)] {
-        let clock = Clock { elapsed: Duration::from_secs(elapsed) };
-        let pause = Duration::from_millis(expected);
-        assert_eq!(next_step(&wanted(), &creating, clock), Step::Wait(pause), "after {elapsed} s");
-    }
-}
-
-#[test]
 fn a_new_generation_begins_with_an_empty_database() {
     assert_eq!(step(&wanted(), None), Step::Create(created()));
 }
