@@ -51,7 +51,7 @@ pub fn in_the_model<F: Future<Output = ()>>(check: impl FnOnce(Ground) -> F) {
     runtime.block_on(async {
         let plan = Plan::calm();
         let model = Model::new(plan, None, false);
-        history::register_one(&model).await;
+        history::register_at_rest(&model, 1).await;
         let (name, physical) = {
             let world = model.world();
             let stack = world.stacks.all.values().next().unwrap();

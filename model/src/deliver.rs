@@ -38,7 +38,7 @@ pub fn deliver(kind: Kind, event: &Value) -> Delivered {
     runtime.block_on(async {
         let plan = Plan::calm();
         let model = Model::new(plan, None, false);
-        history::register_one(&model).await;
+        history::register_at_rest(&model, 1).await;
         let now = model.now();
         model.world().stacks.delivered = waiting(event, now);
         let before = model.world().requests.arrived;

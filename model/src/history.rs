@@ -108,8 +108,7 @@ fn registered(stages: usize, plant: Option<Plant>) -> World {
         let make = || {
             timeless().block_on(async {
                 let model = Model::within(World::new(), Plan::calm(), plant, LIMIT);
-                register(&model, stages).await;
-                rest(&model, &ALL).await;
+                register_at_rest(&model, stages).await;
                 let mut world = model.world();
                 functions::end(&mut world.warm);
                 world.for_another()
@@ -166,9 +165,9 @@ async fn register(model: &Arc<Model>, stages: usize) {
     }
 }
 
-/// Registers the first stage, and waits until its stack is there.
-pub(crate) async fn register_one(model: &Arc<Model>) {
-    register(model, 1).await;
+/// Registers the first stages, and waits until their stacks are there.
+pub(crate) async fn register_at_rest(model: &Arc<Model>, stages: usize) {
+    register(model, stages).await;
     rest(model, &ALL).await;
 }
 

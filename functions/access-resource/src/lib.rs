@@ -4,7 +4,11 @@
 //! database could not be made, the first one's removal would cut the others off, and a rule that was there before would be
 //! in the way. Which rules there are is read anew at every step (`database::access_step`), so a repeat and a crash do no harm.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws::{AwsError, SdkConfig, SecurityGroups, TurnError, Turns};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
@@ -81,14 +85,12 @@ enum AccessError {
     Unsettled,
 }
 
-/// Where some steps have led.
-#[derive(Debug, Clone, Copy)]
-enum Ended {
-    Done,
-    /// Another stage is about to leave the rule that this one has claimed: as before, or since the last of these steps.
-    Left {
-        is_new: bool,
-    },
+/// How far the work on a rule has come.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pace {
+    steps: usize,
+    /// Since when another stage is about to leave the rule that this one has claimed.
+    left_since: Option<Instant>,
 }
 
 impl AccessResource {
@@ -112,35 +114,30 @@ impl AccessResource {
         let stage = &request.properties.stage()?;
         let wanted = &wanted(request)?;
         let asked = request.asked(addressee, BEFORE);
-        let called = Instant::now();
-        // Since when another stage is about to leave the rule that this one has claimed.
-        let mut left_since = None;
-        for _ in 0..STEPS {
-            let is_left = left_since.is_some_and(|since: Instant| since.elapsed() >= QUIET);
-            let steps = move || self.steps(stage, wanted.as_ref(), is_left);
-            match self.turns.take(&addressee.stack_id, &asked, now + called.elapsed(), steps).await?? {
-                Ended::Done => return Ok(()),
-                Ended::Left { is_new: true } => left_since = Some(Instant::now()),
-                Ended::Left { is_new: false } => left_since = left_since.or_else(|| Some(Instant::now())),
-            }
-            sleep(PAUSE).await;
-        }
-        Err(AccessError::Unsettled)
+        // It outlives a turn that is cut off.
+        let pace = Mutex::default();
+        let work = || self.steps(stage, wanted.as_ref(), &pace);
+        self.turns.take(&addressee.stack_id, &asked, now, work).await?
     }
 
-    /// Takes the steps that can be taken without waiting for another stage.
+    /// Takes steps until nothing is left to do.
     async fn steps(
         &self,
         stage: &Stage,
         wanted: Option<&Wanted>,
-        is_left: bool,
-    ) -> Result<Ended, AccessError> {
-        for number in 0..STEPS {
-            match self.step(stage, wanted, is_left && number == 0).await? {
-                AccessStep::Done => return Ok(Ended::Done),
-                AccessStep::Wait => return Ok(Ended::Left { is_new: number > 0 }),
-                _ => {}
-            }
+        pace: &Mutex<Pace>,
+    ) -> Result<(), AccessError> {
+        let pace = || pace.lock().unwrap_or_else(PoisonError::into_inner);
+        while pace().steps < STEPS {
+            let left_since = pace().left_since;
+            let is_left = left_since.is_some_and(|since| since.elapsed() >= QUIET);
+            let left_since = match self.step(stage, wanted, is_left).await? {
+                AccessStep::Done => return Ok(()),
+                AccessStep::Wait => left_since.or_else(|| Some(Instant::now())),
+                _ => None,
+            };
+            let steps = pace().steps + 1;
+            *pace() = Pace { steps, left_since };
             // EC2 shows what was just changed a moment later.
             sleep(PAUSE).await;
         }

@@ -32,10 +32,13 @@ mod stage_put;
 mod variables_get;
 mod wish;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws::{Databases, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::{
+    apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
+    query_map::QueryMap,
+};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -69,7 +72,7 @@ struct Call {
     /// API Gateway's id of the request; unique, so it makes CloudFormation's token.
     request_id: String,
     now: OffsetDateTime,
-    query: HashMap<String, String>,
+    query: QueryMap,
     conditions: Conditions,
     body: fields::Body,
 }
@@ -84,7 +87,7 @@ impl Call {
 
     /// A parameter of the query.
     fn query(&self, name: &str) -> Option<String> {
-        self.query.get(name).cloned()
+        self.query.first(name).map(str::to_owned)
     }
 }
 
@@ -149,7 +152,7 @@ pub async fn handle(
     let mut call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
         now: invocation.now,
-        query: request.query_string_parameters.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        query: request.query_string_parameters,
         conditions: Conditions::default(),
         body,
     };

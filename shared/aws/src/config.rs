@@ -7,6 +7,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 
 /// Region, credentials and endpoint from Lambda's environment; throttles and lost connections are tried again for up to
 /// 8 s a call.
@@ -34,4 +35,10 @@ pub fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(Duration::from_secs(4))
         .operation_timeout(Duration::from_secs(8))
         .build()
+}
+
+/// Where a client keeps its budget of retries: without a limit. The SDK's own budget belongs to the whole process, so one request
+/// in a bad minute would leave the next one without any; what limits ours is the number of tries and the time of a call.
+pub(crate) fn retry_partition() -> RetryPartition {
+    RetryPartition::custom("stagedb").token_bucket(TokenBucket::unlimited()).build()
 }

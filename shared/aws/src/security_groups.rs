@@ -19,9 +19,11 @@ use aws_smithy_runtime::client::{
 use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
     result::SdkError,
+    runtime_plugin::StaticRuntimePlugin,
 };
 use aws_smithy_types::{
     body::SdkBody,
+    config_bag::Layer,
     error::metadata::{ErrorMetadata, ProvideErrorMetadata},
     retry::RetryConfig,
 };
@@ -29,7 +31,11 @@ use database::IngressRule;
 use roxmltree::{Document, Node};
 use thiserror::Error;
 
-use crate::{AwsError, config::timeouts, error::failed};
+use crate::{
+    AwsError,
+    config::{retry_partition, timeouts},
+    error::failed,
+};
 
 /// The version of EC2's API.
 const API_VERSION: &str = "2016-11-15";
@@ -193,8 +199,11 @@ impl SecurityGroups {
         let request =
             self.signed(&endpoint, region, &body).await.ok_or_else(|| unexpected("no credentials"))?;
 
+        let mut retries = Layer::new("retries");
+        retries.store_put(retry_partition());
         let mut call = Operation::builder()
             .service_name("ec2")
+            .runtime_plugin(StaticRuntimePlugin::new().with_config(retries.freeze()))
             .operation_name(operation)
             .behavior_version(aws_config::BehaviorVersion::latest())
             .endpoint_url(&endpoint)
