@@ -33,7 +33,6 @@ pub struct Delivered {
 pub fn deliver(kind: Kind, event: &Value) -> Delivered {
     crate::log::Log::install();
     crate::log::take_leak();
-    fastrand::seed(0);
     let runtime = history::timeless();
     runtime.block_on(async {
         let plan = Plan::calm();

@@ -42,3 +42,13 @@ pub fn timeouts() -> TimeoutConfig {
 pub(crate) fn retry_partition() -> RetryPartition {
     RetryPartition::custom("stagedb").token_bucket(TokenBucket::unlimited()).build()
 }
+
+/// The client of an SDK crate, which keeps its budget of retries there. The crates' types have no trait in common.
+macro_rules! client {
+    ($sdk:ident, $config:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::config::Builder::from($config).retry_partition($crate::config::retry_partition()).build(),
+        )
+    };
+}
+pub(crate) use client;

@@ -17,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     AwsError, Credentials, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID, TAG_STACK,
-    TAG_STAGE, TAG_STAGE_STACK_ID, config::retry_partition, error::failed, instant::instant,
+    TAG_STAGE, TAG_STAGE_STACK_ID, config::client, error::failed, instant::instant,
 };
 
 /// RDS's word for PostgreSQL.
@@ -49,8 +49,7 @@ impl Databases {
     /// Databases in this account and region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let conf = aws_sdk_rds::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf) }
+        Self { client: client!(aws_sdk_rds, config) }
     }
 
     /// The instance of this identifier, whoever it belongs to.

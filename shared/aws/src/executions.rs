@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
 
-use crate::{AwsError, config::retry_partition, error::failed};
+use crate::{AwsError, config::client, error::failed};
 
 /// The state machine that works on databases.
 #[derive(Debug, Clone)]
@@ -25,8 +25,7 @@ impl Executions {
     /// Executions of this state machine.
     #[must_use]
     pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
-        let conf = aws_sdk_sfn::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf), state_machine_arn }
+        Self { client: client!(aws_sdk_sfn, config), state_machine_arn }
     }
 
     /// Starts an execution. Safe to repeat: the name is used once in 90 days.

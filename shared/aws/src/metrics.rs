@@ -9,7 +9,7 @@ use aws_smithy_types::DateTime;
 use database::AttachedKind;
 use time::{Duration, OffsetDateTime};
 
-use crate::{AwsError, config::retry_partition, error::failed, instant::instant};
+use crate::{AwsError, config::client, error::failed, instant::instant};
 
 /// How much time one point stands for: 96 points for a day.
 const PERIOD_SECONDS: i32 = 900;
@@ -44,9 +44,7 @@ impl Metrics {
     /// Measurements of the account and region of this configuration.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let conf =
-            aws_sdk_cloudwatch::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf) }
+        Self { client: client!(aws_sdk_cloudwatch, config) }
     }
 
     /// What was measured of a database in the 24 hours before `now`.

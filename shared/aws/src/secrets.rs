@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AwsError, TAG_STACK, config::retry_partition, error::failed};
+use crate::{AwsError, TAG_STACK, config::client, error::failed};
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
@@ -157,9 +157,7 @@ impl Secrets {
     /// Secrets in this account and region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let conf =
-            aws_sdk_secretsmanager::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf) }
+        Self { client: client!(aws_sdk_secretsmanager, config) }
     }
 
     /// The version of a secret that has this staging label, if there is one.

@@ -11,7 +11,7 @@ use aws_sdk_ecs::{
 use database::{ContainerVariables, SecretReference};
 use time::OffsetDateTime;
 
-use crate::{AwsError, TAG_REBUILD, config::retry_partition, error::failed, instant::instant};
+use crate::{AwsError, TAG_REBUILD, config::client, error::failed, instant::instant};
 
 /// The ECS services of this account and region.
 #[derive(Debug, Clone)]
@@ -86,8 +86,7 @@ impl Services {
     /// Services in this account and region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let conf = aws_sdk_ecs::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf) }
+        Self { client: client!(aws_sdk_ecs, config) }
     }
 
     /// A service, if it is there and active.

@@ -13,9 +13,7 @@ use database::{StackEvent, StackName, StackStatus, Stage, StageName};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{
-    AwsError, Rebuilt, TAG_STACK, TAG_STAGE, config::retry_partition, error::failed, instant::instant,
-};
+use crate::{AwsError, Rebuilt, TAG_STACK, TAG_STAGE, config::client, error::failed, instant::instant};
 
 /// The stacks of this account and region.
 #[derive(Debug, Clone)]
@@ -120,9 +118,7 @@ impl Stacks {
     /// Stacks in this account and region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let conf =
-            aws_sdk_cloudformation::config::Builder::from(config).retry_partition(retry_partition()).build();
-        Self { client: Client::from_conf(conf) }
+        Self { client: client!(aws_sdk_cloudformation, config) }
     }
 
     /// The stack of this name or ARN; by its ARN also a deleted one.
