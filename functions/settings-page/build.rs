@@ -1,7 +1,7 @@
-//! Puts the built page (`web/dist`, made by `npm run build` in `web/`) into the function.
+//! Embeds the built page (`web/dist`, created by `npm run build` in `web/`) into the function.
 //!
-//! Rust needs no npm: without a built page a development build still compiles, and the function says what is missing.
-//! A release build, which is what gets deployed, fails instead.
+//! You don't need npm to build the Rust code: without a built page, a development build still compiles, and the
+//! function says what's missing. A release build, which is what you deploy, fails instead.
 
 use std::{
     env,
@@ -11,8 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const MISSING: &str =
-    "web/dist is missing: the settings page is not built. Run `npm ci && npm run build` in web/ first.";
+const MISSING: &str = "web/dist is missing, because the settings page hasn't been built. Run `npm ci && npm run build` \
+                       in web/ first.";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../web/dist");
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(content(suffix)?
                 .map_or_else(|| "None".to_owned(), |path| format!("Some(include_bytes!({path:?}))")))
         };
-        // What is compressed is carried compressed only, except for the page itself, which is small.
+        // A compressed file is embedded in compressed form only, except for the page itself, which is small.
         let plain = if content(".gz")?.is_none() || name == "index.html" {
             compressed("")?
         } else {
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every file below a folder, without the compressed copies that stand beside them.
+/// Every file in a folder and its subfolders, without the compressed copies.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,4 +1,4 @@
-//! Where all the histories of a run have been, and where the next ones should go.
+//! Which places the histories of a run have reached, and which ones the next histories should aim at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,9 +12,9 @@ use crate::job::Job;
 /// How often a place was reached.
 #[derive(Debug, Default)]
 struct Tally {
-    /// Without a fault, and with each kind.
+    /// The number of times without a fault, and with each kind of fault.
     counts: BTreeMap<Option<FaultKind>, u64>,
-    /// The first seed that comes there without a fault, and at which of the calls of the point.
+    /// The lowest seed that reaches the place without a fault, and the number of the call at the point.
     example: Option<(u64, u32)>,
 }
 
@@ -24,7 +24,7 @@ impl Tally {
     }
 }
 
-/// Where they have been.
+/// The places that were reached.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
     places: BTreeMap<Place, Tally>,
@@ -44,7 +44,8 @@ impl Reached {
         self.unlisted.extend(coverage.unlisted.iter().cloned());
     }
 
-    /// Faults where the fewest were, the rarest places first, each with a history that comes there: everything before the fault stays as it was.
+    /// Faults for the least-visited places, rarest first, each with a history that reaches the place. Everything before
+    /// the fault stays the same.
     pub(crate) fn rarest(&self, count: usize) -> Vec<Job> {
         let cells = self.places.iter().filter_map(|(place, tally)| Some((place, tally, tally.example?)));
         let mut rare: Vec<_> = cells
@@ -57,7 +58,7 @@ impl Reached {
             .collect();
         rare.sort_unstable();
         let aimed = rare.into_iter().take(count).map(|((before, _), place, kind, (seed, nth))| {
-            // One that the SDK gets over, one that it does not, and one that lasts; which of them does not matter here.
+            // One that the SDK's retries overcome, one that they don't, and one that lasts. Which one doesn't matter.
             let tries = match (seed ^ u64::from(nth)).wrapping_add(before) % 3 {
                 0 => 1,
                 1 => 5,
@@ -68,7 +69,7 @@ impl Reached {
         aimed.collect()
     }
 
-    /// For each phase and kind of fault, how many of the places have met it.
+    /// For each phase and kind of fault, the number of places it has hit.
     pub(crate) fn table(&self) -> String {
         let mut text = format!("{:18}{:>8}", "places", "known");
         for kind in FaultKind::ALL {
@@ -83,12 +84,12 @@ impl Reached {
             }
         }
         for (function, operation) in &self.unlisted {
-            let _ = write!(text, "\nnot among the points: {function:?} {operation}");
+            let _ = write!(text, "\nnot in the list of points: {function:?} {operation}");
         }
         text
     }
 
-    /// Every cell with the number of histories that reached it; those that no history reached have 0.
+    /// Every place and fault, with the number of times that histories reached it. 0 means never.
     pub(crate) fn cells(&self) -> String {
         let mut text =
             "# histories, phase, stage before and after, stack, request, function and operation, fault\n"

@@ -1,15 +1,15 @@
-//! What one history is asked for by, and how somebody asks for it again.
+//! How to specify a history, and how to run it again.
 
 use std::path::PathBuf;
 
 use model::{Fault, Plan, Plant, kept};
 
-/// A history that is to be run.
+/// A history to run.
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
     /// The plan of a seed.
     Seed(u64),
-    /// The plan of a seed, with more faults.
+    /// The plan of a seed, with additional faults.
     Aimed(u64, Vec<Fault>),
     /// A plan in a file.
     File(PathBuf, Plan),
@@ -28,26 +28,26 @@ impl Job {
         }
     }
 
-    /// The command that runs it again, in one line.
+    /// The one-line command that runs it again.
     pub(crate) fn replay(&self, plant: Option<Plant>) -> String {
         let planted = plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
         match self {
             Self::Seed(seed) => format!("cargo histories --seed {seed}{planted}"),
             Self::Aimed(seed, faults) => {
-                let faults: String = faults.iter().map(|fault| format!(" --fault '{fault}'")).collect();
-                format!("cargo histories --seed {seed}{faults}{planted}")
+                let faults: Vec<_> = faults.iter().map(|fault| format!("--fault '{fault}'")).collect();
+                format!("cargo histories --seed {seed} {}{planted}", faults.join(" "))
             }
             Self::File(path, _) => format!("cargo histories --plan {}{planted}", kept::shown(path)),
         }
     }
 }
 
-/// Many of them.
+/// Several histories to run.
 #[derive(Debug)]
 pub(crate) enum Jobs {
-    /// So many seeds, from the first one on.
+    /// Consecutive seeds.
     Range { from: u64, count: u64 },
-    /// These.
+    /// A list.
     List(Vec<Job>),
 }
 

@@ -1,5 +1,5 @@
-//! `cargo histories`: runs many histories and says what did not hold.
-#![expect(clippy::print_stdout, reason = "a person reads it")]
+//! `cargo histories`: runs many histories, and reports violated invariants.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 #![recursion_limit = "256"]
 
 mod coverage;
@@ -27,60 +27,61 @@ use crate::{
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How many histories are drawn before some go where few have been.
+/// With `--steer`: the number of random histories before each batch of aimed ones.
 const BATCH: u64 = 2000;
-/// How many of those there are then.
+/// With `--steer`: the number of histories aimed at rarely reached places.
 const AIMED: usize = 1000;
 
-/// Runs the real functions in a model of AWS, one history per seed, with faults.
+/// Run the real functions in a model of AWS, one history with faults per seed.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag of the command line each")]
 struct Arguments {
-    /// How many histories.
+    /// The number of histories.
     #[arg(long, default_value_t = 1000)]
     count: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Runs the seeds in this file: one in a line, and comments after #.
+    /// Run the seeds in this file: one per line, comments after #.
     #[arg(long, value_name = "FILE", group = "what")]
     seeds: Option<PathBuf>,
-    /// Runs the plans that are kept in model/plans.
+    /// Run the plans saved in model/plans.
     #[arg(long, group = "what")]
     kept: bool,
-    /// Replays one seed, and prints what happened.
+    /// Replay one seed, and print everything that happened.
     #[arg(long, group = "what")]
     seed: Option<u64>,
-    /// Replays the plan in this file, and prints what happened.
+    /// Replay the plan in this file, and print everything that happened.
     #[arg(long, value_name = "FILE", group = "what")]
     plan: Option<PathBuf>,
-    /// A fault more than the seed has, as `FUNCTION OPERATION NTH KIND TRIES`.
+    /// Add a fault to the seed's own faults, as `FUNCTION OPERATION NTH KIND TRIES`.
     #[arg(long, requires = "seed")]
     fault: Vec<Fault>,
-    /// Keeps the plan of the seed, as it was drawn, in model/plans.
+    /// Save the seed's plan, as generated, in model/plans.
     #[arg(long, requires = "seed")]
     keep: bool,
-    /// Draws the first seed, and says which it is.
+    /// Pick a random first seed, and print it.
     #[arg(long, conflicts_with_all = ["what", "from"])]
     fresh: bool,
-    /// Writes how often each place was reached with each fault.
+    /// Write how often each place was reached with each fault to this file.
     #[arg(long, value_name = "FILE")]
     coverage: Option<PathBuf>,
-    /// After every 2,000 histories, runs 1,000 with a fault where the fewest have been.
+    /// After every 2,000 histories, run 1,000 with faults aimed at the least-visited places.
     #[arg(long, conflicts_with = "what")]
     steer: bool,
-    /// Plants a bug, and expects that it is found.
+    /// Plant this bug in the functions, to check that the invariants find it.
     #[arg(long)]
     plant: Option<String>,
-    /// How many threads.
+    /// The number of threads. By default, one per processor.
     #[arg(long)]
     workers: Option<usize>,
-    /// Replays what failed as it was drawn, without looking for a shorter history.
+    /// Replay failed histories as generated, without looking for a shorter one.
     #[arg(long)]
     whole: bool,
-    /// Ends after this many have failed.
+    /// Stop after this many failures.
     #[arg(long, default_value_t = 20)]
     failures: usize,
-    /// How many seconds one history may take.
+    /// The time limit for one history, in seconds.
     #[arg(long, default_value_t = 60)]
     patience: u64,
 }
@@ -90,7 +91,7 @@ impl Arguments {
         let plant = match &self.plant {
             Some(name) => Some(Plant::named(name).ok_or_else(|| {
                 let names: Vec<_> = Plant::ALL.into_iter().map(Plant::name).collect();
-                anyhow::anyhow!("no such bug; there are {}", names.join(", "))
+                anyhow::anyhow!("unknown bug `{name}`; use one of: {}", names.join(", "))
             })?),
             None => None,
         };
@@ -105,10 +106,10 @@ impl Arguments {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a person reads it")]
+#[expect(clippy::print_stderr, reason = "the user reads it")]
 fn main() -> ExitCode {
     carry_out().unwrap_or_else(|error| {
-        // Without the stack that `anyhow` shows: the person has mistyped something.
+        // Without `anyhow`'s backtrace: usually, the user just mistyped something.
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
@@ -124,7 +125,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
         };
         if arguments.keep {
             let path = kept::keep(&job.plan(), &kept::directory())?;
-            println!("kept: cargo histories --plan {}", kept::shown(&path));
+            println!("saved; to replay it: cargo histories --plan {}", kept::shown(&path));
             return Ok(ExitCode::SUCCESS);
         }
         return Ok(replay(job, settings, arguments.whole));
@@ -139,7 +140,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     if arguments.kept {
         let read = |path: PathBuf| kept::read_plan(&path).map(|plan| Job::File(path, plan));
         let jobs = kept::files()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        // Each of them is of interest.
+        // Report every failure.
         run_all(Jobs::List(jobs), Settings { failures: usize::MAX, ..settings }, &mut totals);
         report(&totals, began.elapsed(), settings);
         return Ok(if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -166,17 +167,21 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A first seed that nobody knows: the standard library's hashers begin with what the operating system draws.
+/// A random first seed: the standard library's hashers start with randomness from the operating system.
 fn fresh() -> u64 {
     RandomState::new().build_hasher().finish() % 1_000_000_000_000
 }
 
-/// Runs the seeds of a range, and in between, if that is wanted, histories that go where few have been.
+/// Runs a range of seeds. With `--steer`, also runs histories aimed at the least-visited places in between.
 fn run_range(arguments: &Arguments, settings: Settings, totals: &mut Totals) {
     let from = if arguments.fresh { fresh() } else { arguments.from };
     let end = from.saturating_add(arguments.count);
     if arguments.fresh {
-        println!("seeds {from} to {}: --from {from} --count {}", end.saturating_sub(1), arguments.count);
+        println!(
+            "seeds {from} to {}; to run them again: --from {from} --count {}",
+            end.saturating_sub(1),
+            arguments.count
+        );
     }
     let batch = if arguments.steer { BATCH } else { u64::MAX };
     let mut next = from;
@@ -190,17 +195,17 @@ fn run_range(arguments: &Arguments, settings: Settings, totals: &mut Totals) {
     }
 }
 
-/// Prints what they were made of, and which of them failed.
+/// Prints the statistics, and which histories failed.
 fn report(totals: &Totals, took: Duration, settings: Settings) {
     let figures = &totals.figures;
     println!(
-        "{} histories in {:.1} s, {} of the model's days",
+        "{} histories in {:.1} s, {} days in the model",
         totals.done,
         took.as_secs_f64(),
         figures.seconds / 86_400
     );
     println!(
-        "{} calls to AWS, {} invocations, {} operations of stacks with {} requests, {} rolled back, {} databases made, {} \
+        "{} calls to AWS, {} invocations, {} stack operations with {} requests, {} rollbacks, {} databases created, {} \
          final snapshots; the longest history has {} calls or invocations",
         figures.calls,
         figures.invocations,
@@ -215,7 +220,7 @@ fn report(totals: &Totals, took: Duration, settings: Settings) {
         figures.faults.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
     println!("faults: {}", faults.join(", "));
     if totals.failed.is_empty() {
-        println!("everything held");
+        println!("no violations");
     }
     let mut failed: Vec<_> = totals.failed.iter().collect();
     failed.sort_by_key(|failed| reason(&failed.why));
@@ -232,11 +237,11 @@ fn reason(why: &Why) -> &'static str {
     }
 }
 
-/// Prints the shortest history that fails as this one does.
+/// Prints the shortest history that fails the same way as this one.
 fn replay(job: Job, settings: Settings, whole: bool) -> ExitCode {
     let command = job.replay(settings.plant);
     let plan = job.plan();
-    // On a thread of its own first: it may be one that does not come back, or breaks the model.
+    // First on its own thread, because it may never return or may panic in the model.
     let mut totals = Totals::default();
     run_all(Jobs::List(vec![job]), Settings { workers: 1, ..settings }, &mut totals);
     let violation = match totals.failed.pop().map(|failed| failed.why) {
@@ -258,7 +263,7 @@ fn replay(job: Job, settings: Settings, whole: bool) -> ExitCode {
     }
     println!("{plan}");
     if outcome.violations.is_empty() {
-        println!("everything held: {command}");
+        println!("no violations: {command}");
         return ExitCode::SUCCESS;
     }
     for violation in &outcome.violations {

@@ -1,4 +1,4 @@
-//! Runs histories on some threads, and looks after those that do not come back.
+//! Runs histories on several threads, and watches for those that never return.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,17 +18,17 @@ use crate::{
     job::{Job, Jobs},
 };
 
-/// A run that takes longer says so this often.
+/// How often a long run prints its progress.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// How to run them.
+/// How to run histories.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) plant: Option<Plant>,
     pub(crate) workers: usize,
-    /// How long one history may take.
+    /// The time limit for one history.
     pub(crate) patience: Duration,
-    /// After how many that failed no more are begun.
+    /// After this many failures, no new histories are started.
     pub(crate) failures: usize,
 }
 
@@ -36,9 +36,9 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) enum Why {
     Violated(Violation),
-    /// The model itself did.
+    /// The model itself panicked.
     Panicked,
-    /// It did not come back.
+    /// It didn't return in time.
     Stuck,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Failed {
     pub(crate) why: Why,
 }
 
-/// What became of them.
+/// The results of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) done: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Totals {
     pub(crate) reached: Reached,
 }
 
-/// What a worker is at, since when.
+/// The history that a worker is running, and when it started.
 type Slot = Mutex<Option<(u64, Job, Instant)>>;
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Shared {
         }
     }
 
-    /// What a worker has been at for longer than this.
+    /// The workers that have been running one history for longer than this.
     fn overdue(&self, patience: Duration) -> Vec<(usize, u64, Job)> {
         let slots = self.slots.iter().enumerate();
         let overdue = slots.filter_map(|(worker, slot)| {
@@ -90,8 +90,8 @@ impl Shared {
 }
 
 enum Message {
-    /// `None`: the model panicked.
-    Done(u64, Job, Option<Outcome>),
+    /// `None` means that the model panicked.
+    Done(u64, Job, Option<Box<Outcome>>),
     NoMore,
 }
 
@@ -100,17 +100,17 @@ fn work(shared: &Shared, plant: Option<Plant>, worker: usize, to: &Sender<(usize
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let Some(job) = shared.jobs.get(number) else { break };
         shared.slot(worker, Some((number, job.clone(), Instant::now())));
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(&job.plan(), plant, false))).ok();
+        let outcome = catch_unwind(AssertUnwindSafe(|| Box::new(run(&job.plan(), plant, false)))).ok();
         shared.slot(worker, None);
         if to.send((worker, Message::Done(number, job, outcome))).is_err() {
             return;
         }
     }
-    // Nobody listens any more only if this worker was given up.
+    // Sending fails only if this worker was abandoned.
     let _ = to.send((worker, Message::NoMore));
 }
 
-/// Runs them all, or until enough have failed.
+/// Runs all of them, or until enough have failed.
 pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
     let count = jobs.count();
     let slots = (0..settings.workers).map(|_| Mutex::new(None)).collect();
@@ -128,10 +128,12 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
     let mut said = began;
     while !at_work.is_empty() {
         match from.recv_timeout(Duration::from_millis(500)) {
-            // A worker that was given up may come back after all.
+            // An abandoned worker may still return.
             Ok((worker, _)) if !at_work.contains(&worker) => {}
             Ok((worker, Message::NoMore)) => at_work.retain(|other| *other != worker),
-            Ok((_, Message::Done(number, job, outcome))) => totals.add(number, job, outcome),
+            Ok((_, Message::Done(number, job, outcome))) => {
+                totals.add(number, job, outcome.map(|outcome| *outcome));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -141,7 +143,7 @@ pub(crate) fn run_all(jobs: Jobs, settings: Settings, totals: &mut Totals) {
                 at_work.retain(|other| *other != worker);
             }
         }
-        // At once, as a long run may be cut off.
+        // Print failures immediately, because a long run may be interrupted.
         for failed in totals.failed.get(told..).unwrap_or_default() {
             say(&format!("failed: {}", failed.job.replay(settings.plant)));
         }
@@ -176,12 +178,12 @@ impl Totals {
 
 fn progress(totals: &Totals, (before, count): (u64, u64), took: Duration) {
     let done = totals.done - before;
-    #[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
+    #[expect(clippy::cast_precision_loss, reason = "the rate is only displayed")]
     let rate = done as f64 / took.as_secs_f64();
-    say(&format!("{done} of {count}, {rate:.0} in a second, {} failed", totals.failed.len()));
+    say(&format!("{done} of {count}, {rate:.0} per second, {} failed", totals.failed.len()));
 }
 
-#[expect(clippy::print_stderr, reason = "a person waits")]
+#[expect(clippy::print_stderr, reason = "the user reads it")]
 fn say(words: &str) {
     eprintln!("{words}");
 }

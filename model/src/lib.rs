@@ -1,50 +1,45 @@
-//! A deterministic model of AWS in which the real functions run, by the ten thousand histories, with faults.
+//! A deterministic model of AWS that runs the real functions, for tens of thousands of histories with faults.
 //!
-//! `cargo histories --count 20000` runs that many; `--seed N` replays one, shrunk to the shortest history that still fails, with
-//! everything that happened. See README.md in this crate for what is modelled, what is assumed, and what is not claimed.
+//! `cargo histories --count 20000` runs that many histories. `--seed N` replays one, shrunk to the shortest history
+//! that still fails, and prints everything that happened. This crate's README.md describes what is modeled, what is
+//! assumed, and what isn't covered.
 //!
-//! The seam is HTTP: the SDK's clients, retries, timeouts and signatures are the real ones, over a client that answers as AWS
-//! would ([`Plan`] says how it may not). Time is tokio's paused clock, so nothing waits. The stage stack's engine interprets
-//! `stage.yaml`, and the state machine is the one that `template.yaml` defines.
+//! The seam is HTTP. The SDK's clients, retries, timeouts, and signatures are the real ones, on top of an HTTP client
+//! that responds as AWS would, except for the faults in the [`Plan`]. Time is Tokio's paused clock, so nothing waits.
+//! The stage stack's engine interprets `stage.yaml`, and the state machine is the one that `template.yaml` defines.
 #![recursion_limit = "256"]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test-only crate, whose own mistakes are panics"
+    reason = "this crate is for tests only, and its own bugs are panics"
 )]
 
-mod clock;
-mod connector;
-pub mod contract;
-mod coverage;
-mod deliver;
-mod draw;
+mod base;
 mod engine;
-mod events;
-mod fault;
-mod functions;
-mod history;
-mod invariants;
-pub mod kept;
-mod log;
-mod plan;
-mod plant;
-mod point;
-mod random;
-mod requests;
+mod histories;
+mod plans;
 mod services;
-mod shrink;
-mod template;
-mod wire;
 mod world;
 
-pub use coverage::{Coverage, Phase, Place};
-pub use deliver::{Delivered, deliver};
-pub use functions::Kind;
-pub use history::{Outcome, run, run_within};
-pub use plan::{Action, At, Fault, FaultKind, Logical, Pause, Plan, Step, Weather};
-pub use plant::Plant;
-pub use point::Point;
-pub use shrink::shrink;
-pub use world::{Figures, Invariant, Violation};
+pub use base::{
+    invariant::{Invariant, Violation},
+    kind::Kind,
+};
+pub use histories::{
+    contract,
+    deliver::{Delivered, deliver},
+    history::{Outcome, run, run_within},
+    shrink::shrink,
+};
+pub use plans::{
+    fault::{At, Fault, FaultKind},
+    kept,
+    plan::{Action, Logical, Pause, Plan, Step, Weather},
+    plant::Plant,
+    point::Point,
+};
+pub use world::{
+    coverage::{Coverage, Phase, Place},
+    model::Figures,
+};

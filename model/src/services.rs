@@ -1,8 +1,11 @@
-//! The services: what they hold, and what they say to a call.
+//! The AWS services. Each has its own state and handles its own calls. None uses another.
 
+pub(crate) mod begun;
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod rds;
+pub(crate) mod requests;
 pub(crate) mod secrets;
 pub(crate) mod stacks;
 pub(crate) mod states;
+pub(crate) mod template;

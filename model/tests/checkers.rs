@@ -1,5 +1,5 @@
-//! For every kind of request: fails each call in each way, repeats each delivery, and kills after each call; then lets the
-//! world settle. After the idea of omicron's checkers of sagas.
+//! For every kind of request: fails each call in each way, repeats each delivery, and kills the process after each
+//! call. Then lets the world settle. Based on the idea of omicron's saga checkers.
 
 #![recursion_limit = "256"]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
@@ -30,7 +30,7 @@ fn holds(plan: &Plan) -> u64 {
     outcome.figures.calls
 }
 
-/// The last of these actions is checked; the others lead there.
+/// The last of these actions is checked; the others prepare it.
 fn check(actions: &[Action]) {
     let whole = plan(actions);
     let calls = holds(&whole);
@@ -38,7 +38,7 @@ fn check(actions: &[Action]) {
     assert!(before < calls, "the last action calls AWS");
     for call in before..calls {
         for kind in FaultKind::ALL {
-            // Once, so that the SDK's next try works; and as long as anybody tries.
+            // Once, so that the SDK's next try succeeds, and for as long as anything retries.
             for tries in [1, 25] {
                 let call = u32::try_from(call).unwrap_or(u32::MAX);
                 let faults = vec![Fault { at: At::Call(call), tries, kind }];

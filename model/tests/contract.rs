@@ -1,4 +1,4 @@
-//! The contract of the project's adapters with AWS, against the model. The same functions run against the local AWS.
+//! The contract between the project's adapters and AWS, checked with the model. The same checks run with the local AWS.
 
 #![recursion_limit = "256"]
 

@@ -1,5 +1,5 @@
-//! The contract of the project's adapters with AWS, against the local AWS: the same functions as against the model, so that
-//! the model is no fiction.
+//! The contract between the project's adapters and AWS, checked with the local AWS: the same checks as with the model,
+//! so that the model can't drift from the local AWS.
 
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]

@@ -1,4 +1,4 @@
-//! Where histories have been: every call is a point that faults are aimed at, and a fault that is aimed at one hits.
+//! The coverage of histories: every call is a point that faults can be aimed at, and an aimed fault hits.
 
 #![recursion_limit = "256"]
 
@@ -8,7 +8,7 @@ use model::{At, Fault, FaultKind, Plan, run};
 fn every_call_is_among_the_points() {
     for seed in 0..300 {
         let unlisted = run(&Plan::of(seed), None, false).coverage.unlisted;
-        assert!(unlisted.is_empty(), "to be added to model/src/point.rs: {unlisted:?} (history {seed})");
+        assert!(unlisted.is_empty(), "add to model/src/plans/point.rs: {unlisted:?} (history {seed})");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A history that does not end is cut off, and has failed.
+//! A history that doesn't end is cut off, and counts as failed.
 
 #![recursion_limit = "256"]
 
@@ -8,12 +8,12 @@ use model::{Invariant, Plan, run, run_within};
 fn a_history_of_too_many_calls_is_cut_off() {
     for limit in [0, 1, 10, 30] {
         let outcome = run_within(&Plan::of(1), None, false, limit);
-        let last = outcome.violations.last().expect("it is cut off");
+        let last = outcome.violations.last().expect("it was cut off");
         assert_eq!(last.invariant, Invariant::Ends);
         let figures = &outcome.figures;
         let words = format!("cut off after {} calls and {} invocations", figures.calls, figures.invocations);
         assert_eq!(last.words, words);
-        // What was at work at the same moment may have gone on.
+        // Whatever was running at the same moment may have continued.
         let most = figures.calls.max(figures.invocations);
         assert!((limit + 1..limit + 5).contains(&most), "{most} with a limit of {limit}");
     }

@@ -1,8 +1,9 @@
-//! Whatever an event says: no function panics, and whoever waits for an answer gets one.
+//! Whatever an event contains, no function panics, and every request that can be answered is answered.
 //!
-//! An input that is a JSON object is the event itself; such are those of the corpus (`__fuzz__/`). Any other input chooses one
-//! of the sample events of `events/` and what is changed in it. `cargo test` replays the corpus and then tries what a seeded
-//! generator makes; `cargo bolero test --package model --test fuzz custom_resources` looks further, guided by coverage.
+//! An input that is a JSON object is the event itself, as in the corpus (`__fuzz__/`). Any other input chooses one of
+//! the sample events in `events/` and what to change in it. `cargo test` replays the corpus, and then tries inputs from
+//! a seeded generator. `cargo bolero test --package model --test fuzz custom_resources` searches further, guided by
+//! coverage.
 
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -14,7 +15,7 @@ use custom_resource::Addressee;
 use model::{Kind, deliver};
 use serde_json::{Value, json};
 
-/// How many inputs CI tries for each kind of event; the long ones live through the whole hour of a request.
+/// How many inputs CI tries for each kind of event. The long ones simulate the whole hour of a request.
 const TRIES: usize = 2000;
 const LONG_TRIES: usize = 1000;
 
@@ -26,7 +27,7 @@ fn samples(function: &str) -> Vec<Value> {
     paths.iter().map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
 }
 
-/// Values that nobody expects where they come.
+/// Unexpected values.
 fn hostile(which: u8) -> Value {
     match which % 24 {
         0 => Value::Null,
@@ -51,13 +52,13 @@ fn hostile(which: u8) -> Value {
         19 => json!("Create"),
         20 => json!([]),
         21 => json!({}),
-        // Lambda itself refuses an event that is deeper than 127.
+        // Lambda itself rejects an event nested deeper than 127 levels.
         22 => (0..60).fold(json!(1), |inside, _| json!([inside])),
         _ => json!("2026-11-22T14:53:02Z"),
     }
 }
 
-/// The number of places in a value, those of JSON inside of a string included.
+/// The number of places in a value, including those in JSON inside a string.
 fn places(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(places).sum(),
@@ -72,7 +73,7 @@ fn inside(text: &str) -> Option<Value> {
     serde_json::from_str::<Value>(text).ok().filter(Value::is_object)
 }
 
-/// Replaces what is at the place of this number; whether it was below here.
+/// Replaces the value at the place with this number. Returns whether the place was in this value.
 fn replace(value: &mut Value, place: &mut usize, by: &Value) -> bool {
     if *place == 0 {
         *value = by.clone();
@@ -91,7 +92,7 @@ fn replace(value: &mut Value, place: &mut usize, by: &Value) -> bool {
     }
 }
 
-/// The event that an input stands for.
+/// The event that an input represents.
 fn event(samples: &[Value], input: &[u8]) -> Value {
     if let Ok(event) = serde_json::from_slice::<Value>(input)
         && event.is_object()
@@ -107,8 +108,7 @@ fn event(samples: &[Value], input: &[u8]) -> Value {
     event
 }
 
-/// Whether somebody waits for the answer to a request: by our own reading of the event, at an address that an answer can be
-/// put to.
+/// Whether an answer to a request is expected, according to our own parsing of the event, at a URL that accepts it.
 fn waits(request: &Value) -> bool {
     let url = request["ResponseURL"].as_str().unwrap_or_default();
     let is_url =
@@ -151,7 +151,7 @@ fn steps_of_the_state_machine() {
         let delivered = deliver(Kind::DatabaseProgress, &event);
         assert!(delivered.wrong.is_empty(), "{:?}\n{event:#}", delivered.wrong);
         let answered = delivered.answers > 0;
-        // A step that fails is tried again by the state machine, which in the end has somebody else answer.
+        // The state machine retries a failed step, and in the end invokes another function to answer.
         let says_done = delivered.returned.as_ref().is_some_and(|next| next["done"] == true);
         assert!(answered || !says_done || !waits(&event["request"]), "{delivered:?}\n{event:#}");
     });
@@ -174,7 +174,7 @@ fn requests_to_the_api() {
         let event = event(&samples, input);
         let delivered = deliver(Kind::SettingsApi, &event);
         assert!(delivered.wrong.is_empty(), "{:?}\n{event:#}", delivered.wrong);
-        // An event that is no request of API Gateway's is an error; a request has an answer in words.
+        // An event that isn't a request from API Gateway is an error. A request gets a response with a message.
         let Some(answer) = delivered.returned else { return };
         let status = answer["statusCode"].as_i64().unwrap();
         let is_fine = (200..500).contains(&status) || status == 503 || delivered.beyond_the_model;
@@ -189,7 +189,7 @@ fn bodies_of_the_api() {
     let samples: Vec<_> =
         samples("settings-api").into_iter().filter(|event| event["body"].is_string()).collect();
     let bodies: Vec<_> = samples.iter().filter_map(|event| inside(event["body"].as_str()?)).collect();
-    assert!(bodies.len() >= 3, "the sample events are read");
+    assert!(bodies.len() >= 3, "there are sample events");
     check!().with_iterations(TRIES / 3).for_each(|input: &[u8]| {
         for sample in &samples {
             for body in [event(&bodies, input).to_string(), String::from_utf8_lossy(input).into_owned()] {

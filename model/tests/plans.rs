@@ -1,4 +1,4 @@
-//! The plans of histories that failed once: each can be read, each holds now; and what cannot be read is told clearly.
+//! The plans of histories that once failed can be read and now pass, and files that can't be read are reported clearly.
 
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
@@ -11,17 +11,17 @@ use model::{
     run,
 };
 
-/// A file of this content, which no other test uses.
+/// Writes a file that no other test uses.
 fn file(name: &str, content: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, content).expect("the file is written");
+    fs::write(&path, content).expect("the file can be written");
     path
 }
 
-/// What is said of a file of this content, without its directory.
+/// The error for a file with this content, without its directory.
 fn said_of_plan(name: &str, content: &str) -> String {
     let path = file(name, content);
-    let error = read_plan(&path).expect_err("it is no plan").to_string();
+    let error = read_plan(&path).expect_err("it isn't a plan").to_string();
     let (_, words) = error.split_once(name).expect("the file is named");
     words.to_owned()
 }
@@ -67,9 +67,9 @@ fn a_plan_that_is_written_reads_the_same() {
 fn a_plan_is_kept_once_and_beside_another_of_its_seed() {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kept");
     let _ = fs::remove_dir_all(&directory);
-    fs::create_dir(&directory).expect("it is made");
+    fs::create_dir(&directory).expect("it can be created");
     let mut plan = Plan::of(7);
-    let kept = |plan: &Plan| kept::keep(plan, &directory).expect("it is kept");
+    let kept = |plan: &Plan| kept::keep(plan, &directory).expect("it can be saved");
     assert_eq!(kept(&plan), directory.join("7.json"));
     assert_eq!(kept(&plan), directory.join("7.json"));
     plan.steps.clear();
@@ -85,14 +85,14 @@ fn a_plan_that_is_cut_is_told() {
     assert!(said.contains("EOF while parsing"), "{said}");
     let lines = half.lines().count();
     assert!(said.starts_with(&format!(":{lines}:")), "{said}");
-    assert!(said.ends_with("(a plan is what `cargo histories --seed N --keep` writes)"), "{said}");
+    assert!(said.ends_with("(`cargo histories --seed N --keep` writes plans)"), "{said}");
 }
 
 #[test]
 fn an_unknown_field_is_told() {
     let said = said_of_plan("field.json", "{\n  \"seed\": 7,\n  \"colour\": 1\n}");
-    let expected = ":3:10: unknown field `colour`, expected one of `seed`, `registered`, `steps`, `faults`, `weather` (a plan is what `cargo \
-                    histories --seed N --keep` writes)";
+    let expected = ":3:10: unknown field `colour`, expected one of `seed`, `registered`, `steps`, `faults`, `weather` (`cargo histories \
+                    --seed N --keep` writes plans)";
     assert_eq!(said, expected);
 }
 
@@ -113,7 +113,7 @@ fn an_unknown_field_of_an_action_is_told() {
 #[test]
 fn a_wrong_type_is_told() {
     let said = said_of_plan("type.json", "{\n  \"seed\": \"seven\"\n}");
-    let expected = ":2:17: invalid type: string \"seven\", expected u64 (a plan is what `cargo histories --seed N --keep` writes)";
+    let expected = ":2:17: invalid type: string \"seven\", expected u64 (`cargo histories --seed N --keep` writes plans)";
     assert_eq!(said, expected);
 }
 
@@ -124,13 +124,13 @@ fn a_stage_that_no_history_has_is_told() {
         step.stage = 2;
     }
     let said = said_of_plan("stage.json", &serde_json::to_string(&plan).expect("a plan is JSON"));
-    assert!(said.starts_with(": steps[0]: there is no stage 2, only 0 and 1"), "{said}");
+    assert!(said.starts_with(": steps[0]: stage 2 doesn't exist; use 0 or 1"), "{said}");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_told() {
-    let said = read_plan(&kept::directory().join("none.json")).expect_err("there is none").to_string();
-    assert!(said.starts_with("model/plans/none.json: cannot be read: No such file"), "{said}");
+    let said = read_plan(&kept::directory().join("none.json")).expect_err("it doesn't exist").to_string();
+    assert!(said.starts_with("model/plans/none.json: cannot read it: No such file"), "{said}");
 }
 
 #[test]
@@ -143,10 +143,10 @@ fn a_list_of_seeds_is_read() {
 fn what_is_no_seed_is_told() {
     for line in ["12x", "-1", "+1", "1 2", "18446744073709551616", "0x10"] {
         let path = file("bad-seeds.txt", &format!("1\n# two\n{line}\n"));
-        let said = read_seeds(&path).expect_err("it is no seed").to_string();
+        let said = read_seeds(&path).expect_err("it isn't a seed").to_string();
         let expected = format!(
-            "bad-seeds.txt:3: `{line}` is no seed: a line is one number from 0 to 18446744073709551615, in decimal digits, or \
-             a comment after #"
+            "bad-seeds.txt:3: `{line}` isn't a seed: each line is a decimal number from 0 to 18446744073709551615 or a \
+             comment after #"
         );
         assert!(said.ends_with(&expected), "{said}");
     }
@@ -166,16 +166,16 @@ fn a_fault_at_no_call_is_told() {
     for (text, expected) in [
         (
             "DatabaseProgress DescribeDBInstance 3 Fails 1",
-            "DatabaseProgress does not call `DescribeDBInstance`, but ",
+            "DatabaseProgress doesn't call `DescribeDBInstance`; it calls ",
         ),
-        ("Database DescribeDBInstances 3 Fails 1", "there is no function `Database`"),
-        ("DatabaseProgress DescribeDBInstances 0 Fails 1", "the calls of an operation are counted from 1"),
+        ("Database DescribeDBInstances 3 Fails 1", "unknown function `Database`"),
+        ("DatabaseProgress DescribeDBInstances 0 Fails 1", "NTH starts from 1"),
         (
             "DatabaseProgress DescribeDBInstances 3 Breaks 1",
-            "there is no kind of fault `Breaks`, but [Fails, ",
+            "unknown kind of fault `Breaks`; use one of [Fails, ",
         ),
-        ("DatabaseProgress DescribeDBInstances 3 Fails 256", "`256` is no number of tries from 0 to 255"),
-        ("3 Fails", "a fault is `FUNCTION OPERATION NTH KIND TRIES` or `CALL KIND TRIES`"),
+        ("DatabaseProgress DescribeDBInstances 3 Fails 256", "`256` isn't a number of tries from 0 to 255"),
+        ("3 Fails", "write a fault as `FUNCTION OPERATION NTH KIND TRIES` or `CALL KIND TRIES`"),
     ] {
         let said = text.parse::<Fault>().expect_err(text);
         assert!(said.starts_with(expected), "{said}");
@@ -186,8 +186,5 @@ fn a_fault_at_no_call_is_told() {
 fn a_fault_in_a_plan_is_either_at_a_call_or_at_an_operation() {
     let both = r#"{"seed": 7, "steps": [], "faults": [{"call": 3, "nth": 1, "tries": 1, "kind": "Fails"}]}"#;
     let said = said_of_plan("both.json", both);
-    assert!(
-        said.contains("a fault has either a `call`, or a `function`, an `operation` and an `nth`"),
-        "{said}"
-    );
+    assert!(said.contains("a fault has either `call`, or `function`, `operation`, and `nth`"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Every planted bug is found, by an invariant that names it, within the histories that CI runs.
+//! Every planted bug is found by one of its invariants, within a limited number of histories.
 
 #![recursion_limit = "256"]
 
@@ -6,22 +6,23 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use model::{At, Fault, FaultKind, Plan, Plant, run};
 
-/// Within how many histories each has to be found, wherever they begin.
+/// Within how many histories each bug must be found, whatever the first seed.
 fn budget(plant: Plant) -> u64 {
     match plant {
-        // What people do in quick succession, and what goes wrong in the last moment: rarer than the others.
+        // These need actions in quick succession or a failure at the last moment, so they're rarer.
         Plant::RebuildsWithoutAToken
         | Plant::KeepsContainersAfterARollback
         | Plant::PublishesTooEarly
         | Plant::WorksOutOfTurn
         | Plant::ChangesTheClass => 5_000,
-        // Two stages within a second, and a call that is throttled meanwhile; a test of the pure crate goes through every order.
+        // Needs two stages within a second and a throttled call in between. A test of the pure crate covers every
+        // order.
         Plant::LeavesAtOnce => 12_000,
         _ => 2_000,
     }
 }
 
-/// Where the histories begin: another place each time, so that no plant is found by luck for ever.
+/// The first seed: a different one each time, so that finding a bug never depends on one lucky seed.
 fn beginning() -> u64 {
     RandomState::new().build_hasher().finish() >> 24
 }
@@ -29,7 +30,7 @@ fn beginning() -> u64 {
 #[test]
 fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
     let first = beginning();
-    println!("from the seed {first} on");
+    println!("first seed: {first}");
     let mut missed = Vec::new();
     for plant in Plant::ALL {
         let finds = |seed: &u64| {
@@ -42,7 +43,7 @@ fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
             None => missed.push(plant.name()),
         }
     }
-    assert!(missed.is_empty(), "not found from the seed {first} on: {missed:?}");
+    assert!(missed.is_empty(), "not found, with first seed {first}: {missed:?}");
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn the_same_seed_is_the_same_history() {
 
 #[test]
 fn a_history_is_the_same_after_any_other() {
-    // Most calls are tried again, so what clients have in common would be used up.
+    // Most calls are retried, which would exhaust anything that the clients share.
     let bad = |seed| {
         let fails = |call| Fault { at: At::Call(call), tries: 1, kind: FaultKind::Fails };
         Plan { faults: (0..4000).filter(|call| call % 3 > 0).map(fails).collect(), ..Plan::of(seed) }
@@ -63,6 +64,6 @@ fn a_history_is_the_same_after_any_other() {
     let all = || (0..40).map(|seed| run(&bad(seed), None, true)).collect::<Vec<_>>();
     let alone = all();
     for (seed, outcome) in all().into_iter().enumerate() {
-        assert!(outcome == alone[seed], "history {seed} went another way");
+        assert!(outcome == alone[seed], "history {seed} went differently");
     }
 }

@@ -1,8 +1,8 @@
 //! The rule that lets a stage's service connect to an attached database, as one resource of the stage stack.
 //!
-//! Not the native `AWS::EC2::SecurityGroupIngress`: EC2 has each rule once, so the second stage that attaches the same
-//! database could not be made, the first one's removal would cut the others off, and a rule that was there before would be
-//! in the way. Which rules there are is read anew at every step (`database::access_step`), so a repeat and a crash do no harm.
+//! It doesn't use the native `AWS::EC2::SecurityGroupIngress`, because EC2 has each rule only once. A second stage with
+//! the same database would fail, removing the first stage would cut off the others, and an existing rule would be in
+//! the way. The rules are read again at every step (`database::access_step`), so a repeat or a crash does no harm.
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +19,13 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, error, info};
 
-/// How many steps are taken at the most: a rule to make or claim, and two to leave, with room for others' changes.
+/// The maximum number of steps: enough to create or claim one rule and give up two, with room for other stages'
+/// changes.
 const STEPS: usize = 40;
-/// How long EC2 is left alone after a change, and another stage that is about to leave a rule.
+/// How long to wait after a change in EC2, or for another stage that's about to give up a rule.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whose work has to be over before a stage's rules are changed.
+/// The requests that must be over before a stage's rules are changed.
 const BEFORE: &[After] = &[After::Any("Access")];
 
 /// What the function needs.
@@ -36,7 +37,7 @@ pub struct AccessResource {
 }
 
 impl AccessResource {
-    /// Ready to handle events.
+    /// Creates the function's clients.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
@@ -47,10 +48,10 @@ impl AccessResource {
     }
 }
 
-/// Handles one event of CloudFormation's.
+/// Handles one CloudFormation event.
 ///
 /// # Errors
-/// There is nobody to answer, or the answer could not be delivered.
+/// The event doesn't say where to send the answer, or the answer couldn't be delivered.
 pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Result<(), AnswerError> {
     let now = invocation.now;
     let work = |addressee: Addressee, request: Request| {
@@ -70,26 +71,24 @@ pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Re
     .await
 }
 
-/// Why the service cannot connect.
+/// Why the service can't connect.
 #[derive(Debug, Error)]
 enum AccessError {
-    #[error("The request is not valid: {0}.")]
+    #[error("The request isn't valid: {0}.")]
     Invalid(#[from] InvalidRequest),
     #[error("EC2 refused the rule that lets the service connect: {} ({})", .0.message, .0.code)]
     Aws(#[from] AwsError),
     #[error("{0}.")]
     Turn(#[from] TurnError),
-    #[error(
-        "The rules of the database's security group were changed by somebody else again and again. Save again."
-    )]
+    #[error("Something else keeps changing the rules of the database's security group. Save again.")]
     Unsettled,
 }
 
-/// How far the work on a rule has come.
+/// How far the work on a rule is.
 #[derive(Debug, Default, Clone, Copy)]
 struct Pace {
     steps: usize,
-    /// Since when another stage is about to leave the rule that this one has claimed.
+    /// Since when another stage is about to give up the rule that this one has claimed.
     left_since: Option<Instant>,
 }
 
@@ -98,13 +97,13 @@ impl AccessResource {
         match self.settle(addressee, request, now).await {
             Ok(()) => Outcome::Success(BTreeMap::new()),
             Err(failure) => {
-                error!(error = lambda::chain(&failure), "the service's access was not brought up to date");
+                error!(error = lambda::chain(&failure), "the service's access wasn't updated");
                 Outcome::Failed(failure.to_string())
             }
         }
     }
 
-    /// Takes one step after the other until none is left, in as many turns as it needs.
+    /// Takes steps until nothing is left to do, in as many turns as needed.
     async fn settle(
         &self,
         addressee: &Addressee,
@@ -114,7 +113,7 @@ impl AccessResource {
         let stage = &request.properties.stage()?;
         let wanted = &wanted(request)?;
         let asked = request.asked(addressee, BEFORE);
-        // It outlives a turn that is cut off.
+        // It outlives a turn that is cut short.
         let pace = Mutex::default();
         let work = || self.steps(stage, wanted.as_ref(), &pace);
         self.turns.take(&addressee.stack_id, &asked, now, work).await?
@@ -138,13 +137,13 @@ impl AccessResource {
             };
             let steps = pace().steps + 1;
             *pace() = Pace { steps, left_since };
-            // EC2 shows what was just changed a moment later.
+            // EC2 shows a change only after a moment.
             sleep(PAUSE).await;
         }
         Err(AccessError::Unsettled)
     }
 
-    /// Looks at the rules and does what comes next.
+    /// Looks at the rules, and takes the next step.
     async fn step(
         &self,
         stage: &Stage,
@@ -163,7 +162,7 @@ impl AccessResource {
         match &step {
             AccessStep::Done | AccessStep::Wait => {}
             AccessStep::Authorize(tags) => {
-                // Nothing is authorized that is not wanted.
+                // Only a wanted rule is authorized.
                 let Some(Wanted { group, port, source_group, .. }) = wanted else { return Ok(step) };
                 let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
                 groups.authorize(group, *port, source_group, &description, tags).await?;

@@ -1,6 +1,6 @@
 //! Starts the function behind `Custom::PostgresAccess`.
 
-// The futures of the SDK's calls nest deeper than the compiler's default allows.
+// The futures of the SDK's calls nest deeper than the compiler allows by default.
 #![recursion_limit = "256"]
 
 use access_resource::AccessResource;

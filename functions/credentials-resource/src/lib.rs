@@ -1,14 +1,14 @@
 //! The value of a stage's secret, as two resources of the stage stack.
 //!
-//! `Custom::PostgresCredentials` puts username and password aside before any database has them, in a version that only the
-//! staging label of their generation names. `Custom::PostgresConnection` is the last resource of every operation and the
-//! only one that changes what clients read: once the database is there it publishes the credentials of the generation with
-//! the address of the database, as a new version. So a container that starts at any time finds a whole value, an operation
-//! that fails earlier has changed nothing, and a rollback publishes the value of before. Without a database the secret keeps
-//! its last value, so that a task which starts in between does not fail on a missing key.
+//! `Custom::PostgresCredentials` stores a username and a password before any database has them, in a version that only
+//! the staging label of their generation names. `Custom::PostgresConnection` is the last resource of every operation,
+//! and the only one that changes what clients read. Once the database exists, it publishes the generation's credentials
+//! with the database's endpoint, as a new version. So a container that starts at any time finds a complete value, an
+//! operation that fails earlier changes nothing, and a rollback publishes the earlier value. Without a database, the
+//! secret keeps its last value, so that a task that starts in between doesn't fail on a missing key.
 //!
-//! The credentials of an attached database were typed by a person, and the API has put them aside under the label of their
-//! generation; or they are copied from another secret, at every rebuild anew.
+//! For an attached database, the user either typed the credentials, and the API stored them under the label of their
+//! generation, or every rebuild copies them from another secret.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,9 +26,9 @@ use tracing::{Instrument, error, warn};
 /// The user that owns a created database.
 const USERNAME: &str = "postgres";
 
-/// Whose work has to be over before credentials are put aside: a connection reads them.
+/// The requests that must be over before credentials are stored, because a connection reads them.
 const BEFORE_CREDENTIALS: &[After] = &[After::Any("Credentials"), After::Any("Connection")];
-/// Whose work has to be over before a connection is published.
+/// The requests that must be over before a connection is published.
 const BEFORE_CONNECTION: &[After] = &[After::Any("Connection")];
 
 /// What the function needs.
@@ -40,7 +40,7 @@ pub struct CredentialsResource {
 }
 
 impl CredentialsResource {
-    /// Ready to handle events.
+    /// Creates the function's clients.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
@@ -51,10 +51,10 @@ impl CredentialsResource {
     }
 }
 
-/// Handles one event of CloudFormation's.
+/// Handles one CloudFormation event.
 ///
 /// # Errors
-/// There is nobody to answer, or the answer could not be delivered.
+/// The event doesn't say where to send the answer, or the answer couldn't be delivered.
 pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) -> Result<(), AnswerError> {
     let now = invocation.now;
     let work = |addressee: Addressee, request: Request| {
@@ -74,24 +74,24 @@ pub async fn handle(resource: Arc<CredentialsResource>, invocation: Invocation) 
     .await
 }
 
-/// Why the secret could not be brought up to date.
+/// Why the secret couldn't be updated.
 #[derive(Debug, Error)]
 enum SecretError {
-    #[error("The request is not valid: {0}.")]
+    #[error("The request isn't valid: {0}.")]
     Invalid(#[from] InvalidRequest),
-    #[error("The secret holds no username and password for this database.")]
+    #[error("The secret has no username and password for this database.")]
     NoCredentials,
     #[error("Secrets Manager refused: {}", .0.message)]
     Aws(#[from] AwsError),
     #[error("{0}.")]
     Turn(#[from] TurnError),
-    #[error("The credentials of the attached database cannot be copied from {arn}: {source}.")]
+    #[error("The credentials of the attached database can't be copied from {arn}: {source}.")]
     Copy {
         arn: SecretArn,
         #[source]
         source: aws::SecretError,
     },
-    #[error("The secret was changed by somebody else at the same time. Save again.")]
+    #[error("Something else changed the secret at the same time. Save again.")]
     ChangedMeanwhile,
 }
 
@@ -100,11 +100,11 @@ enum SecretError {
 enum Desired {
     /// Leave the secret as it is.
     Nothing,
-    /// Username and a new password for this generation.
+    /// A username and a new password for this generation.
     Credentials { secret_arn: String, generation: Generation },
-    /// The credentials of somebody else's database.
+    /// The credentials of an attached database.
     Attached { secret_arn: String, generation: Generation, from: Option<SecretArn> },
-    /// Where this generation's database is.
+    /// The endpoint of this generation's database.
     Connection { secret_arn: String, generation: Generation, connection: Connection },
 }
 
@@ -119,19 +119,19 @@ struct Connection {
 impl CredentialsResource {
     async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
         match self.done(addressee, request, now).await {
-            // Nothing is published without a database, and nothing by the credentials' resource.
+            // Without a database, nothing is published. The credentials resource never publishes anything.
             Ok(version) => Outcome::Success(BTreeMap::from([(
                 "SecretVersion",
                 version.unwrap_or_else(|| "none".to_owned()),
             )])),
             Err(failure) => {
-                error!(error = lambda::chain(&failure), "the secret was not brought up to date");
+                error!(error = lambda::chain(&failure), "the secret wasn't updated");
                 Outcome::Failed(failure.to_string())
             }
         }
     }
 
-    /// Does what a request asks for; the version that clients read from now on, if that is what it was about.
+    /// Does what a request asks for. Returns the version that clients read from now on, if the request publishes one.
     async fn done(
         &self,
         addressee: &Addressee,
@@ -177,8 +177,7 @@ impl CredentialsResource {
 }
 
 fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
-    // The first version of the template did not have it.
-    let properties = &request.properties.with_defaults(&[("CredentialsSecretArn", "none")]);
+    let properties = &request.properties;
     let is_credentials = match request.resource_type.as_str() {
         "Custom::PostgresCredentials" => true,
         "Custom::PostgresConnection" => false,
@@ -199,9 +198,10 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
             Source::Attached => Desired::Attached {
                 secret_arn,
                 generation,
-                from: match properties.text("CredentialsSecretArn")? {
-                    "none" => None,
-                    _ => Some(properties.parse("CredentialsSecretArn")?),
+                // The first version of the template didn't have it.
+                from: match properties.optional("CredentialsSecretArn")?.as_deref() {
+                    None | Some("none") => None,
+                    Some(_) => Some(properties.parse("CredentialsSecretArn")?),
                 },
             },
             Source::Created | Source::None => Desired::Credentials { secret_arn, generation },
@@ -234,20 +234,21 @@ fn source(properties: &Properties) -> Result<Source, InvalidRequest> {
         "created" => Ok(Source::Created),
         "attached" => Ok(Source::Attached),
         _ => {
-            let reason = "must be none, created or attached".to_owned();
+            let reason = "must be none, created, or attached".to_owned();
             Err(InvalidRequest::Invalid { name: "Source", reason })
         }
     }
 }
 
-/// The token of a write: the same for every delivery of a request, as a version of the secret is written once for it.
+/// The token of a write. It's the same for every delivery of a request, so that the request writes one version of the
+/// secret.
 fn token(addressee: &Addressee) -> String {
     let hash = Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.request_id);
     let hash = hash.chain_update(&addressee.logical_id).finalize();
     hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Makes a password for this generation, if it has none.
+/// Generates a password for this generation, if it has none.
 async fn write_credentials(
     secrets: &Secrets,
     arn: &str,
@@ -265,7 +266,7 @@ async fn write_credentials(
     put_aside(secrets, arn, token, credentials, &label).await
 }
 
-/// Copies the credentials that another secret has now.
+/// Copies the current credentials of another secret.
 async fn copy_credentials(
     secrets: &Secrets,
     arn: &str,
@@ -278,10 +279,10 @@ async fn copy_credentials(
     let labelled = secrets.labelled(arn, &label).await?;
     let credentials = match secrets.foreign(from.as_ref()).await {
         Ok(secret) => secret.credentials,
-        // They were copied before. Without this a rollback to them could not succeed once their secret is gone. If AWS is only
-        // slow or unwell they may be old, and an old copy must not pass for a new one.
+        // They were copied before. Without this, a rollback to them would fail once their secret is deleted. If AWS
+        // just has a temporary problem, the copy may be outdated, and it mustn't pass for a new one.
         Err(source) if labelled.is_some() && source.is_lasting() => {
-            warn!(%from, error = lambda::chain(&source), "the credentials stay as they were copied before");
+            warn!(%from, error = lambda::chain(&source), "kept the credentials that were copied before");
             return Ok(());
         }
         Err(source) => return Err(SecretError::Copy { arn: from.clone(), source }),
@@ -302,15 +303,15 @@ async fn put_aside(
     label: &str,
 ) -> Result<(), SecretError> {
     match secrets.put_aside(arn, token, &SecretValue::without_database(credentials), label).await {
-        // Another delivery of this request was quicker; its credentials are the ones that count.
+        // Another delivery of this request was faster. Its credentials count.
         Ok(()) | Err(PutError::PutBefore) => Ok(()),
         Err(PutError::Aws(error)) => Err(error.into()),
     }
 }
 
-/// Publishes the credentials of this generation with the address of its database, if clients read anything else; the version
-/// that they read from now on. It is a new one each time that the value changes, also back to one of before: so its id tells
-/// whether containers started with what clients read now.
+/// Publishes this generation's credentials with the endpoint of its database, unless clients already read them. Returns
+/// the version that clients read from now on. It's a new version each time the value changes, even back to an earlier
+/// value, so its ID tells whether containers started with what clients read now.
 async fn write_connection(
     secrets: &Secrets,
     arn: &str,

@@ -56,9 +56,9 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source must be none, created or attached"),
+        ("Source", json!("elsewhere"), "the property Source must be none, created, or attached"),
         ("SecretArn", json!(null), "the property SecretArn is missing"),
-        ("Generation", json!("A B"), "the property Generation must be 1 to 32 lower-case letters"),
+        ("Generation", json!("A B"), "the property Generation must be 1 to 32 lowercase letters"),
         ("Port", json!("none"), "the property Port must be a whole number"),
         ("Port", json!("65536"), "the property Port must be a port, 1 to 65535"),
         ("Port", json!(5432), "the property Port must be a string"),

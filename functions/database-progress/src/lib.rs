@@ -1,8 +1,8 @@
-//! One step of a database's life per call: observe RDS, ask for the next step, do it if it is this request's turn, and say when
-//! to come again.
+//! Takes one step per call: it observes RDS, asks for the next step, does it if it's this request's turn, and returns
+//! when to call again.
 //!
-//! The state machine calls until it is told `done`. Of what was seen only the time of the request is kept between two calls,
-//! so a crash after any call, a repeat and a lost reply all lead to the same end.
+//! The state machine calls the function until it returns `done`. Between two calls, only the time of the request is
+//! kept. So a crash after any call, a repeat, and a lost reply all lead to the same result.
 
 mod request;
 
@@ -24,14 +24,14 @@ use tracing::info;
 
 pub use request::{DatabaseRequest, database_request};
 
-/// How long RDS is left alone after a call that changed something: a moment while everything may be quick, longer later.
+/// How long to wait after a call that changed something: a moment while changes may be quick, longer after that.
 const AFTER_A_CHANGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
-/// Until when everything may be quick.
+/// How long changes may be quick.
 const QUICK: Duration = Duration::from_mins(2);
-/// How long RDS is left alone when it was in another state than it had just shown.
+/// How long to wait when RDS wasn't in the state that it had just shown.
 const AFTER_A_SURPRISE: Duration = Duration::from_secs(5);
 
-/// Whose work has to be over before a database is worked on.
+/// The requests that must be over before work on a database starts.
 const BEFORE: &[After] = &[After::Failed("Database")];
 
 /// What the function needs.
@@ -44,7 +44,7 @@ pub struct DatabaseProgress {
 }
 
 impl DatabaseProgress {
-    /// Ready to handle events.
+    /// Creates the function's clients.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
@@ -56,15 +56,15 @@ impl DatabaseProgress {
     }
 }
 
-/// What the state machine is told, and tells in the next call.
+/// What the function returns to the state machine, and gets back in the next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Whether CloudFormation has its answer.
     pub done: bool,
-    /// In how many seconds to call again.
+    /// How many seconds to wait before the next call.
     pub seconds: u64,
-    /// When CloudFormation asked, as its events say: with it a call that only waits does not read them again.
+    /// When CloudFormation sent the request, according to its events. A call that only waits doesn't read them again.
     #[serde(with = "rfc3339::option")]
     pub asked_at: Option<OffsetDateTime>,
 }
@@ -72,38 +72,38 @@ pub struct Progress {
 impl Progress {
     const DONE: Self = Self { done: true, seconds: 0, asked_at: None };
 
-    /// What the call before has told; nothing in the first one.
+    /// What the previous call returned. `None` in the first call.
     fn asked_at(event: &Value) -> Option<OffsetDateTime> {
         Self::deserialize(event.get("progress")?).ok()?.asked_at
     }
 }
 
-/// Why a call failed. The state machine tries again, and in the end has CloudFormation answered with a failure.
+/// Why a call failed. The state machine retries, and finally has a failure sent to CloudFormation.
 #[derive(Debug, Error)]
 pub enum ProgressError {
-    /// AWS is too slow for one step in one turn.
+    /// AWS is too slow for one step per turn.
     #[error("the step took longer than a turn")]
     TooLong,
-    /// There is nobody to answer.
+    /// The event doesn't say where to send the answer.
     #[error(transparent)]
     Unanswerable(#[from] Unanswerable),
-    /// AWS did not reply, or not in time.
+    /// AWS didn't reply, or not in time.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// The answer could not be delivered.
+    /// The answer couldn't be delivered.
     #[error(transparent)]
     Send(#[from] SendError),
 }
 
-/// What a step came to.
+/// The result of a step.
 enum Taken {
-    /// Come again after this time.
+    /// Call again after this time.
     Again(Duration),
-    /// CloudFormation gets this answer.
+    /// Send CloudFormation this answer.
     Answer(Outcome),
 }
 
-/// Takes one step with a request.
+/// Takes one step of a request.
 ///
 /// # Errors
 /// See [`ProgressError`].
@@ -129,7 +129,8 @@ pub async fn handle(
     let known = Progress::asked_at(&invocation.event);
     let (taken, asked_at) = match function.step(&addressee, &asked, &request, invocation.now, known).await {
         Ok((taken, asked_at)) => (taken, Some(asked_at)),
-        // An answer that nobody waits for does no harm, and if CloudFormation's events are wrong the stack does not hang.
+        // An answer that CloudFormation no longer waits for does no harm, and the stack doesn't hang if its events are
+        // wrong.
         Err(StepError::Turn(over @ TurnError::Over)) => {
             (Taken::Answer(Outcome::Failed(format!("{over}."))), known)
         }
@@ -163,7 +164,7 @@ enum StepError {
 }
 
 impl DatabaseProgress {
-    /// Observes, decides, and does what was decided if it is this request's turn; and when CloudFormation asked.
+    /// Observes, decides, and acts if it's this request's turn. Also returns when CloudFormation sent the request.
     async fn step(
         &self,
         addressee: &Addressee,
@@ -177,14 +178,14 @@ impl DatabaseProgress {
             elapsed: (now - asked_at).try_into().unwrap_or(Duration::ZERO),
         };
         let observed = self.observe(&request.request).await.map_err(StepError::Rds)?;
-        // To wait takes no turn: where nothing is written nothing can be wrong.
+        // Waiting needs no turn, because it changes nothing.
         if let Some(asked_at) = known
             && let Step::Wait(pause) = decide(&request.request, &observed, clock(asked_at))
         {
             return Ok((Taken::Again(pause), asked_at));
         }
         let (turn, _) = self.turns.look(&addressee.stack_id, asked).await.map_err(StepError::Turn)?;
-        // The turn begins with what was observed, so that what is done rests on nothing older.
+        // The turn starts with the observation, so that no action is based on anything older.
         let wait = turn.begins_at - now;
         if wait.is_positive() {
             return Ok((Taken::Again(wait.unsigned_abs()), turn.asked_at));
@@ -197,7 +198,7 @@ impl DatabaseProgress {
         Ok((taken.map_err(StepError::Rds)?, turn.asked_at))
     }
 
-    /// Decides, and does what was decided.
+    /// Decides, and acts.
     async fn act(
         &self,
         request: &DatabaseRequest,
@@ -207,7 +208,7 @@ impl DatabaseProgress {
         let identifier = request.request.stage.identifier();
         let mut step = decide(&request.request, &observed, clock);
         if step == Step::ObserveSnapshots {
-            // After the instance: once it is seen to be gone, its final snapshot is there to be seen.
+            // After the instance: once it's gone, its final snapshot exists.
             observed.snapshots = Some(self.databases.snapshots(&identifier).await?);
             step = decide(&request.request, &observed, clock);
         }
@@ -217,7 +218,7 @@ impl DatabaseProgress {
                 return Ok(Taken::Answer(self.explained(&identifier, &refusal, clock).await));
             }
             Step::Wait(pause) => return Ok(Taken::Again(pause)),
-            // Not after they were observed; another look would show it.
+            // Can't happen after they were observed. If it does, the next call looks again.
             Step::ObserveSnapshots => return Ok(Taken::Again(AFTER_A_SURPRISE)),
             Step::Create(created) => self.create(request, &created).await,
             Step::Restore { created, snapshot, has_credentials } => {
@@ -257,14 +258,14 @@ impl DatabaseProgress {
         Ok(Observed { instance, attached: attached.map(|found| found.database), snapshots: None })
     }
 
-    /// A refusal that RDS's own events may explain, with the last of them.
+    /// Adds the last RDS event to a refusal that it may explain.
     async fn explained(&self, identifier: &str, refusal: &Refusal, clock: Clock) -> Outcome {
         if !matches!(refusal, Refusal::Failed { .. } | Refusal::GaveUp(_) | Refusal::NoFinalSnapshot { .. }) {
             return failed(refusal);
         }
         let within = time::Duration::try_from(clock.elapsed).unwrap_or(time::Duration::HOUR);
         let within = within + time::Duration::minutes(2);
-        // Without an event the refusal stands for itself.
+        // Without an event, the refusal is enough.
         let events = self.databases.events(identifier, within).await.unwrap_or_default();
         match events.last() {
             Some((_, message)) => Outcome::Failed(format!("{refusal} RDS says: {}", message.trim())),
@@ -298,7 +299,8 @@ impl DatabaseProgress {
         self.databases.take_snapshot(stage, owner, created, snapshot).await
     }
 
-    /// The credentials are read back from where they were written first, so that the secret and the database agree.
+    /// Reads the credentials back from the secret that they were written to first, so that the secret and the database
+    /// agree.
     async fn credentials(
         &self,
         request: &DatabaseRequest,
@@ -307,7 +309,7 @@ impl DatabaseProgress {
         let label = generation.staging_label();
         let version = self.secrets.labelled(&request.secret_arn, &label).await.map_err(WriteError::Aws)?;
         version.map(|version| version.value.credentials).ok_or_else(|| {
-            WriteError::Refused("the secret holds no username and password for this database".to_owned())
+            WriteError::Refused("the secret has no username and password for this database".to_owned())
         })
     }
 }
@@ -323,7 +325,7 @@ fn failed(refusal: &Refusal) -> Outcome {
     Outcome::Failed(refusal.to_string())
 }
 
-/// The attributes that stage.yaml reads. All are always there, as CloudFormation fails on one that is missing.
+/// The attributes that stage.yaml reads. All of them are always set, because CloudFormation fails if one is missing.
 fn succeeded(attributes: &Attributes) -> Outcome {
     let none = || "none".to_owned();
     let database = attributes.database.as_ref();

@@ -1,6 +1,6 @@
-//! Starts the function that works on databases step by step.
+//! Starts the function that creates, changes, and removes databases step by step.
 
-// The futures of the SDK's calls nest deeper than the compiler's default allows.
+// The futures of the SDK's calls nest deeper than the compiler allows by default.
 #![recursion_limit = "256"]
 
 use database_progress::DatabaseProgress;

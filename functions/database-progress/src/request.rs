@@ -1,26 +1,23 @@
 //! The properties of `Custom::PostgresDatabase`, parsed once and strictly.
 
 use custom_resource::{Addressee, InvalidRequest, Properties, Request, RequestType};
-use database::{
-    Attached, BackupRetention, Created, Desired, Generation, Operation, Owner, Previous, SettingError,
-    StorageGiB,
-};
+use database::{Created, Desired, Generation, Operation, Owner, Previous, Settings};
 
 /// A request for a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseRequest {
-    /// What is asked for.
+    /// What CloudFormation asks for.
     pub request: database::Request,
-    /// Where the credentials are.
+    /// The ARN of the stage's secret.
     pub secret_arn: String,
-    /// The id of the resource, derived from names alone.
+    /// The physical ID of the resource, derived from names alone.
     pub physical_id: String,
 }
 
-/// What CloudFormation asks for.
+/// Parses what CloudFormation asks for.
 ///
 /// # Errors
-/// The first property that is missing or not valid.
+/// The first property that is missing or isn't valid.
 pub fn database_request(addressee: &Addressee, request: &Request) -> Result<DatabaseRequest, InvalidRequest> {
     if request.resource_type != "Custom::PostgresDatabase" {
         return Err(InvalidRequest::ResourceType("Custom::PostgresDatabase"));
@@ -33,7 +30,7 @@ pub fn database_request(addressee: &Addressee, request: &Request) -> Result<Data
         RequestType::Update => Operation::Update,
         RequestType::Delete => Operation::Delete,
     };
-    // An id that we never gave: what is deleted is not the resource that has the database now.
+    // An ID that stagedb never assigned. The deleted resource isn't the one that has the database now.
     let is_other = addressee.physical_id.as_ref().is_some_and(|id| *id != physical_id);
     let logical_id = if operation == Operation::Delete && is_other {
         format!("{} that was replaced", addressee.logical_id)
@@ -58,74 +55,25 @@ pub fn database_request(addressee: &Addressee, request: &Request) -> Result<Data
     })
 }
 
-/// A part of CloudFormation's id of the request, which is a UUID.
+/// Part of CloudFormation's ID of the request, which is a UUID.
 fn token(request_id: &str) -> String {
     request_id.chars().filter(char::is_ascii_alphanumeric).take(16).collect::<String>().to_ascii_lowercase()
 }
 
-/// What the first version of the template did not have.
-const DEFAULTS: &[(&str, &str)] = &[
-    ("MaxStorageGiB", "0"),
-    ("MultiAz", "false"),
-    ("BackupRetentionDays", "7"),
-    ("Apply", "now"),
-    ("FromSnapshot", "none"),
-];
-
 fn desired(properties: &Properties) -> Result<Desired, InvalidRequest> {
-    let properties = &properties.with_defaults(DEFAULTS);
-    match properties.text("Source")? {
-        "none" => Ok(Desired::None),
-        "created" => Ok(Desired::Created(Created {
+    match Settings::from_parameters(|name| properties.optional(name))? {
+        Settings::None => Ok(Desired::None),
+        Settings::Created(settings) => Ok(Desired::Created(Created {
             generation: properties.parse("Generation")?,
-            instance_class: properties.parse("InstanceClass")?,
-            storage: checked::<StorageGiB>(properties, "StorageGiB")?,
-            max_storage: match properties.number("MaxStorageGiB")? {
-                0 => None,
-                _ => Some(checked(properties, "MaxStorageGiB")?),
-            },
-            multi_az: boolean(properties, "MultiAz")?,
-            backup_retention: checked::<BackupRetention>(properties, "BackupRetentionDays")?,
-            database_name: properties.parse("DatabaseName")?,
-            engine_version: properties.parse("EngineVersion")?,
-            apply: properties.parse("Apply")?,
-            from_snapshot: match properties.text("FromSnapshot")? {
-                "none" => None,
-                _ => Some(properties.parse("FromSnapshot")?),
-            },
+            settings,
             subnet_group: properties.text("SubnetGroupName")?.to_owned(),
             security_group: properties.text("SecurityGroupId")?.to_owned(),
         })),
-        "attached" => Ok(Desired::Attached(Attached {
-            kind: properties.parse("AttachedKind")?,
-            identifier: properties.parse("AttachedIdentifier")?,
-            database_name: properties.parse("DatabaseName")?,
-        })),
-        _ => {
-            let reason = "must be none, created or attached".to_owned();
-            Err(InvalidRequest::Invalid { name: "Source", reason })
-        }
+        Settings::Attached(attached) => Ok(Desired::Attached(attached.target)),
     }
 }
 
-/// A number within the limits of its type.
-fn checked<T: TryFrom<i64, Error = SettingError>>(
-    properties: &Properties,
-    name: &'static str,
-) -> Result<T, InvalidRequest> {
-    T::try_from(properties.number(name)?)
-        .map_err(|error| InvalidRequest::Invalid { name, reason: error.to_string() })
-}
-
-fn boolean(properties: &Properties, name: &'static str) -> Result<bool, InvalidRequest> {
-    match properties.text(name)? {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(InvalidRequest::Invalid { name, reason: "must be true or false".to_owned() }),
-    }
-}
-
-/// The generation of earlier properties; `none` before the first creation.
+/// The generation in the earlier properties. It's `none` before the first creation.
 fn generation(properties: &Properties) -> Result<Option<Generation>, InvalidRequest> {
     match properties.text("Generation") {
         Err(InvalidRequest::Missing(_)) | Ok("none") => Ok(None),

@@ -1,4 +1,4 @@
-//! What a request asks for, for every sample event, and what is said of properties that are not valid.
+//! What each sample event asks for, and the errors for properties that aren't valid.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -6,7 +6,8 @@ use std::path::Path;
 
 use custom_resource::{Addressee, InvalidRequest, Request};
 use database::{
-    Apply, Attached, AttachedKind, BackupRetention, Created, Desired, Generation, Operation, Previous,
+    AttachedKind, AttachmentTarget, Created, CreatedPart, CreatedSettings, Desired, Generation, Operation,
+    Previous,
 };
 use database_progress::{DatabaseRequest, database_request};
 use serde_json::{Value, json};
@@ -32,15 +33,15 @@ fn generation() -> Generation {
 fn created(class: &str, storage: i64) -> Desired {
     Desired::Created(Created {
         generation: generation(),
-        instance_class: class.to_owned().try_into().unwrap(),
-        storage: storage.try_into().unwrap(),
-        database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: "17".to_owned().try_into().unwrap(),
-        max_storage: None,
-        multi_az: false,
-        backup_retention: BackupRetention::DEFAULT,
-        apply: Apply::Now,
-        from_snapshot: None,
+        settings: CreatedPart {
+            instance_class: Some(class.to_owned().try_into().unwrap()),
+            storage: Some(storage.try_into().unwrap()),
+            database_name: Some("app".to_owned().try_into().unwrap()),
+            engine_version: Some("17".to_owned().try_into().unwrap()),
+            ..CreatedPart::default()
+        }
+        .complete()
+        .unwrap(),
         subnet_group: "test-django2-dev-subnetgroup-1a2b3c4d5e6f".to_owned(),
         security_group: "sg-0123456789abcdef0".to_owned(),
     })
@@ -53,15 +54,20 @@ fn every_sample_event_asks_for_what_its_name_says() {
         let Desired::Created(created) = micro.clone() else { unreachable!() };
         Desired::Created(Created {
             generation: "20261122-150000".to_owned().try_into().unwrap(),
-            from_snapshot: Some("test-django2-dev-postgres-20261122-135501-1".to_owned().try_into().unwrap()),
-            max_storage: Some(100.try_into().unwrap()),
-            multi_az: true,
-            backup_retention: 14.try_into().unwrap(),
-            engine_version: "17.5".to_owned().try_into().unwrap(),
+            settings: CreatedSettings {
+                from_snapshot: Some(
+                    "test-django2-dev-postgres-20261122-135501-1".to_owned().try_into().unwrap(),
+                ),
+                max_storage: Some(100.try_into().unwrap()),
+                multi_az: true,
+                backup_retention: 14.try_into().unwrap(),
+                engine_version: "17.5".to_owned().try_into().unwrap(),
+                ..created.settings
+            },
             ..created
         })
     };
-    let attached = Desired::Attached(Attached {
+    let attached = Desired::Attached(AttachmentTarget {
         kind: AttachedKind::Cluster,
         identifier: "orders".to_owned().try_into().unwrap(),
         database_name: "Orders-2".to_owned().try_into().unwrap(),
@@ -94,7 +100,7 @@ fn every_sample_event_asks_for_what_its_name_says() {
 #[test]
 fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
     for (property, value, expected) in [
-        ("Source", json!("elsewhere"), "the property Source must be none, created or attached"),
+        ("Source", json!("elsewhere"), "the property Source must be none, created, or attached"),
         ("Stack", json!(null), "the property Stack is missing"),
         ("Generation", json!(null), "the property Generation is missing"),
         (
@@ -130,5 +136,5 @@ fn a_deletion_of_an_id_that_was_never_given_claims_no_database() {
     let mut event = sample("delete.json");
     event["PhysicalResourceId"] = json!("test-django2-dev-Database-1ABCDEFGHIJKL");
     let owner = asked(&event).unwrap().request.owner;
-    assert_ne!(owner.logical_id, "Database", "no instance carries such a tag");
+    assert_ne!(owner.logical_id, "Database", "no instance has such a tag");
 }

@@ -1,8 +1,8 @@
-//! `Custom::PostgresDatabase`: hands each request of CloudFormation's to a state machine, which answers it.
+//! `Custom::PostgresDatabase`: hands each CloudFormation request to a state machine, which answers it.
 //!
-//! It answers only what the state machine cannot: a request that could not be handed over, and one whose execution
-//! failed, was stopped or ran out of time. It shares no code path with database-progress, so that a defect there still
-//! gets its FAILED answer.
+//! The function itself answers only what the state machine can't: a request that couldn't be handed over, and one whose
+//! execution failed, was stopped, or timed out. It shares no code path with database-progress, so that a bug there
+//! still leads to a FAILED answer.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct DatabaseResource {
 }
 
 impl DatabaseResource {
-    /// Ready to handle events.
+    /// Creates the function's clients.
     #[must_use]
     pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
         Self {
@@ -34,20 +34,20 @@ impl DatabaseResource {
 /// What an event is.
 #[derive(Debug, PartialEq)]
 pub enum Event {
-    /// A request of CloudFormation's.
+    /// A CloudFormation request.
     Request(Value),
-    /// The state machine asks to answer a request that it failed at.
+    /// A request that the state machine failed to process.
     Failed {
         /// The request.
         request: Value,
-        /// Why, in words.
+        /// Why, as a message for the user.
         reason: String,
     },
-    /// The state machine failed and had the request answered before it ended.
+    /// The state machine failed, and had the request answered before it ended.
     Answered,
 }
 
-/// The error with which the state machine ends once its failure has been answered (template.yaml).
+/// The error that the state machine ends with once its failure has been answered (template.yaml).
 const ANSWERED: &str = "DatabaseProgressFailed";
 
 impl From<Value> for Event {
@@ -55,7 +55,7 @@ impl From<Value> for Event {
         if let Some(failed) = event.get_mut("answerFailed") {
             let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
             let reason = format!(
-                "The database could not be worked on ({error}). The log of the function database-progress says why."
+                "The request couldn't be processed ({error}). See the log of the function database-progress for the cause."
             );
             let request = failed.get_mut("request").map(Value::take).unwrap_or_default();
             return Self::Failed { request, reason };
@@ -68,7 +68,7 @@ impl From<Value> for Event {
                 Some("TIMED_OUT") => "ran out of time",
                 _ => "was stopped",
             };
-            let reason = format!("The state machine that works on the database {ended}. Save again.");
+            let reason = format!("The state machine that changes the database {ended}. Save again.");
             let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
             let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
             return Self::Failed { request: request.unwrap_or_default(), reason };
@@ -80,7 +80,7 @@ impl From<Value> for Event {
 /// Handles one event.
 ///
 /// # Errors
-/// There is nobody to answer, or the answer could not be delivered.
+/// The event doesn't say where to send the answer, or the answer couldn't be delivered.
 pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), AnswerError> {
     match Event::from(invocation.event) {
         Event::Answered => Ok(()),
@@ -114,10 +114,10 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
     }
 }
 
-/// Starts the execution of a request. It is named after the request, so that a repeated delivery starts nothing.
+/// Starts the execution for a request. It's named after the request, so that a repeated delivery starts nothing.
 ///
-/// An earlier request for the same resource may still be worked on, or this one may come too late: its execution finds out
-/// whose turn it is at every step.
+/// An earlier request for the same resource may still be in progress, or this one may be too late. The execution checks
+/// at every step whether it's its turn.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
     let resource =
         Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.logical_id).finalize();
@@ -130,7 +130,7 @@ async fn start(executions: &Executions, addressee: &Addressee, input: &Value) ->
         }
         Err(failure) => {
             error!(error = lambda::chain(&failure), "not handed to the state machine");
-            let reason = format!("The state machine could not be started: {}", failure.message);
+            let reason = format!("The state machine couldn't be started: {}", failure.message);
             Some(Outcome::Failed(reason))
         }
     }

@@ -1,4 +1,4 @@
-//! What an event means to the function, for every sample event.
+//! What each sample event means to the function.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,11 +38,11 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() 
     let expected = [
         (
             "answer-failed.json",
-            "The database could not be worked on (States.Timeout). The log of the function database-progress says why.",
+            "The request couldn't be processed (States.Timeout). See the log of the function database-progress for the cause.",
         ),
         (
             "state-machine-timed-out.json",
-            "The state machine that works on the database ran out of time. Save again.",
+            "The state machine that changes the database ran out of time. Save again.",
         ),
     ];
     assert_eq!(failures, expected.map(|(name, reason)| (name.to_owned(), reason.to_owned())));

@@ -1,7 +1,8 @@
-//! Gives the containers of a stage their runtime variables once the stage stack is complete, and takes them out again.
+//! Gives the containers of a stage their runtime variables once the stage stack is complete, and removes them again.
 //!
-//! An event only says that something changed: events repeat and come out of order, so the stack is read anew and what it
-//! says now is published. Which operation was published last is noted on the ECS service, so a repeat does nothing.
+//! An event only says that something changed. Events repeat and arrive out of order, so the function reads the stack
+//! and publishes its current state. A tag on the ECS service says which operation was published last, so a repeat does
+//! nothing.
 
 use std::sync::Arc;
 
@@ -20,23 +21,23 @@ pub struct PublishVariables {
 }
 
 impl PublishVariables {
-    /// Ready to handle events.
+    /// Creates the function's clients.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { stacks: Stacks::new(config), services: Services::new(config) }
     }
 }
 
-/// Why an event was not handled. Lambda tries again, and then leaves the event in the dead-letter queue.
+/// Why an event wasn't handled. Lambda retries, and then sends the event to the dead-letter queue.
 #[derive(Debug, Error)]
 pub enum PublishError {
-    /// Not an event of CloudFormation's.
-    #[error("the event has no stack id in detail.stack-id")]
+    /// Not a CloudFormation event.
+    #[error("the event has no stack ID in detail.stack-id")]
     NoStackId,
-    /// The stack lacks a parameter or an output of stage.yaml's.
+    /// The stack doesn't have a parameter or an output of stage.yaml.
     #[error("the stage stack has no {0}")]
     Incomplete(&'static str),
-    /// The container is not in the task definition.
+    /// The container isn't in the task definition.
     #[error("the task definition {definition} has no container {container}")]
     NoContainer {
         /// The task definition.
@@ -44,7 +45,7 @@ pub enum PublishError {
         /// The container that the stage was registered with.
         container: String,
     },
-    /// AWS did not reply, or said no.
+    /// AWS didn't reply, or refused.
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
@@ -52,7 +53,7 @@ pub enum PublishError {
 /// The ARN of the stack that an event is about.
 ///
 /// # Errors
-/// It is not an event of CloudFormation's.
+/// It isn't a CloudFormation event.
 pub fn stack_id(event: &Value) -> Result<&str, PublishError> {
     event.pointer("/detail/stack-id").and_then(Value::as_str).ok_or(PublishError::NoStackId)
 }
@@ -75,13 +76,13 @@ pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> 
         if function.publish(&stack).await? == Written::Nothing {
             return Ok(());
         }
-        // Another operation may have ended meanwhile, and its event may have been handled before what was read here was
-        // written. So the stack is read again after the last write, until it is what was published.
+        // Meanwhile, another operation may have ended, and its event may have been handled before this write. So the
+        // stack is read again after the last write, until it matches what was published.
         published = Some(stack);
     }
 }
 
-/// What handling an event came to.
+/// The result of handling an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
     Nothing,
@@ -97,11 +98,11 @@ impl PublishVariables {
         let (cluster, name, container) =
             (parameter("Cluster")?, parameter("Service")?, parameter("Container")?);
         let Some(service) = self.services.service(cluster, name).await? else {
-            info!(cluster, service = name, "there is no such service, so there are no containers");
+            info!(cluster, service = name, "the service doesn't exist, so there are no containers");
             return Ok(Written::Nothing);
         };
         let rebuilt = stack.rebuilt();
-        // A deletion is no operation of its own: the time of the last update stays.
+        // A deletion doesn't count as an operation: the time of the last update stays.
         let is_deleted = stack.status == StackStatus::Deleted;
         let is_repeat = !is_deleted && service.rebuilt.as_ref() == Some(&rebuilt);
         let definition = self.services.task_definition(&service.task_definition_arn).await?;
@@ -119,9 +120,10 @@ impl PublishVariables {
                 info!(operation = stack.operation, "published before");
                 return Ok(Written::Nothing);
             }
-            // The values behind the variables, or the database itself, may have changed: tasks read them at their start.
-            // After a rollback only if the secret has another version than before: it was changed and changed back, so a task
-            // may have started in between. If the operation failed before that, nothing is restarted.
+            // The values of the variables, or the database itself, may have changed, and tasks read them only when they
+            // start. After a rollback, this matters only if the secret has another version than before: then it was
+            // changed and changed back, and a task may have started in between. If the operation failed before that,
+            // nothing is restarted.
             Publication::UpToDate
                 if target != Target::Removed
                     && (stack.status == StackStatus::Complete || has_other_version(&service, &rebuilt)) =>
@@ -132,7 +134,10 @@ impl PublishVariables {
             Publication::UpToDate => info!("nothing to publish"),
             Publication::Conflict(conflicts) => {
                 let names: Vec<_> = conflicts.iter().map(|VariableConflict { name }| name.as_str()).collect();
-                warn!(?names, "the container has variables of these names already, so nothing is published");
+                warn!(
+                    ?names,
+                    "the container already has variables with these names, so nothing is published"
+                );
             }
         }
         if !is_deleted {
@@ -141,8 +146,8 @@ impl PublishVariables {
         Ok(Written::Something)
     }
 
-    /// What the containers shall have. `None`: an operation runs, whose own event is still to come, or a new stack of
-    /// the stage has taken the place of a deleted one.
+    /// What the containers should have. `None` if an operation is running, which sends its own event at the end, or if
+    /// a new stack of the stage has replaced a deleted one.
     async fn target(&self, stack: &StageStack) -> Result<Option<Target>, PublishError> {
         match stack.status {
             StackStatus::InProgress
@@ -166,7 +171,7 @@ impl PublishVariables {
     }
 }
 
-/// Whether clients read another version of the secret than when the containers were last redeployed.
+/// Whether clients read a different version of the secret than when the containers were last redeployed.
 fn has_other_version(service: &Service, rebuilt: &Rebuilt) -> bool {
     service.rebuilt.as_ref().is_none_or(|before| before.secret_version != rebuilt.secret_version)
 }

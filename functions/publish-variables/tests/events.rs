@@ -1,4 +1,4 @@
-//! Which stack an event is about, for every sample event.
+//! Which stack each sample event is about.
 
 use std::path::Path;
 

@@ -1,21 +1,21 @@
-//! What the template tells the API.
+//! The API's configuration, from the template.
 
 use database::{EngineVersion, SettingError};
 use lambda::MissingVariable;
 use thiserror::Error;
 
-/// The template tells the API something that is missing or wrong.
+/// An environment variable is missing or isn't valid.
 #[derive(Debug, Error)]
 pub enum ConfigurationError {
-    /// A variable is not set.
+    /// A variable isn't set.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
-    /// The default version.
+    /// The default version isn't valid.
     #[error("the environment variable ENGINE_VERSION {0}")]
     EngineVersion(#[from] SettingError),
 }
 
-/// The names that stage stacks need, from the environment.
+/// What stage stacks need, from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     /// The function behind `Custom::PostgresCredentials` and `Custom::PostgresConnection`.
@@ -24,17 +24,17 @@ pub struct Configuration {
     pub database_function_arn: String,
     /// The function behind `Custom::PostgresAccess`.
     pub access_function_arn: String,
-    /// The role with which CloudFormation changes stage stacks.
+    /// The role that CloudFormation uses for stage stacks.
     pub stage_stack_role_arn: String,
     /// The PostgreSQL version of new databases.
     pub engine_version: EngineVersion,
 }
 
 impl Configuration {
-    /// Read once, at the start.
+    /// Reads the configuration once, when the function starts.
     ///
     /// # Errors
-    /// The first variable that is not set, or not valid.
+    /// The first variable that isn't set, or isn't valid.
     pub fn from_environment() -> Result<Self, ConfigurationError> {
         Ok(Self {
             credentials_function_arn: lambda::required("CREDENTIALS_FUNCTION_ARN")?,

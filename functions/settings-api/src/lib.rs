@@ -1,116 +1,42 @@
-//! The HTTP API of the Database settings. It keeps no store: CloudFormation, RDS, ECS and Secrets Manager are the state.
+//! The HTTP API of the Database settings. It keeps no store: CloudFormation, RDS, ECS, and Secrets Manager are the
+//! state.
 //!
-//! `handle` finds the route; each verb has its file. A request is parsed at the edge into types that cannot be wrong; an
-//! error is a problem (RFC 9457), whose words a person can act on.
+//! `handle` finds the route. A request is parsed at the edge into types that can't be invalid. An error is a problem
+//! (RFC 9457) with a message that helps the user.
 
-mod attach;
-mod bodies;
-mod classes_get;
-mod condition;
+mod api;
 mod configuration;
-mod containers;
-mod database_delete;
-mod database_get;
-mod database_preview;
-mod database_put;
-mod databases_get;
-mod fields;
-mod leftovers_get;
-mod metrics_get;
+mod hash;
 mod openapi;
-mod problem;
-mod rebuild_get;
-mod rebuild_post;
-mod reply;
+mod request;
+mod response;
 mod routes;
 mod save;
-mod snapshots_get;
-mod stacks_get;
-mod stage;
-mod stage_delete;
-mod stage_put;
-mod variables_get;
-mod wish;
+mod schema;
+mod stage_stack;
 
 use std::{sync::Arc, time::Duration};
 
-use aws::{Databases, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
-use aws_lambda_events::{
-    apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
-    query_map::QueryMap,
-};
+use api::Call;
+pub use api::SettingsApi;
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+pub use configuration::{Configuration, ConfigurationError};
 use lambda::Invocation;
+pub use openapi::openapi;
+use request::{Body, Conditions, Endpoint, Route};
+use response::{Problem, Reply};
 use thiserror::Error;
-use time::OffsetDateTime;
 use tracing::{error, info};
 
-use condition::Conditions;
-pub use configuration::{Configuration, ConfigurationError};
-pub use openapi::openapi;
-use problem::Problem;
-use reply::Reply;
-use routes::{Endpoint, Route};
-
-/// What is kept of a function's time to answer that AWS took all the rest.
+/// The time that the function keeps for its response if AWS takes too long.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
-/// What the API needs.
-#[derive(Debug)]
-pub struct SettingsApi {
-    stacks: Stacks,
-    services: Services,
-    databases: Databases,
-    metrics: Metrics,
-    secrets: Secrets,
-    security_groups: SecurityGroups,
-    configuration: Configuration,
-}
-
-/// One request, as far as the verbs need it.
-#[derive(Debug)]
-struct Call {
-    /// API Gateway's id of the request; unique, so it makes CloudFormation's token.
-    request_id: String,
-    now: OffsetDateTime,
-    query: QueryMap,
-    conditions: Conditions,
-    body: fields::Body,
-}
-
-impl Call {
-    /// CloudFormation's token of what this request begins: its retries begin nothing more.
-    fn token(&self) -> String {
-        self.conditions.token().unwrap_or_else(|| {
-            format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
-        })
-    }
-
-    /// A parameter of the query.
-    fn query(&self, name: &str) -> Option<String> {
-        self.query.first(name).map(str::to_owned)
-    }
-}
-
-/// An event that is no HTTP request of API Gateway's, payload 2.0.
+/// An event that isn't an API Gateway HTTP request with payload format 2.0.
 #[derive(Debug, Error)]
-#[error("the event is not an HTTP API request")]
+#[error("the event isn't an HTTP API request")]
 pub struct NotARequest(#[source] serde_json::Error);
 
 impl SettingsApi {
-    /// Ready to handle requests.
-    #[must_use]
-    pub fn new(config: &SdkConfig, configuration: Configuration) -> Self {
-        Self {
-            stacks: Stacks::new(config),
-            services: Services::new(config),
-            databases: Databases::new(config),
-            metrics: Metrics::new(config),
-            secrets: Secrets::new(config),
-            security_groups: SecurityGroups::new(config),
-            configuration,
-        }
-    }
-
     async fn reply(&self, route: Route, call: &Call) -> Result<Reply, Problem> {
         match route {
             Route::Stacks => self.get_stacks(call).await,
@@ -138,7 +64,7 @@ impl SettingsApi {
 /// Handles one request.
 ///
 /// # Errors
-/// The event is not a request; every other failure is an answer.
+/// The event isn't a request. Every other failure is a response.
 pub async fn handle(
     api: Arc<SettingsApi>,
     invocation: Invocation,
@@ -147,7 +73,7 @@ pub async fn handle(
     let http = &request.request_context.http;
     let method = http.method.clone();
     let path = request.raw_path.as_deref().unwrap_or_default().to_owned();
-    let body = fields::Body::from_request(&request);
+    let body = Body::from_request(&request);
     let conditions = Conditions::from_request(&request.headers, &format!("{method} {path}"), &body);
     let mut call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
@@ -163,7 +89,7 @@ pub async fn handle(
             if let Route::Stage(stage, _) = &route {
                 lambda::log_stage(&stage.stack, &stage.stage);
             }
-            // API Gateway's own answer to a function that ran out of time would say nothing.
+            // API Gateway's own response to a function that times out doesn't say why.
             let time_left = invocation.time_left.saturating_sub(TIME_TO_ANSWER);
             let reply = tokio::time::timeout(time_left, api.reply(route, &call)).await;
             reply.unwrap_or_else(|_| Err(Problem::unavailable()))

@@ -1,6 +1,6 @@
-//! The API's description (OpenAPI 3.1), made from the types that the verbs answer with and the routes they have.
+//! The API description (OpenAPI 3.1), generated from the types of the requests and responses.
 //!
-//! `openapi.json` at the root of the repository is what is made here, and what is served; a test compares the two.
+//! `openapi.json` at the root of the repository is generated from this, and the API serves it. A test compares the two.
 
 use http::Method;
 use utoipa::{
@@ -17,26 +17,31 @@ use utoipa::{
 };
 
 use crate::{
-    bodies::{Registration, Removal, Save},
-    classes_get::ClassesWire,
-    database_get::DatabaseWire,
-    database_preview::PreviewWire,
-    database_put::SavedWire,
-    databases_get::DatabasesWire,
-    leftovers_get::LeftoversWire,
-    metrics_get::MetricsWire,
-    problem::ProblemWire,
-    rebuild_get::RebuildWire,
-    rebuild_post::RebuildingWire,
-    reply::Reply,
-    snapshots_get::SnapshotsWire,
-    stacks_get::StacksWire,
-    stage_delete::DeletionWire,
-    stage_put::RegisteredWire,
-    variables_get::VariablesWire,
+    response::{ProblemWire, Reply},
+    routes::{
+        database::{
+            delete::Removal,
+            get::{DatabaseWire, describe_shown},
+            metrics::MetricsWire,
+            preview::PreviewWire,
+            put::SavedWire,
+        },
+        databases::DatabasesWire,
+        instance_classes::ClassesWire,
+        leftovers::LeftoversWire,
+        rebuild::{RebuildingWire, get::RebuildWire},
+        runtime_variables::VariablesWire,
+        snapshots::SnapshotsWire,
+        stacks::StacksWire,
+        stage::{
+            delete::DeletionWire,
+            put::{RegisteredWire, RegistrationBody},
+        },
+    },
+    save::Wish,
 };
 
-/// What is served: the committed description.
+/// The committed description, which the API serves.
 const COMMITTED: &str = include_str!("../../../openapi.json");
 
 /// `GET /api/openapi.json`
@@ -44,7 +49,7 @@ pub(crate) fn reply() -> Reply {
     Reply::text(200, COMMITTED.to_owned())
 }
 
-/// One verb of the API.
+/// One operation of the API.
 struct Verb {
     method: Method,
     path: &'static str,
@@ -52,9 +57,9 @@ struct Verb {
     summary: &'static str,
     query: &'static [(&'static str, &'static str)],
     body: Option<RefOr<Schema>>,
-    /// Whether it changes something, and so has conditions.
+    /// Whether it changes something, and so accepts conditions.
     changes: bool,
-    /// Status, meaning and body of each success.
+    /// Status, description, and body of each success.
     successes: Vec<(u16, &'static str, RefOr<Schema>)>,
     refusals: &'static [u16],
 }
@@ -63,9 +68,10 @@ fn schema<T: ToSchema>() -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(T::name()))
 }
 
-const TOKEN: (&str, &str) = ("nextToken", "The nextToken of the page before.");
-/// What every verb of a stage may answer.
+const TOKEN: (&str, &str) = ("nextToken", "The nextToken of the previous page.");
+/// The errors of an operation that reads a stage.
 const READING: &[u16] = &[400, 404];
+/// The errors of an operation that changes a stage.
 const CHANGING: &[u16] = &[400, 404, 409, 412, 413, 415, 422];
 
 fn reading() -> Vec<Verb> {
@@ -77,24 +83,24 @@ fn reading() -> Vec<Verb> {
         query,
         body: None,
         changes: false,
-        successes: vec![(200, "What there is.", success)],
+        successes: vec![(200, "Success.", success)],
         refusals: READING,
     };
     vec![
         get(
             "/api/stacks",
             "getStacks",
-            "Stacks, their stages, and each stage's state",
+            "List the stacks, their stages, and the state of each stage",
             &[TOKEN],
             schema::<StacksWire>(),
         ),
         get(
             "/api/databases",
             "getDatabases",
-            "RDS for PostgreSQL and Aurora PostgreSQL that stages can be attached to",
+            "List the RDS for PostgreSQL and Aurora PostgreSQL databases that you can attach to stages",
             &[
-                ("stack", "With stage: the stage to be attached."),
-                ("stage", "With stack: the stage to be attached."),
+                ("stack", "Together with stage: the stage to attach a database to."),
+                ("stage", "Together with stack: the stage to attach a database to."),
                 TOKEN,
             ],
             schema::<DatabasesWire>(),
@@ -102,9 +108,12 @@ fn reading() -> Vec<Verb> {
         get(
             "/api/instance-classes",
             "getInstanceClasses",
-            "DB instance classes that can be ordered here, the smallest first",
+            "List the DB instance classes that RDS offers in this Region, smallest first",
             &[
-                ("engineVersion", "A PostgreSQL version, major or full; without it, that of new databases."),
+                (
+                    "engineVersion",
+                    "A PostgreSQL version, major or full. If you leave it out, the version of new databases.",
+                ),
                 TOKEN,
             ],
             schema::<ClassesWire>(),
@@ -112,21 +121,21 @@ fn reading() -> Vec<Verb> {
         get(
             "/api/leftovers",
             "getLeftovers",
-            "Instances and snapshots that stagedb made and no stage claims",
+            "List the instances and snapshots that stagedb created and that no stage uses",
             &[TOKEN],
             schema::<LeftoversWire>(),
         ),
         get(
             "/api/openapi.json",
             "getOpenApi",
-            "This description",
+            "Get this description",
             &[],
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).into(),
         ),
         get(
             DATABASE,
             "getDatabase",
-            "The settings, the live state, and what may be changed",
+            "Get the settings, the live state, and the changes that are possible",
             &[],
             schema::<DatabaseWire>(),
         ),
@@ -135,7 +144,7 @@ fn reading() -> Vec<Verb> {
             ..get(
                 METRICS,
                 "getMetrics",
-                "What CloudWatch has measured of the database in the last 24 hours",
+                "Get the CloudWatch metrics of the database for the last 24 hours",
                 &[],
                 schema::<MetricsWire>(),
             )
@@ -143,17 +152,23 @@ fn reading() -> Vec<Verb> {
         get(
             SNAPSHOTS,
             "getSnapshots",
-            "Snapshots that the stage's database can begin with",
+            "List the snapshots that the stage's new database can be restored from",
             &[],
             schema::<SnapshotsWire>(),
         ),
-        get(REBUILD, "getRebuild", "How far the current or last rebuild is", &[], schema::<RebuildWire>()),
+        get(
+            REBUILD,
+            "getRebuild",
+            "Get the progress of the current or the last rebuild",
+            &[],
+            schema::<RebuildWire>(),
+        ),
         Verb {
             refusals: &[400, 404, 409],
             ..get(
                 VARIABLES,
                 "getRuntimeVariables",
-                "Each runtime variable and the secret key it comes from, never a value",
+                "List the runtime variables and the secret keys that they come from, but no values",
                 &[],
                 schema::<VariablesWire>(),
             )
@@ -162,8 +177,8 @@ fn reading() -> Vec<Verb> {
 }
 
 fn changing() -> Vec<Verb> {
-    let begun = "A rebuild has begun; Location leads to it.";
-    let nothing = "Nothing would change, so nothing was begun.";
+    let begun = "A rebuild has started. See Location for its path.";
+    let nothing = "Nothing changes, so no rebuild was started.";
     vec![
         Verb {
             method: Method::PUT,
@@ -171,7 +186,7 @@ fn changing() -> Vec<Verb> {
             id: "putStage",
             summary: "Register a stage, or change its registration",
             query: &[],
-            body: Some(schema::<Registration>()),
+            body: Some(schema::<RegistrationBody>()),
             changes: true,
             successes: vec![
                 (200, nothing, schema::<RegisteredWire>()),
@@ -183,20 +198,20 @@ fn changing() -> Vec<Verb> {
             method: Method::DELETE,
             path: STAGE,
             id: "deleteStage",
-            summary: "Forget a stage that has no database",
+            summary: "Delete a stage that has no database",
             query: &[],
             body: None,
             changes: true,
-            successes: vec![(202, "The deletion of the stage stack has begun.", schema::<DeletionWire>())],
+            successes: vec![(202, "The deletion of the stage stack has started.", schema::<DeletionWire>())],
             refusals: &[400, 404, 409, 412, 422],
         },
         Verb {
             method: Method::PUT,
             path: DATABASE,
             id: "putDatabase",
-            summary: "Save: rebuilds the stage with these settings",
+            summary: "Save the settings, which rebuilds the stage",
             query: &[],
-            body: Some(schema::<Save>()),
+            body: Some(schema::<Wish>()),
             changes: true,
             successes: vec![(200, nothing, schema::<SavedWire>()), (202, begun, schema::<SavedWire>())],
             refusals: CHANGING,
@@ -205,7 +220,7 @@ fn changing() -> Vec<Verb> {
             method: Method::DELETE,
             path: DATABASE,
             id: "deleteDatabase",
-            summary: "Remove the database: a created one with a final snapshot, an attached one only from the stage",
+            summary: "Remove the database: delete a created one with a final snapshot, or detach an attached one",
             query: &[],
             body: Some(schema::<Removal>()),
             changes: true,
@@ -216,18 +231,18 @@ fn changing() -> Vec<Verb> {
             method: Method::POST,
             path: PREVIEW,
             id: "previewDatabase",
-            summary: "What a Save would do, or the refusal that it would get",
+            summary: "Preview a save: what it would do, or why it would be refused",
             query: &[],
-            body: Some(schema::<Save>()),
+            body: Some(schema::<Wish>()),
             changes: true,
-            successes: vec![(200, "What a Save would do.", schema::<PreviewWire>())],
+            successes: vec![(200, "What a save would do.", schema::<PreviewWire>())],
             refusals: CHANGING,
         },
         Verb {
             method: Method::POST,
             path: REBUILD,
             id: "postRebuild",
-            summary: "Rebuild with the settings as they are, or go on with a rollback that failed",
+            summary: "Rebuild the stage with its current settings, or continue a rollback that failed",
             query: &[],
             body: None,
             changes: true,
@@ -245,7 +260,7 @@ const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";
 const REBUILD: &str = "/api/stacks/{stack}/stages/{stage}/rebuild";
 const VARIABLES: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables";
 
-/// The API's description.
+/// The API description.
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut schemas = Vec::new();
@@ -253,11 +268,11 @@ pub fn openapi() -> OpenApi {
     collect::<DatabasesWire>(&mut schemas);
     collect::<ClassesWire>(&mut schemas);
     collect::<LeftoversWire>(&mut schemas);
-    collect::<Registration>(&mut schemas);
+    collect::<RegistrationBody>(&mut schemas);
     collect::<RegisteredWire>(&mut schemas);
     collect::<DeletionWire>(&mut schemas);
     collect::<DatabaseWire>(&mut schemas);
-    collect::<Save>(&mut schemas);
+    collect::<Wish>(&mut schemas);
     collect::<SavedWire>(&mut schemas);
     collect::<Removal>(&mut schemas);
     collect::<PreviewWire>(&mut schemas);
@@ -267,6 +282,7 @@ pub fn openapi() -> OpenApi {
     collect::<RebuildingWire>(&mut schemas);
     collect::<VariablesWire>(&mut schemas);
     collect::<ProblemWire<'_>>(&mut schemas);
+    describe_shown(&mut schemas);
     let components = ComponentsBuilder::new()
         .schemas_from_iter(schemas)
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
@@ -285,7 +301,7 @@ pub fn openapi() -> OpenApi {
         .info(
             InfoBuilder::new()
                 .title("stagedb")
-                .description(Some("A Postgres for every stage of an application stack."))
+                .description(Some("Give every stage of your application its own Postgres."))
                 .version(env!("CARGO_PKG_VERSION"))
                 .license(Some(
                     utoipa::openapi::LicenseBuilder::new()
@@ -321,8 +337,10 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         });
     }
     if verb.changes {
-        let key = "Makes a repeat of this request begin nothing more, while the stack remembers it (its newest 100 events): 16 to 128 printable ASCII characters, such as a UUID.";
-        let tag = "The ETag of the settings that were read: refused with 412 if they were changed since.";
+        let key = "A key for this request: 16 to 128 printable ASCII characters without spaces, such as a UUID. If you repeat the \
+                   request with the same key, nothing is started again, as long as the latest 100 events of the stage stack show \
+                   the first request.";
+        let tag = "The ETag of the settings that you read. If the settings have changed since, the request fails with 412.";
         operation = operation.parameter(header("Idempotency-Key", key, "^[!-~]{16,128}$")).parameter(header(
             "If-Match",
             tag,
@@ -351,22 +369,22 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
     for status in verb.refusals.iter().chain(&[500, 503]) {
         responses = responses.response(status.to_string(), refusal(*status));
     }
-    let unauthorized = "There is no valid token. API Gateway answers this itself.";
+    let unauthorized = "The token is missing or isn't valid. This response comes from API Gateway.";
     responses = responses.response("401", ResponseBuilder::new().description(unauthorized).build());
     operation.responses(responses.build()).build()
 }
 
 fn refusal(status: u16) -> Response {
     let description = match status {
-        400 => "The address, a header or the body cannot be read.",
-        404 => "There is no such stage.",
-        409 => "The state of the stage does not allow it, or a rebuild runs.",
-        412 => "The settings were changed since they were read.",
+        400 => "The URL, a header, or the body can't be read.",
+        404 => "The stage isn't registered.",
+        409 => "The stage's current state doesn't allow this, or a rebuild is running.",
+        412 => "The settings have changed since you read them.",
         413 => "The body is too large.",
-        415 => "The body is not JSON.",
-        422 => "The body is not valid.",
-        503 => "AWS did not reply in time.",
-        _ => "Something went wrong on our side.",
+        415 => "The Content-Type isn't application/json.",
+        422 => "The body isn't valid.",
+        503 => "AWS didn't respond in time.",
+        _ => "Something went wrong.",
     };
     let content = ContentBuilder::new().schema(Some(schema::<ProblemWire<'_>>())).build();
     ResponseBuilder::new().description(description).content("application/problem+json", content).build()

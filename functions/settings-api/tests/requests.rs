@@ -1,4 +1,4 @@
-//! What the API says to requests that never reach AWS, and that it knows every sample event.
+//! The API's responses to requests that never reach AWS, and its route for every sample event.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use settings_api::{Configuration, SettingsApi, handle};
 use time::OffsetDateTime;
 
-/// An API whose AWS cannot be reached: a request that gets that far is a 500.
+/// An API that can't reach AWS: a request that gets that far is a 503.
 fn api() -> Arc<SettingsApi> {
     let config = SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
@@ -49,7 +49,14 @@ async fn problem(event: Value) -> (i64, Value) {
     (answer.status_code, serde_json::from_str(std::str::from_utf8(body.as_ref()).unwrap()).unwrap())
 }
 
-/// Every problem of a PUT, a line each: status, detail, then what is wrong with each field.
+/// The fields of a database that stagedb creates, as `openapi.json` describes them.
+fn fields_of_a_created_database() -> String {
+    let openapi: Value = serde_json::from_str(include_str!("../../../openapi.json")).unwrap();
+    let fields = openapi["components"]["schemas"]["Save"]["oneOf"][0]["properties"].as_object().unwrap();
+    fields.keys().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// Checks every problem of a PUT, a line each: status and detail, then what's wrong with each field.
 async fn check_put(name: &str, body: &Value, expected: &[&str]) {
     let mut event = sample(name);
     event["body"] = body.as_str().map_or_else(|| json!(body.to_string()), |text| json!(text));
@@ -77,7 +84,7 @@ async fn every_sample_event_finds_its_route() {
             continue;
         }
         let (status, _) = problem(sample(&name)).await;
-        assert_eq!(status, 503, "{name} gets as far as AWS, which cannot be reached here");
+        assert_eq!(status, 503, "{name} gets as far as AWS, which the test can't reach");
         count += 1;
     }
     assert_eq!(count, 16);
@@ -90,9 +97,9 @@ async fn an_aws_that_cannot_be_reached_is_told_in_fixed_words_with_the_requests_
         problem,
         json!({
             "type": "urn:stagedb:problem:aws-unavailable",
-            "title": "AWS did not reply",
+            "title": "AWS didn't respond",
             "status": 503,
-            "detail": "AWS did not reply in time. What was asked for may or may not have begun; the rebuild shows it. Try again.",
+            "detail": "AWS didn't respond in time. The change may or may not have started. Check the rebuild, then try again.",
             "requestId": "JKJaXmPLvHcESHA=",
         })
     );
@@ -100,45 +107,40 @@ async fn an_aws_that_cannot_be_reached_is_told_in_fixed_words_with_the_requests_
 
 #[tokio::test]
 async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
-    let name = "must begin with a lower-case letter and go on with lower-case letters, digits and single hyphens between \
+    let name = "must start with a lowercase letter and contain only lowercase letters, digits, and single hyphens between \
                 them, such as test-django2.";
     let cases = [
         (
             "GET",
             "/api/nothing",
             404,
-            "There is no such address. GET /api/openapi.json lists them all.".to_owned(),
+            "There is nothing at this URL. See GET /api/openapi.json for the API.".to_owned(),
         ),
-        ("GET", "/", 404, "There is no such address. GET /api/openapi.json lists them all.".to_owned()),
+        ("GET", "/", 404, "There is nothing at this URL. See GET /api/openapi.json for the API.".to_owned()),
         (
             "GET",
             "/api/stacks/a/stages/b/c",
             404,
-            "There is no such address. GET /api/openapi.json lists them all.".to_owned(),
+            "There is nothing at this URL. See GET /api/openapi.json for the API.".to_owned(),
         ),
-        ("POST", "/api/stacks", 405, "This address knows GET.".to_owned()),
-        ("GET", "/api/stacks/a/stages/b", 405, "This address knows PUT and DELETE.".to_owned()),
-        (
-            "PATCH",
-            "/api/stacks/a/stages/b/database",
-            405,
-            "This address knows GET, PUT and DELETE.".to_owned(),
-        ),
-        ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "This address knows GET and POST.".to_owned()),
-        ("GET", "/api/stacks/A/stages/b/database", 400, format!("The name of a stack {name}")),
-        ("GET", "/api/stacks/a/stages/%2e%2e/database", 400, format!("The name of a stage {name}")),
-        ("GET", "/api/stacks/a/stages/ü/database", 400, format!("The name of a stage {name}")),
+        ("POST", "/api/stacks", 405, "Use GET.".to_owned()),
+        ("GET", "/api/stacks/a/stages/b", 405, "Use PUT or DELETE.".to_owned()),
+        ("PATCH", "/api/stacks/a/stages/b/database", 405, "Use GET, PUT, or DELETE.".to_owned()),
+        ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "Use GET or POST.".to_owned()),
+        ("GET", "/api/stacks/A/stages/b/database", 400, format!("The stack name {name}")),
+        ("GET", "/api/stacks/a/stages/%2e%2e/database", 400, format!("The stage name {name}")),
+        ("GET", "/api/stacks/a/stages/ü/database", 400, format!("The stage name {name}")),
         (
             "GET",
             "/api/stacks//stages/b/database",
             400,
-            "The name of a stack must be 1 to 32 characters long, not 0.".to_owned(),
+            "The stack name must be 1 to 32 characters long, not 0.".to_owned(),
         ),
         (
             "GET",
             "/api/stacks/a/stages/aaaaaaaaaaaaaaaaa/database",
             400,
-            "The name of a stage must be 1 to 16 characters long, not 17.".to_owned(),
+            "The stage name must be 1 to 16 characters long, not 17.".to_owned(),
         ),
     ];
     for (method, path, status, detail) in cases {
@@ -156,10 +158,10 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused() {
-    let object = "400 The body is a JSON object.";
+    let object = "400 The body must be a JSON object.";
     let cases = [
-        (json!(""), "400 The body is not JSON, at line 1, column 0."),
-        (json!("{\"source\":"), "400 The body is not JSON, at line 1, column 10."),
+        (json!(""), "400 The body isn't valid JSON. The error is at line 1, column 0."),
+        (json!("{\"source\":"), "400 The body isn't valid JSON. The error is at line 1, column 10."),
         (json!("[]"), object),
         (json!("null"), object),
         (json!("\"created\""), object),
@@ -170,18 +172,22 @@ async fn a_body_that_cannot_be_read_is_refused() {
     check_put(
         "put-database.json",
         &json!("[".repeat(10_000)),
-        &["400 The body is not JSON, at line 1, column 128."],
+        &["400 The body isn't valid JSON. The error is at line 1, column 128."],
     )
     .await;
-    check_put("put-database.json", &json!("x".repeat(20_000)), &["413 A body has at most 16384 bytes."])
-        .await;
+    check_put(
+        "put-database.json",
+        &json!("x".repeat(20_000)),
+        &["413 The body must be at most 16384 bytes long."],
+    )
+    .await;
 
     let mut event = sample("put-database.json");
     event["headers"]["content-type"] = json!("text/plain");
     let (status, problem) = problem(event).await;
     assert_eq!(
         (status, problem["detail"].as_str().unwrap()),
-        (415, "A body has the Content-Type application/json.")
+        (415, "The Content-Type must be application/json.")
     );
 }
 
@@ -189,8 +195,12 @@ async fn a_body_that_cannot_be_read_is_refused() {
 async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allowed() {
     let valid = json!({"source": "created", "instanceClass": "db.t4g.micro", "storageGiB": 20, "databaseName": "app"});
     let class = "/instanceClass must be a DB instance class such as db.t4g.micro";
-    let database_name = "/databaseName must be 1 to 63 characters: a lower-case letter, then lower-case letters, digits and \
+    let database_name = "/databaseName must be 1 to 63 characters: a lowercase letter, then lowercase letters, digits, and \
                          underscores, such as app";
+    let unknown = |field: &str| {
+        format!("{field} isn't a known field. The known fields are {}", fields_of_a_created_database())
+    };
+    let unknown = (unknown("/size"), unknown("/a~1b~0c"));
     let cases = [
         ("source", json!("elsewhere"), "/source must be created or attached"),
         ("source", json!(7), "/source must be a string"),
@@ -210,18 +220,10 @@ async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allo
         (
             "databaseName",
             json!("select"),
-            "/databaseName cannot be a word that PostgreSQL or RDS reserves, such as select",
+            "/databaseName can't be a word that PostgreSQL or RDS reserves, such as select",
         ),
-        (
-            "size",
-            json!(1),
-            "/size is not known; known are apply, backupRetentionDays, confirm, databaseName, engineVersion, fromSnapshot, instanceClass, maxStorageGiB, multiAz, source, storageGiB",
-        ),
-        (
-            "a/b~c",
-            json!(1),
-            "/a~1b~0c is not known; known are apply, backupRetentionDays, confirm, databaseName, engineVersion, fromSnapshot, instanceClass, maxStorageGiB, multiAz, source, storageGiB",
-        ),
+        ("size", json!(1), &unknown.0),
+        ("a/b~c", json!(1), &unknown.1),
     ];
     for (field, value, expected) in cases {
         let mut body = valid.clone();
@@ -230,7 +232,7 @@ async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allo
     }
     check_put("put-database.json", &json!({}), &["/source is required"]).await;
     let all = [
-        "422 Several fields are not valid.",
+        "422 Several fields aren't valid.",
         "/instanceClass is required",
         "/storageGiB is required",
         "/databaseName is required",
@@ -245,7 +247,7 @@ async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_
     let cases: [(Value, Vec<String>); 5] = [
         (
             json!({"vpcId": "subnet-1", "service": service}),
-            vec!["/vpcId must be the id of a VPC, such as vpc-0123456789abcdef0".to_owned()],
+            vec!["/vpcId must be the ID of a VPC, such as vpc-0123456789abcdef0".to_owned()],
         ),
         (json!({"vpcId": "vpc-1", "service": "web"}), vec!["/service must be an object".to_owned()]),
         (
@@ -254,12 +256,14 @@ async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_
         ),
         (
             json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "web", "port": 1}}),
-            vec!["/service/port is not known; known are cluster, container, name".to_owned()],
+            vec![
+                "/service/port isn't a known field. The known fields are cluster, container, name".to_owned(),
+            ],
         ),
         (
             json!({}),
             vec![
-                "422 Several fields are not valid.".to_owned(),
+                "422 Several fields aren't valid.".to_owned(),
                 "/vpcId is required".to_owned(),
                 "/service is required".to_owned(),
             ],
@@ -278,7 +282,10 @@ async fn a_removal_without_its_confirmation_is_refused() {
         (json!({}), "/confirm is required".to_owned()),
         (json!({"confirm": true}), "/confirm must be a string".to_owned()),
         (json!({"confirm": ""}), format!("/confirm {}", text.replace("is 1", "must be 1"))),
-        (json!({"confirm": "x", "force": true}), "/force is not known; known are confirm".to_owned()),
+        (
+            json!({"confirm": "x", "force": true}),
+            "/force isn't a known field. The known fields are confirm".to_owned(),
+        ),
     ] {
         check_put("delete-database.json", &body, &[&expected]).await;
     }
@@ -291,5 +298,5 @@ async fn an_event_that_is_no_request_is_an_error_without_its_text() {
     let invocation =
         Invocation { event, request_id: "request-1".to_owned(), now: OffsetDateTime::UNIX_EPOCH, time_left };
     let error = handle(api(), invocation).await.unwrap_err();
-    assert_eq!(error.to_string(), "the event is not an HTTP API request");
+    assert_eq!(error.to_string(), "the event isn't an HTTP API request");
 }

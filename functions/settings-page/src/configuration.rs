@@ -1,26 +1,26 @@
-//! What the template tells the page.
+//! The page's configuration, from the template.
 
 use lambda::MissingVariable;
 use serde_json::json;
 
-/// Where people sign in, from the environment.
+/// Where users sign in, from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    /// Who signs the tokens: the address of the user pool.
+    /// The issuer of the tokens: the URL of the user pool.
     pub issuer: String,
     /// Cognito's managed login, `https://{domain}.auth.{region}.amazoncognito.com`.
     pub login_url: String,
-    /// The client that the page is to the user pool.
+    /// The ID of the page's app client in the user pool.
     pub client_id: String,
-    /// The region that the page's hints for the command line name.
+    /// The Region, for the AWS CLI commands that the page shows.
     pub region: String,
 }
 
 impl Configuration {
-    /// Read once, at the start.
+    /// Reads the configuration once, when the function starts.
     ///
     /// # Errors
-    /// The first variable that is not set.
+    /// The first variable that isn't set.
     pub fn from_environment() -> Result<Self, MissingVariable> {
         Ok(Self {
             issuer: lambda::required("ISSUER")?,
@@ -30,7 +30,7 @@ impl Configuration {
         })
     }
 
-    /// `GET /config.json`: nothing in it is a secret.
+    /// `GET /config.json`. It contains no secret.
     pub(crate) fn for_the_page(&self) -> String {
         json!({
             "issuer": self.issuer,

@@ -1,6 +1,6 @@
 //! The files of the built page.
 
-/// One file, in the forms that it is carried in.
+/// One file, in the encodings that the function has it in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct File {
     /// Its path below the root, without a leading slash.
@@ -13,9 +13,9 @@ pub(crate) struct File {
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 impl File {
-    /// Its content in the best form that the browser accepts, with the name of the encoding.
+    /// Its content in the best encoding that the browser accepts, with the name of the encoding.
     ///
-    /// A client that accepts none of them gets gzip all the same: only what no browser is asks for less.
+    /// A client that accepts none of them still gets gzip, because every browser accepts it.
     pub(crate) fn encoded(&self, accepted: &str) -> (&'static [u8], Option<&'static str>) {
         let accepts = |name: &str| {
             accepted.split(',').any(|entry| {
@@ -32,7 +32,7 @@ impl File {
         }
     }
 
-    /// The type a browser has to take it for; it may not guess (`nosniff`).
+    /// Its media type. The browser mustn't guess (`nosniff`).
     pub(crate) fn content_type(&self) -> &'static str {
         match self.path.rsplit('.').next() {
             Some("html") => "text/html; charset=utf-8",

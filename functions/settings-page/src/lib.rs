@@ -1,6 +1,6 @@
-//! The settings page: the files that `npm run build` makes in `web/`, and what the page has to know about where it runs.
+//! The settings page: the files that `npm run build` creates in `web/`, and the page's configuration.
 //!
-//! It is open to everybody, as a page that signs people in must be; it holds no data. What it shows comes from `/api`,
+//! The page is public, because it has to sign users in. It contains no data: everything it shows comes from `/api`,
 //! behind the authorizer.
 
 mod configuration;
@@ -20,11 +20,11 @@ use tracing::info;
 pub use configuration::Configuration;
 use files::{FILES, File};
 
-/// The page of an address without a file, with status 200: the page itself finds out what to show.
+/// The response for a path without a file, with status 200: the page decides what to show.
 const INDEX: &str = "index.html";
-/// Below this every name holds the hash of its content, so that it never changes.
+/// Every file name under this prefix contains the hash of the file, so the file never changes.
 const HASHED: &str = "assets/";
-const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>stagedb</title><p>The settings page is not built. \
+const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>stagedb</title><p>The settings page hasn't been built. \
                          Run <code>npm ci &amp;&amp; npm run build</code> in <code>web/</code>, then deploy again.";
 
 /// What is served.
@@ -35,9 +35,9 @@ pub struct Page {
     policy: String,
 }
 
-/// An event that is no HTTP request of API Gateway's, payload 2.0.
+/// An event that isn't an API Gateway HTTP request with payload format 2.0.
 #[derive(Debug, Error)]
-#[error("the event is not an HTTP API request")]
+#[error("the event isn't an HTTP API request")]
 pub struct NotARequest(#[source] serde_json::Error);
 
 impl Page {
@@ -53,7 +53,7 @@ impl Page {
 
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return Answer::text(405, "This address knows GET.").with(header::ALLOW, "GET, HEAD");
+            return Answer::text(405, "Use GET or HEAD.").with(header::ALLOW, "GET, HEAD");
         }
         let path = path.trim_start_matches('/');
         if path == "config.json" {
@@ -65,10 +65,10 @@ impl Page {
                 if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
             return file_answer(file, headers).with(header::CACHE_CONTROL, cache);
         }
-        // An asset of an earlier build, or nothing that was ever there: not the page in disguise.
+        // An asset of an earlier build, or a file that never existed, doesn't get the page.
         let is_page = !path.starts_with(HASHED) && !path.rsplit('/').next().unwrap_or_default().contains('.');
         if !is_page {
-            return Answer::text(404, "There is no such file.").with(header::CACHE_CONTROL, "no-store");
+            return Answer::text(404, "File not found.").with(header::CACHE_CONTROL, "no-store");
         }
         let index = self.files.iter().find(|file| file.path == INDEX);
         let answer = index.map_or_else(
@@ -95,7 +95,8 @@ fn file_answer(file: &File, headers: &HeaderMap) -> Answer {
     }
 }
 
-/// Nothing may run, load or be sent but what this function and the login serve. `data:` are the icons in Cloudscape's styles.
+/// The browser may run, load, and contact only what this function and the login serve. `data:` is for the icons in
+/// Cloudscape's styles.
 fn content_security_policy(login_url: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
@@ -147,8 +148,8 @@ impl From<Answer> for ApiGatewayV2httpResponse {
 /// Handles one request.
 ///
 /// # Errors
-/// The event is not a request.
-#[expect(clippy::unused_async, reason = "every function's handler is asynchronous to `lambda::run`")]
+/// The event isn't a request.
+#[expect(clippy::unused_async, reason = "`lambda::run` needs an asynchronous handler")]
 pub async fn handle(
     page: Arc<Page>,
     invocation: Invocation,

@@ -1,4 +1,4 @@
-//! What the function answers, whatever page is built into it.
+//! What the function answers, with or without a built page.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
@@ -36,7 +36,7 @@ fn content(answer: &ApiGatewayV2httpResponse) -> &[u8] {
 async fn every_screens_address_is_the_page_and_may_load_only_what_is_ours() {
     for path in ["/", "/stacks", "/stacks/test-django2/stages/dev/database"] {
         let answer = answer("GET", path).await;
-        // 503 where no page is built into this build.
+        // 503 if this build has no page.
         assert!([200, 503].contains(&answer.status_code), "{path}");
         let header = |name: &str| answer.headers[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), "text/html; charset=utf-8");

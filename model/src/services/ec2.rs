@@ -1,8 +1,8 @@
-//! EC2: the inbound rules of security groups, each of which is there once.
+//! EC2: the inbound rules of security groups, without duplicates.
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::wire::{Call, Failure, Reply, element};
+use crate::base::wire::{Call, Failure, Reply, element};
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Ec2 {
@@ -87,7 +87,7 @@ impl Ec2 {
         id
     }
 
-    /// Somebody makes a rule; `None`: it is there already.
+    /// Someone adds a rule. `None` means that it already exists.
     pub(crate) fn make(&mut self, group: &str, source: &str) -> Option<String> {
         if self.rules.values().any(|rule| rule.group == group && rule.source == source) {
             return None;

@@ -1,11 +1,11 @@
-//! ECS: services, task definitions, and what the containers of a deployment got at their start.
+//! ECS: services, task definitions, and the values that the containers of a deployment received when they started.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::secrets::Secrets;
-use crate::wire::{Call, Failure, Reply};
+use crate::base::wire::{Call, Failure, Reply};
 
 /// The container of every service.
 pub(crate) const CONTAINER: &str = "app";
@@ -19,7 +19,7 @@ pub(crate) struct Ecs {
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) definitions: BTreeMap<String, Value>,
     deployments: u64,
-    /// Starts of containers that did not find a value in a secret that is there.
+    /// Container starts that failed because an existing secret lacked a value.
     pub(crate) incomplete: Vec<String>,
 }
 
@@ -28,13 +28,13 @@ pub(crate) struct Service {
     pub(crate) arn: String,
     pub(crate) definition: String,
     pub(crate) tags: BTreeMap<String, String>,
-    /// Its number and the time it was begun at.
+    /// Its number and start time.
     pub(crate) deployment: (u64, u64),
-    /// The variables that the containers of the newest deployment have; without a value, the start failed for that key.
+    /// The variables of the newest deployment's containers. `None` means that the start failed because of this key.
     pub(crate) variables: BTreeMap<String, Option<String>>,
 }
 
-/// How long ECS takes to replace the tasks, in milliseconds.
+/// How long ECS takes to replace tasks, in milliseconds.
 const ROLLOUT: u64 = 60_000;
 
 fn no(code: &'static str, words: &str) -> Failure {
@@ -42,7 +42,7 @@ fn no(code: &'static str, words: &str) -> Failure {
 }
 
 impl Ecs {
-    /// A service as somebody made it, with variables of its own.
+    /// A new service as a user creates it, with its own variables.
     pub(crate) fn make(&mut self, name: &str, secrets: &Secrets) {
         let definition = json!({
             "family": name,
@@ -76,7 +76,7 @@ impl Ecs {
         arn
     }
 
-    /// Begins a deployment, whose containers read their secrets as they start.
+    /// Starts a deployment. Its containers read their secrets when they start.
     pub(crate) fn deploy(&mut self, name: &str, definition: Option<String>, now: u64, secrets: &Secrets) {
         self.deployments += 1;
         let deployments = self.deployments;
@@ -86,7 +86,7 @@ impl Ecs {
         self.restart(name, secrets);
     }
 
-    /// Tasks are replaced by others of the same deployment.
+    /// Replaces tasks with new ones of the same deployment.
     pub(crate) fn restart(&mut self, name: &str, secrets: &Secrets) {
         let Some(service) = self.services.get_mut(name) else { return };
         let container = &self.definitions[&service.definition]["containerDefinitions"][0];
@@ -165,7 +165,7 @@ fn describe(service: &Service, now: u64) -> Value {
     let (number, since) = service.deployment;
     let state = if now < since + ROLLOUT { "IN_PROGRESS" } else { "COMPLETED" };
     let tags: Vec<_> = service.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
-    let at = |millis: u64| millis / 1000 + crate::clock::BEGINNING.unix_timestamp().unsigned_abs();
+    let at = |millis: u64| millis / 1000 + crate::base::clock::BEGINNING.unix_timestamp().unsigned_abs();
     json!({
         "serviceArn": service.arn,
         "serviceName": service.arn.rsplit('/').next(),

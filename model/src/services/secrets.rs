@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::wire::{Call, Failure, Reply};
+use crate::base::wire::{Call, Failure, Reply};
 
-/// In every password that the model makes, so that one is recognised wherever it turns up.
+/// Part of every password that the model generates, to recognize it wherever it appears.
 pub(crate) const PASSWORD_MARK: &str = "PaSsWoRd";
 
-/// The labels that all versions of a secret may have together.
+/// The maximum number of labels on all versions of a secret together.
 const LABELS_MAX: usize = 20;
 
-/// The secret of the database that stages can be attached to.
+/// The secret for the database that stages can be attached to.
 pub(crate) const ORDERS_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-a1b2c3";
 
 #[derive(Debug, Default, Clone)]
@@ -49,7 +49,7 @@ impl Secret {
         serde_json::from_str(&version.value).ok()
     }
 
-    /// Moves a label to a version. The version that was current before is the previous one.
+    /// Moves a label to a version. The version that was current becomes the previous one.
     fn label(&mut self, id: &str, label: &str) {
         let before = self.labelled(label).map(str::to_owned);
         if before.as_deref() == Some(id) {
@@ -70,7 +70,7 @@ impl Secret {
 }
 
 impl Secrets {
-    /// CloudFormation makes a secret; `None`: there is one of that name.
+    /// CloudFormation creates a secret. `None` means that one with this name exists.
     pub(crate) fn create(&mut self, name: &str) -> Option<String> {
         if self.by_arn.values().any(|secret| secret.name == name) {
             return None;
@@ -81,7 +81,7 @@ impl Secrets {
         Some(arn)
     }
 
-    /// Somebody writes new credentials into the secret of their database; the password.
+    /// Someone writes new credentials to the secret for their database. Returns the password.
     pub(crate) fn rotate(&mut self) -> String {
         self.passwords += 1;
         let password = format!("{PASSWORD_MARK}theirs{:04}", self.passwords);
@@ -187,7 +187,7 @@ impl Secrets {
             if !secret.versions.contains_key(to) {
                 return Err(missing("no such version"));
             }
-            // A label that is on another version is only moved by naming that version.
+            // To move a label from another version, the call must name that version.
             if has.is_some() && has.as_deref() != Some(to) && has.as_deref() != from {
                 let words =
                     "The parameter RemoveFromVersionId can't be empty or another version than has the label.";

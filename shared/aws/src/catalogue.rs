@@ -1,4 +1,4 @@
-//! RDS: what can be ordered, and which databases there are.
+//! RDS: the DB instance classes it offers, and the databases that exist.
 
 use aws_sdk_rds::types::{DbCluster, DbInstance, OrderableDbInstanceOption};
 use aws_sdk_rds::{error::ProvideErrorMetadata, types::Filter};
@@ -13,41 +13,41 @@ use crate::{
     error::failed,
 };
 
-/// How many databases a page has; RDS takes 20 to 100.
+/// The number of databases on a page. RDS accepts 20 to 100.
 const PAGE: i32 = 50;
-/// How many possible leftovers a page has: each may need a look at its stage stack.
+/// The number of possible leftovers on a page, each of which may need a look at its stage stack.
 const LEFTOVERS_PAGE: i32 = 20;
-/// What RDS calls the engines whose clusters speak PostgreSQL: Aurora, and Multi-AZ DB clusters.
+/// The engines of PostgreSQL clusters: Aurora, and Multi-AZ DB clusters.
 const CLUSTER_ENGINES: [&str; 2] = ["aurora-postgresql", ENGINE];
 
-/// Somebody's database in this account and region.
+/// A database in this account and Region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundDatabase {
-    /// Instance or cluster.
+    /// DB instance or DB cluster.
     pub kind: AttachedKind,
     /// Its identifier.
     pub identifier: String,
-    /// RDS's word for the engine.
+    /// The engine in RDS's own words.
     pub engine: String,
     /// The full version.
     pub engine_version: String,
-    /// The DB instance class; none of a cluster.
+    /// The DB instance class. Aurora clusters don't have one.
     pub instance_class: Option<String>,
-    /// RDS's word for the status.
+    /// The status in RDS's own words.
     pub status: String,
-    /// The DB subnet group, by which a cluster's VPC can be found.
+    /// The DB subnet group, which leads to a cluster's VPC.
     pub subnet_group: Option<String>,
-    /// The VPC; a cluster does not say.
+    /// The VPC. RDS doesn't return it for a cluster.
     pub vpc_id: Option<String>,
-    /// The database that was created with it.
+    /// The name of the database that was created with it.
     pub database_name: Option<String>,
-    /// The address, where there is one, and the security groups.
+    /// The endpoint, if it has one, and the security groups.
     pub database: AttachedDatabase,
     /// The stage that stagedb created it for.
     pub stage: Option<Stage>,
-    /// Whether it takes no writes, as it replicates another one.
+    /// Whether it's a read replica.
     pub is_replica: bool,
-    /// The secret in which RDS itself keeps the password, and rotates it.
+    /// The secret in which RDS manages and rotates the password.
     pub managed_secret_arn: Option<String>,
 }
 
@@ -56,23 +56,23 @@ pub struct FoundDatabase {
 pub struct DatabasePage {
     /// The databases.
     pub databases: Vec<FoundDatabase>,
-    /// Leads to the next page.
+    /// The token for the next page.
     pub next_token: Option<String>,
 }
 
-/// Instances and snapshots that stagedb made, a page of them.
+/// A page of instances and snapshots that stagedb created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedPage {
     /// The instances, with their identifiers.
     pub instances: Vec<(String, Instance, Stage)>,
     /// The snapshots.
     pub snapshots: Vec<Snapshot>,
-    /// Leads to the next page.
+    /// The token for the next page.
     pub next_token: Option<String>,
 }
 
 impl Databases {
-    /// What can be ordered of a class in this version.
+    /// What RDS offers for a class in this version.
     ///
     /// # Errors
     /// AWS failed.
@@ -86,7 +86,8 @@ impl Databases {
         if found.is_some() || version == major {
             return Ok(found);
         }
-        // RDS does not list what it makes no new instances of; those there are can be changed as others of their kind.
+        // RDS doesn't list versions that it creates no new instances with. Existing instances can still be changed like
+        // others of their major version.
         self.orderable_exactly(class, major).await
     }
 
@@ -121,10 +122,10 @@ impl Databases {
         Ok(!reply.db_engine_versions().is_empty())
     }
 
-    /// One page of the classes that can be ordered in this version, and the token of the next one.
+    /// One page of the classes that RDS offers in this version, and the token for the next page.
     ///
     /// # Errors
-    /// AWS failed; a token that is not valid is `refused`.
+    /// AWS failed. A token that isn't valid is `refused`.
     pub async fn orderable_classes(
         &self,
         version: EngineVersion,
@@ -145,13 +146,13 @@ impl Databases {
         Ok((classes, reply.marker().map(str::to_owned)))
     }
 
-    /// The versions that RDS upgrades a live one to, oldest first.
+    /// The versions that RDS can upgrade a live one to, oldest first.
     ///
     /// # Errors
     /// AWS failed.
     pub async fn upgrades(&self, live: EngineVersion) -> Result<Vec<EngineVersion>, AwsError> {
         let call = self.client.describe_db_engine_versions().engine(ENGINE).engine_version(live.to_string());
-        // Also of a version that RDS makes no new instances of.
+        // Also for a version that RDS creates no new instances with.
         let reply = call.include_all(true).send().await.map_err(failed("DescribeDBEngineVersions"))?;
         let targets = reply.db_engine_versions().iter().flat_map(|version| version.valid_upgrade_target());
         let version = |text: &str| EngineVersion::try_from(text.to_owned()).ok();
@@ -160,7 +161,7 @@ impl Databases {
         Ok(upgrades)
     }
 
-    /// The version that RDS would create: of a major version alone, its default minor version.
+    /// The full version that RDS would create. For a major version alone, its default minor version.
     async fn full_version(&self, version: EngineVersion) -> Result<Option<String>, AwsError> {
         let version = version.to_string();
         if version.contains('.') {
@@ -171,8 +172,7 @@ impl Databases {
         Ok(reply.db_engine_versions().first().and_then(|v| v.engine_version()).map(str::to_owned))
     }
 
-    /// The instance or cluster of this identifier, if it speaks PostgreSQL; an instance that belongs to a cluster is none
-    /// of its own.
+    /// The PostgreSQL instance or cluster with this identifier. An instance that belongs to a cluster doesn't count.
     ///
     /// # Errors
     /// AWS failed.
@@ -216,10 +216,10 @@ impl Databases {
         }
     }
 
-    /// One page of the databases that speak PostgreSQL, instances first.
+    /// One page of the PostgreSQL databases, instances first.
     ///
     /// # Errors
-    /// AWS failed; a token that is not valid is `refused`.
+    /// AWS failed. A token that isn't valid is `refused`.
     pub async fn page(&self, token: Option<&str>) -> Result<DatabasePage, AwsError> {
         let (list, marker) = split(token);
         if list == Some("c") {
@@ -236,10 +236,10 @@ impl Databases {
         Ok(DatabasePage { databases, next_token: Some(next_token) })
     }
 
-    /// One page of the instances and then of the snapshots that stagedb made.
+    /// One page of the instances, and then of the snapshots, that stagedb created.
     ///
     /// # Errors
-    /// AWS failed; a token that is not valid is `refused`.
+    /// AWS failed. A token that isn't valid is `refused`.
     pub async fn owned_page(&self, token: Option<&str>) -> Result<OwnedPage, AwsError> {
         let (list, marker) = split(token);
         if list == Some("s") {
@@ -264,7 +264,7 @@ impl Databases {
     }
 }
 
-/// A token of ours names the list, and then RDS's own marker in it.
+/// Splits our token into the name of the list and RDS's own marker.
 fn split(token: Option<&str>) -> (Option<&str>, Option<String>) {
     let Some((list, marker)) = token.and_then(|token| token.split_at_checked(1)) else {
         return (None, None);
@@ -272,7 +272,7 @@ fn split(token: Option<&str>) -> (Option<&str>, Option<String>) {
     (Some(list), (!marker.is_empty()).then(|| marker.to_owned()))
 }
 
-/// What an option says, if it is one with gp3 storage.
+/// What an option offers, if it has gp3 storage.
 fn orderable(option: &OrderableDbInstanceOption) -> Option<Orderable> {
     if option.storage_type() != Some("gp3") {
         return None;
@@ -332,7 +332,7 @@ fn found_cluster(db: &DbCluster) -> Option<FoundDatabase> {
         vpc_id: None,
         database_name: text(db.database_name()),
         database: AttachedDatabase {
-            // The cluster's own address is that of its writer, whichever instance that is.
+            // The cluster endpoint always points to the current writer.
             endpoint: endpoint(db.endpoint(), db.port()),
             security_groups: db
                 .vpc_security_groups()

@@ -9,8 +9,8 @@ use aws_smithy_http_client::{
 };
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 
-/// Region, credentials and endpoint from Lambda's environment; throttles and lost connections are tried again for up to
-/// 8 s a call.
+/// Region, credentials, and endpoint from Lambda's environment. Throttled calls and lost connections are retried for up
+/// to 8 s per call.
 pub async fn load() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
@@ -21,13 +21,13 @@ pub async fn load() -> SdkConfig {
         .await
 }
 
-/// How often a call is tried.
+/// How often a call is retried.
 #[must_use]
 pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(5)
 }
 
-/// How long a call, and each try of it, may take.
+/// How long a call, and each attempt, may take.
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
@@ -37,8 +37,9 @@ pub fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Where a client keeps its budget of retries: without a limit. The SDK's own budget belongs to the whole process, so one request
-/// in a bad minute would leave the next one without any; what limits ours is the number of tries and the time of a call.
+/// An unlimited retry budget for a client. The whole process shares the SDK's own budget, so one request in a bad
+/// minute could leave the next one without any retries. The number of attempts and the time per call limit retries
+/// anyway.
 pub(crate) fn retry_partition() -> RetryPartition {
     RetryPartition::custom("stagedb").token_bucket(TokenBucket::unlimited()).build()
 }

@@ -9,8 +9,8 @@ use aws_sdk_rds::{
     types::{DbInstance, DbSnapshot, SourceType, Tag},
 };
 use database::{
-    Apply, Changes, Created, DatabaseName, Endpoint, EngineVersion, Generation, Instance, Owner, Pending,
-    Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
+    Apply, Changes, Created, CreatedSettings, DatabaseName, Endpoint, EngineVersion, Generation, Instance,
+    Owner, Pending, Shown, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
 };
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
@@ -20,24 +20,24 @@ use crate::{
     TAG_STAGE, TAG_STAGE_STACK_ID, config::client, error::failed, instant::instant,
 };
 
-/// RDS's word for PostgreSQL.
+/// RDS's name for the PostgreSQL engine.
 pub(crate) const ENGINE: &str = "postgres";
-/// No fee for versions that are past their standard support: RDS then upgrades them.
+/// No fee for versions past their standard support. RDS upgrades them instead.
 const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 
-/// The databases of this account and region.
+/// The databases in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Databases {
     pub(crate) client: Client,
 }
 
-/// Why a change was not begun.
+/// Why a change wasn't started.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// The instance is in another state than it was a moment ago, perhaps by an earlier try: observe it again.
-    #[error("the instance is in another state than it was observed in")]
+    /// The state of the instance has changed, perhaps because of an earlier attempt. Observe it again.
+    #[error("the state of the instance has changed since it was observed")]
     ObserveAgain(#[source] AwsError),
-    /// RDS says no, in its words.
+    /// RDS refused, for this reason.
     #[error("{0}")]
     Refused(String),
     /// AWS failed.
@@ -46,13 +46,13 @@ pub enum WriteError {
 }
 
 impl Databases {
-    /// Databases in this account and region.
+    /// Databases in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: client!(aws_sdk_rds, config) }
     }
 
-    /// The instance of this identifier, whoever it belongs to.
+    /// The instance with this identifier, even if it isn't ours.
     ///
     /// # Errors
     /// AWS failed.
@@ -64,7 +64,7 @@ impl Databases {
         }
     }
 
-    /// The manual and final snapshots of an identifier, whether or not there is an instance of it.
+    /// The manual and final snapshots with an identifier, whether or not the instance exists.
     ///
     /// # Errors
     /// AWS failed.
@@ -82,8 +82,8 @@ impl Databases {
         Ok(snapshots)
     }
 
-    /// When the storage of an instance was last changed, by a person or by RDS itself, if that was within the last hours
-    /// in which RDS takes no other change. RDS shows it in its events only.
+    /// When a user or RDS last changed the storage of an instance, if it was so recent that RDS doesn't accept another
+    /// change. Only the RDS events show it.
     ///
     /// # Errors
     /// AWS failed.
@@ -97,7 +97,7 @@ impl Databases {
         Ok(events.into_iter().filter(|(_, message)| is_change(message)).map(|(at, _)| at).max())
     }
 
-    /// What RDS has said about an instance within the last `within`, oldest first.
+    /// The RDS events of an instance within the last `within`, oldest first.
     ///
     /// # Errors
     /// AWS failed.
@@ -111,19 +111,19 @@ impl Databases {
         let call = call.source_type(SourceType::DbInstance).duration(minutes).max_records(100);
         let reply = match call.send().await {
             Ok(reply) => reply,
-            // RDS knows nothing of an instance that was never there.
+            // RDS returns an error for an instance that never existed.
             Err(error) if matches!(error.code(), Some("InvalidParameterValue" | "DBInstanceNotFound")) => {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(failed("DescribeEvents")(error)),
         };
-        // Backups come and go beside everything else, and explain nothing.
+        // Backup events happen all the time, and don't explain anything.
         let is_backup = |e: &&aws_sdk_rds::types::Event| e.event_categories().iter().any(|c| c == "backup");
         let event = |e: &aws_sdk_rds::types::Event| Some((instant(e.date()?), e.message()?.to_owned()));
         Ok(reply.events().iter().filter(|e| !is_backup(e)).filter_map(event).collect())
     }
 
-    /// Begins to create an empty instance. Safe to repeat: the identifier exists once.
+    /// Starts to create an empty instance. Safe to repeat, because an identifier can exist only once.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -134,34 +134,35 @@ impl Databases {
         created: &Created,
         credentials: &Credentials,
     ) -> Result<(), WriteError> {
+        let settings = &created.settings;
         let call = self
             .client
             .create_db_instance()
             .db_instance_identifier(stage.identifier())
             .engine(ENGINE)
-            .engine_version(created.engine_version.to_string())
+            .engine_version(settings.engine_version.to_string())
             .engine_lifecycle_support(NO_EXTENDED_SUPPORT)
-            .db_instance_class(created.instance_class.as_ref())
-            .allocated_storage(gib(created.storage.get()))
+            .db_instance_class(settings.instance_class.as_ref())
+            .allocated_storage(int(settings.storage.get()))
             .storage_type("gp3")
             .storage_encrypted(true)
-            .db_name(created.database_name.as_ref())
+            .db_name(settings.database_name.as_ref())
             .master_username(&credentials.username)
             .master_user_password(credentials.password.expose())
             .db_subnet_group_name(&created.subnet_group)
             .vpc_security_group_ids(&created.security_group)
             .publicly_accessible(false)
-            .backup_retention_period(gib(created.backup_retention.days()))
-            .set_max_allocated_storage(created.max_storage.map(|max| gib(max.get())))
-            .multi_az(created.multi_az)
+            .backup_retention_period(int(settings.backup_retention.days()))
+            .set_max_allocated_storage(settings.max_storage.map(|max| int(max.get())))
+            .multi_az(settings.multi_az)
             .copy_tags_to_snapshot(true)
             .auto_minor_version_upgrade(true)
             .set_tags(Some(tags(stage, owner, created, true)));
         write("CreateDBInstance", call.send()).await
     }
 
-    /// Begins to create an instance from a snapshot, with that snapshot's data and credentials; `has_credentials`: they
-    /// are this generation's. Safe to repeat: the identifier exists once.
+    /// Starts to create an instance from a snapshot, with the snapshot's data and credentials. `has_credentials`: they
+    /// are this generation's. Safe to repeat, because an identifier can exist only once.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -173,29 +174,30 @@ impl Databases {
         snapshot: &SnapshotId,
         has_credentials: bool,
     ) -> Result<(), WriteError> {
+        let settings = &created.settings;
         let call = self
             .client
             .restore_db_instance_from_db_snapshot()
             .db_instance_identifier(stage.identifier())
             .db_snapshot_identifier(snapshot.as_ref())
             .engine_lifecycle_support(NO_EXTENDED_SUPPORT)
-            .db_instance_class(created.instance_class.as_ref())
+            .db_instance_class(settings.instance_class.as_ref())
             .db_subnet_group_name(&created.subnet_group)
             .vpc_security_group_ids(&created.security_group)
             .publicly_accessible(false)
-            .multi_az(created.multi_az)
+            .multi_az(settings.multi_az)
             .copy_tags_to_snapshot(true)
             .auto_minor_version_upgrade(true)
             .set_tags(Some(tags(stage, owner, created, has_credentials)));
         write("RestoreDBInstanceFromDBSnapshot", call.send()).await
     }
 
-    /// Begins changes, or leaves them to the maintenance window. Safe to repeat: it names the end, not the way.
+    /// Starts changes, or defers them to the maintenance window. Safe to repeat, because it states the result.
     ///
     /// # Errors
     /// See [`WriteError`].
     pub async fn modify(&self, identifier: &str, changes: &Changes) -> Result<(), WriteError> {
-        let number = |number: Option<u32>| number.map(gib);
+        let number = |number: Option<u32>| number.map(int);
         let upgrade = changes.engine_version.map(|version| version.to_string());
         let call = self
             .client
@@ -206,8 +208,8 @@ impl Databases {
             .set_allocated_storage(number(changes.storage_gib))
             .set_iops(number(changes.iops))
             .set_max_allocated_storage(number(changes.max_storage_gib))
-            .set_multi_az(changes.multi_az)
-            .set_backup_retention_period(number(changes.backup_retention_days))
+            .set_multi_az(changes.settings.multi_az)
+            .set_backup_retention_period(changes.settings.backup_retention.map(|days| int(days.days())))
             .set_allow_major_version_upgrade(upgrade.as_ref().map(|_| true))
             .set_engine_version(upgrade)
             .set_deletion_protection(changes.deletion_protection)
@@ -215,7 +217,7 @@ impl Databases {
         write("ModifyDBInstance", call.send()).await
     }
 
-    /// Gives an instance the password of a generation, and notes in a tag that it has it. Safe to repeat.
+    /// Gives an instance the password of a generation, and tags it accordingly. Safe to repeat.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -228,10 +230,10 @@ impl Databases {
     ) -> Result<(), WriteError> {
         let identifier = stage.identifier();
         let call = self.client.modify_db_instance().db_instance_identifier(&identifier);
-        // A password never waits for the maintenance window; what does goes on waiting.
+        // A password never waits for the maintenance window, and other changes keep waiting for it.
         let call = call.master_user_password(credentials.password.expose()).apply_immediately(false);
         write("ModifyDBInstance", call.send()).await?;
-        // The stage stack is in the same account and region.
+        // The stage stack is in the same account and Region.
         let (partition, region, account) = place(&owner.stage_stack_id).unwrap_or_default();
         let arn = format!("arn:{partition}:rds:{region}:{account}:db:{identifier}");
         let tag = Tag::builder().key(TAG_CREDENTIALS).value(generation.to_string()).build();
@@ -239,7 +241,7 @@ impl Databases {
             .await
     }
 
-    /// Begins to take a snapshot of a stage's database. Safe to repeat: the identifier exists once.
+    /// Starts to take a snapshot of a stage's database. Safe to repeat, because an identifier can exist only once.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -255,7 +257,7 @@ impl Databases {
         write("CreateDBSnapshot", call.set_tags(Some(tags(stage, owner, created, true))).send()).await
     }
 
-    /// Begins to delete an instance. Safe to repeat: an instance that is being deleted is not deleted again.
+    /// Starts to delete an instance. Safe to repeat, because an instance that is being deleted isn't deleted again.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -270,7 +272,7 @@ impl Databases {
             .db_instance_identifier(identifier)
             .skip_final_snapshot(final_snapshot.is_none())
             .set_final_db_snapshot_identifier(final_snapshot.map(ToString::to_string))
-            // Automated backups are kept until their retention ends: one more way back.
+            // Automated backups are kept until their retention ends, as another way to recover the data.
             .delete_automated_backups(false);
         write("DeleteDBInstance", call.send()).await
     }
@@ -297,8 +299,9 @@ where
     })
 }
 
-fn gib(gib: u32) -> i32 {
-    i32::try_from(gib).unwrap_or(i32::MAX)
+/// A number in the SDK's type.
+fn int(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn tags(stage: &Stage, owner: &Owner, created: &Created, has_credentials: bool) -> Vec<Tag> {
@@ -309,7 +312,7 @@ fn tags(stage: &Stage, owner: &Owner, created: &Created, has_credentials: bool) 
         (TAG_STAGE_STACK_ID, owner.stage_stack_id.clone()),
         (TAG_LOGICAL_ID, owner.logical_id.clone()),
         (TAG_GENERATION, created.generation.to_string()),
-        (TAG_DATABASE_NAME, created.database_name.to_string()),
+        (TAG_DATABASE_NAME, created.settings.database_name.to_string()),
     ];
     let tag = |(key, value): (&str, String)| Tag::builder().key(key).value(value).build();
     always.into_iter().chain(credentials).map(tag).collect()
@@ -330,7 +333,7 @@ fn generation(tags: &[Tag], key: &str) -> Option<Generation> {
     tag(tags, key)?.to_owned().try_into().ok()
 }
 
-/// The stage that tags name.
+/// The stage in these tags.
 pub(crate) fn stage(tags: &[Tag]) -> Option<Stage> {
     let stack = StackName::try_from(tag(tags, TAG_STACK)?).ok()?;
     Some(Stage { stack, stage: StageName::try_from(tag(tags, TAG_STAGE)?).ok()? })
@@ -353,8 +356,9 @@ pub(crate) fn instance(db: &DbInstance) -> Instance {
         pending: Pending {
             instance_class: pending.and_then(|p| p.db_instance_class()).map(str::to_owned),
             storage_gib: pending.and_then(|p| p.allocated_storage()).and_then(number),
-            multi_az: pending.and_then(|p| p.multi_az()),
-            backup_retention_days: pending.and_then(|p| p.backup_retention_period()).and_then(number),
+            shown: Shown::default()
+                .with(&CreatedSettings::multi_az, pending.and_then(|p| p.multi_az()))
+                .with(&CreatedSettings::backup_retention, pending.and_then(|p| p.backup_retention_period())),
             engine_version: version(pending.and_then(|p| p.engine_version())),
             password: pending.is_some_and(|p| p.master_user_password().is_some()),
         },
@@ -372,8 +376,9 @@ pub(crate) fn instance(db: &DbInstance) -> Instance {
         was_available: db.instance_create_time().is_some() || db.latest_restorable_time().is_some(),
         max_storage_gib: db.max_allocated_storage().and_then(number),
         iops: db.iops().and_then(number),
-        multi_az: db.multi_az().unwrap_or_default(),
-        backup_retention_days: db.backup_retention_period().and_then(number).unwrap_or_default(),
+        shown: Shown::default()
+            .with(&CreatedSettings::multi_az, Some(db.multi_az().unwrap_or_default()))
+            .with(&CreatedSettings::backup_retention, Some(db.backup_retention_period().unwrap_or_default())),
         engine_version: version(db.engine_version()),
         credentials: generation(tags, TAG_CREDENTIALS),
         maintenance_window: db.preferred_maintenance_window().map(str::to_owned),

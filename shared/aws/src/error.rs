@@ -1,4 +1,4 @@
-//! What AWS says when a call fails.
+//! Failed AWS calls.
 
 use std::error::Error;
 
@@ -17,23 +17,23 @@ pub struct AwsError {
     pub operation: &'static str,
     /// AWS's error code, or what else went wrong.
     pub code: String,
-    /// AWS's words, for a person.
+    /// AWS's message, for the user.
     pub message: String,
-    /// Whether AWS understood the call and said no: another try would end the same.
+    /// Whether AWS understood the call and refused it, so that a retry would fail the same way.
     pub refused: bool,
     #[source]
     source: Box<dyn Error + Send + Sync>,
 }
 
 impl AwsError {
-    /// AWS replied with something that another try would not change, said in these words.
+    /// AWS replied with something unexpected that a retry wouldn't change.
     pub(crate) fn unexpected(operation: &'static str, words: &str) -> Self {
         let code = "an unexpected value".to_owned();
         Self { operation, code, message: words.to_owned(), refused: true, source: words.into() }
     }
 }
 
-/// Makes the error of one operation.
+/// Makes the error for one operation.
 pub(crate) fn failed<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> AwsError
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,

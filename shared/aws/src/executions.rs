@@ -5,19 +5,19 @@ use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
 
 use crate::{AwsError, config::client, error::failed};
 
-/// The state machine that works on databases.
+/// The state machine that changes databases.
 #[derive(Debug, Clone)]
 pub struct Executions {
     client: Client,
     state_machine_arn: String,
 }
 
-/// How a start ended.
+/// Whether an execution was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
-    /// It runs.
+    /// It was started now.
     Now,
-    /// An execution of that name was started before, by an earlier delivery of the same event.
+    /// An earlier delivery of the same event has already started an execution with this name.
     Before,
 }
 
@@ -28,10 +28,10 @@ impl Executions {
         Self { client: client!(aws_sdk_sfn, config), state_machine_arn }
     }
 
-    /// Starts an execution. Safe to repeat: the name is used once in 90 days.
+    /// Starts an execution. Safe to repeat, because a name can be used only once in 90 days.
     ///
     /// # Errors
-    /// Step Functions cannot be reached or refuses.
+    /// Step Functions can't be reached, or refuses.
     pub async fn start(&self, name: &str, input: &serde_json::Value) -> Result<Started, AwsError> {
         let call = self.client.start_execution().state_machine_arn(&self.state_machine_arn);
         match call.name(name).input(input.to_string()).send().await {

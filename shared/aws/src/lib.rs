@@ -1,7 +1,7 @@
-//! Adapters to AWS: each says in our words what AWS says, and does what it is told. SDK types stop here.
+//! Adapters to AWS: each translates between AWS's types and ours, and makes calls. SDK types stop here.
 //!
-//! There is no trait per adapter: the decisions are in the crate `database`, and the adapters are tested against a local
-//! AWS and against recorded requests.
+//! There is no trait for each adapter: the decisions are in the crate `database`, and the adapters are tested against a
+//! local AWS and against recorded requests.
 
 mod catalogue;
 mod config;
@@ -46,7 +46,8 @@ pub const TAG_LOGICAL_ID: &str = "stagedb:logical-id";
 pub const TAG_GENERATION: &str = "stagedb:generation";
 /// The tag that names the generation whose credentials the data has.
 pub const TAG_CREDENTIALS: &str = "stagedb:credentials";
-/// The tag that names the database inside, which RDS does not say of a snapshot.
+/// The tag with the database name, which RDS doesn't return for a snapshot.
 pub const TAG_DATABASE_NAME: &str = "stagedb:database-name";
-/// The tag on the ECS service that names the stage, and the operation of its stack, that its containers were redeployed for.
+/// The tag on the ECS service that names the stage, and the operation of its stack, that its containers were redeployed
+/// for.
 pub const TAG_REBUILD: &str = "stagedb:rebuild";

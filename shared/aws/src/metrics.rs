@@ -1,4 +1,4 @@
-//! What CloudWatch has measured of databases.
+//! CloudWatch metrics of databases.
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::{
@@ -11,46 +11,47 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{AwsError, config::client, error::failed, instant::instant};
 
-/// How much time one point stands for: 96 points for a day.
+/// The period of one data point: 96 for a day.
 const PERIOD_SECONDS: i32 = 900;
 
-/// Measurements of databases.
+/// Metrics of databases.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     client: Client,
 }
 
-/// One measured value.
+/// One data point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The beginning of the 15 minutes that it stands for.
+    /// The start of its 15 minutes.
     pub at: OffsetDateTime,
-    /// In the unit of its series.
+    /// The value, in the unit of its series.
     pub value: f64,
 }
 
-/// What is measured, each series oldest first; empty where CloudWatch has nothing.
+/// The metrics. Each series is oldest first, and empty if CloudWatch has no data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
-    /// The highest CPU use of each 15 minutes, in percent.
+    /// The maximum CPU utilization in each 15 minutes, in percent.
     pub cpu_percent: Vec<Point>,
-    /// The most connections of each 15 minutes.
+    /// The maximum number of connections in each 15 minutes.
     pub connections: Vec<Point>,
-    /// The least free storage of each 15 minutes, in bytes. Aurora clusters have none: their storage grows by itself.
+    /// The minimum free storage in each 15 minutes, in bytes. Empty for Aurora clusters, whose storage scales
+    /// automatically.
     pub free_storage_bytes: Vec<Point>,
 }
 
 impl Metrics {
-    /// Measurements of the account and region of this configuration.
+    /// Metrics in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: client!(aws_sdk_cloudwatch, config) }
     }
 
-    /// What was measured of a database in the 24 hours before `now`.
+    /// The metrics of a database in the 24 hours before `now`.
     ///
     /// # Errors
-    /// CloudWatch cannot be reached or refuses.
+    /// CloudWatch can't be reached, or refuses.
     pub async fn last_day(
         &self,
         kind: AttachedKind,

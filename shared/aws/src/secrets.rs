@@ -11,14 +11,14 @@ use crate::{AwsError, TAG_STACK, config::client, error::failed};
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
-/// For how many generations the credentials can be found, besides a new one.
+/// How many earlier generations' credentials are kept, besides a new one.
 const GENERATIONS_KEPT: usize = 10;
-/// How many characters a generated password has; RDS takes up to 128.
+/// The length of a generated password in characters. RDS accepts up to 128.
 const PASSWORD_LENGTH: i64 = 32;
-/// What RDS refuses in a password (`/`, `"`, `@`, space), and what needs escapes in URLs and shells.
+/// What RDS refuses in a password (`/`, `"`, `@`, space), and what has to be escaped in URLs and shells.
 const NOT_IN_PASSWORDS: &str = "/@\"' \\`$%&#?:;=+[]{}<>()|^~*!,";
 
-/// A password. It is in no log: its Debug shows nothing of it.
+/// A password. It mustn't be logged, so its Debug doesn't show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Password(String);
@@ -43,7 +43,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Who logs in.
+/// A username and a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The user of the database.
@@ -55,7 +55,7 @@ pub struct Credentials {
 /// The secret's value: the JSON structure that AWS documents for PostgreSQL credentials, with `dbInstanceIdentifier`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretValue {
-    /// Who logs in.
+    /// The username and the password.
     #[serde(flatten)]
     pub credentials: Credentials,
     /// Always `postgres`.
@@ -67,7 +67,7 @@ pub struct SecretValue {
     /// The port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// The database inside the instance.
+    /// The database name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dbname: Option<String>,
     /// The DB instance identifier.
@@ -76,7 +76,7 @@ pub struct SecretValue {
 }
 
 impl SecretValue {
-    /// Credentials that no database has yet.
+    /// Credentials without a database.
     #[must_use]
     pub fn without_database(credentials: Credentials) -> Self {
         Self { credentials, engine: None, host: None, port: None, dbname: None, db_instance_identifier: None }
@@ -86,31 +86,31 @@ impl SecretValue {
 /// One version of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretVersion {
-    /// Its id.
+    /// Its ID.
     pub id: String,
     /// Its value.
     pub value: SecretValue,
 }
 
-/// Why a value was not put.
+/// Why a value wasn't stored.
 #[derive(Debug, Error)]
 pub enum PutError {
-    /// An earlier delivery of the same request has put another value under the same token.
-    #[error("a value was put for this request before")]
+    /// An earlier delivery of the same request has stored another value with the same token.
+    #[error("a value was already stored for this request")]
     PutBefore,
     /// AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
 
-/// Why somebody else's secret gives no credentials. What it holds is never repeated.
+/// Why credentials can't be copied from a secret. The secret's value is never repeated.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// There is none, or none that may be read.
-    #[error("there is no such secret, or stagedb may not read it")]
+    /// The secret doesn't exist, or stagedb can't read it.
+    #[error("the secret doesn't exist, or stagedb can't read it")]
     Missing,
     /// Not the JSON structure that AWS documents for credentials.
-    #[error("the secret's value is not a JSON object with the text keys username and password")]
+    #[error("the secret's value isn't a JSON object with the string keys username and password")]
     NoCredentials,
     /// AWS failed.
     #[error(transparent)]
@@ -118,7 +118,7 @@ pub enum SecretError {
 }
 
 impl SecretError {
-    /// Another try would say the same.
+    /// Whether a retry would fail the same way.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {
@@ -128,22 +128,22 @@ impl SecretError {
     }
 }
 
-/// What is read of somebody else's secret.
+/// What is read from a secret that stagedb doesn't manage.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ForeignSecret {
-    /// Who logs in.
+    /// The username and the password.
     #[serde(flatten)]
     pub credentials: Credentials,
-    /// The host that it says it is for, if it says so.
+    /// The host that the secret is for, if it says so.
     pub host: Option<String>,
 }
 
-/// Who has to do with a secret.
+/// What manages a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AboutSecret {
-    /// Secrets Manager or RDS rotates it.
+    /// Whether Secrets Manager or RDS rotates it.
     pub is_rotated: bool,
-    /// It is the secret of a stage.
+    /// Whether it's the secret of a stage.
     pub is_a_stages: bool,
 }
 
@@ -154,7 +154,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Secrets in this account and region.
+    /// Secrets in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: client!(aws_sdk_secretsmanager, config) }
@@ -163,22 +163,22 @@ impl Secrets {
     /// The version of a secret that has this staging label, if there is one.
     ///
     /// # Errors
-    /// AWS failed, or the value is not ours: it lacks username or password.
+    /// AWS failed, or the value isn't ours: it has no username or no password.
     pub async fn labelled(&self, arn: &str, label: &str) -> Result<Option<SecretVersion>, AwsError> {
         let reply = match self.client.get_secret_value().secret_id(arn).version_stage(label).send().await {
             Ok(reply) => reply,
             Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
             Err(error) => return Err(failed("GetSecretValue")(error)),
         };
-        // Somebody may have put something else there; what it is must not be repeated, nor be overwritten.
+        // Someone may have changed the value. It mustn't be repeated or overwritten.
         let Ok(value) = serde_json::from_str(reply.secret_string().unwrap_or_default()) else {
-            let words = "the secret's value is not the JSON that stagedb wrote; put the right one back";
+            let words = "the secret's value isn't the JSON that stagedb wrote. Restore the earlier value";
             return Err(AwsError::unexpected("GetSecretValue", words));
         };
         Ok(Some(SecretVersion { id: reply.version_id().unwrap_or_default().to_owned(), value }))
     }
 
-    /// The credentials in somebody else's secret.
+    /// The credentials in a secret that stagedb doesn't manage.
     ///
     /// # Errors
     /// See [`SecretError`].
@@ -204,7 +204,7 @@ impl Secrets {
         Ok(secret)
     }
 
-    /// Who has to do with a secret.
+    /// What manages a secret.
     ///
     /// # Errors
     /// AWS failed.
@@ -220,13 +220,13 @@ impl Secrets {
     /// The version that clients read, if there is one.
     ///
     /// # Errors
-    /// AWS failed, or the value is not ours.
+    /// AWS failed, or the value isn't ours.
     pub async fn current(&self, arn: &str) -> Result<Option<SecretVersion>, AwsError> {
         self.labelled(arn, CURRENT).await
     }
 
-    /// Puts a value that only this label names: clients go on reading the current one. Safe to repeat with the same token
-    /// and value.
+    /// Stores a value that only this label names, while clients keep reading the current one. Safe to repeat with the
+    /// same token and value.
     ///
     /// # Errors
     /// See [`PutError`].
@@ -240,9 +240,9 @@ impl Secrets {
         self.put_with_labels(arn, token, value, &[label]).await.map(|_| ())
     }
 
-    /// Takes the labels of old generations off, so that a new one can be labelled: Secrets Manager allows 20 labels over
-    /// all versions of a secret. The newest ten stay, and those `in_use` whatever their age, as a rollback goes back to them.
-    /// Safe to repeat.
+    /// Removes the labels of old generations to make room for a new one, because Secrets Manager allows 20 labels over
+    /// all versions of a secret. The newest ten are kept, and the ones `in_use` regardless of their age, because a
+    /// rollback needs them. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -264,7 +264,7 @@ impl Secrets {
         Ok(())
     }
 
-    /// Puts a value, makes it the one that clients read, and says which version it is. Safe to repeat with the same token and
+    /// Stores a value as the one that clients read, and returns its version. Safe to repeat with the same token and
     /// value.
     ///
     /// # Errors
@@ -291,7 +291,7 @@ impl Secrets {
         }
     }
 
-    /// A new password of 32 characters that RDS takes and that needs no escapes.
+    /// A new password of 32 characters that RDS accepts and that doesn't have to be escaped.
     ///
     /// # Errors
     /// AWS failed.

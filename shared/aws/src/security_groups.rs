@@ -1,8 +1,8 @@
 //! EC2: the inbound rules of security groups.
 //!
-//! The SDK's crate for EC2 takes more than 7 GB of memory and several minutes to compile, for the five calls that are
-//! needed here. So these calls are written out: EC2's Query protocol, over the SDK's own client with its retries, timeouts
-//! and signatures.
+//! The SDK's crate for EC2 takes more than 7 GB of memory and several minutes to compile, and stagedb needs only five
+//! calls. So it makes these calls itself: EC2's Query protocol, with the SDK's own client, retries, timeouts, and
+//! signatures.
 
 use std::collections::BTreeMap;
 
@@ -39,18 +39,18 @@ use crate::{
 
 /// The version of EC2's API.
 const API_VERSION: &str = "2016-11-15";
-/// How many rules a page has at the most (EC2 API, `DescribeSecurityGroupRules`).
+/// The maximum number of rules on a page (EC2 API, `DescribeSecurityGroupRules`).
 const PAGE: &str = "1000";
 
-/// The security groups of this account and region.
+/// The security groups in this account and Region.
 #[derive(Debug, Clone)]
 pub struct SecurityGroups {
     config: SdkConfig,
 }
 
-/// EC2 said no.
+/// EC2 refused the call.
 #[derive(Debug, Error)]
-#[error("EC2 said no")]
+#[error("EC2 refused the call")]
 struct Ec2Error(ErrorMetadata);
 
 impl ProvideErrorMetadata for Ec2Error {
@@ -60,13 +60,13 @@ impl ProvideErrorMetadata for Ec2Error {
 }
 
 impl SecurityGroups {
-    /// Security groups in this account and region.
+    /// Security groups in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { config: config.clone() }
     }
 
-    /// The inbound rules of security groups, at most 200 of them; none of a group that does not exist.
+    /// The inbound rules of at most 200 security groups. A group that doesn't exist has none.
     ///
     /// # Errors
     /// AWS failed.
@@ -77,12 +77,12 @@ impl SecurityGroups {
         self.rules("group-id", groups).await
     }
 
-    /// The inbound rules that have a tag with this key, whatever its value is.
+    /// The inbound rules that have a tag with this key and any value.
     ///
     /// # Errors
     /// AWS failed.
     pub async fn rules_tagged(&self, key: &str) -> Result<Vec<IngressRule>, AwsError> {
-        // EC2 filters these rules by `group-id`, `security-group-rule-id` and `tag:<key>`, and by nothing else.
+        // EC2 can filter these rules only by `group-id`, `security-group-rule-id`, and `tag:<key>`.
         self.rules(&format!("tag:{key}"), &["*"]).await
     }
 
@@ -110,8 +110,8 @@ impl SecurityGroups {
         }
     }
 
-    /// Lets the members of one group connect to the members of another at one TCP port, by a rule with these tags. A rule
-    /// that is there already is a success.
+    /// Lets the members of one group connect to the members of another on one TCP port, with a rule that has these
+    /// tags. If the rule already exists, this succeeds.
     ///
     /// # Errors
     /// AWS failed.
@@ -140,7 +140,7 @@ impl SecurityGroups {
         }
     }
 
-    /// Removes a rule. One that is gone already is a success.
+    /// Removes a rule. If it doesn't exist, this succeeds.
     ///
     /// # Errors
     /// AWS failed.
@@ -159,7 +159,7 @@ impl SecurityGroups {
         }
     }
 
-    /// Puts tags on a rule. Safe to repeat.
+    /// Adds tags to a rule. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -169,7 +169,7 @@ impl SecurityGroups {
         self.call("CreateTags", &parameters).await.map(|_| ())
     }
 
-    /// Takes a tag off a rule. Safe to repeat.
+    /// Removes tags from a rule. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -189,7 +189,7 @@ impl SecurityGroups {
     ) -> Result<String, AwsError> {
         let unexpected = |words| AwsError::unexpected(operation, words);
         let region =
-            self.config.region().map(AsRef::as_ref).ok_or_else(|| unexpected("no region is configured"))?;
+            self.config.region().map(AsRef::as_ref).ok_or_else(|| unexpected("no Region is configured"))?;
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let endpoint = match self.config.endpoint_url() {
             Some(url) => url.trim_end_matches('/').to_owned(),
@@ -255,7 +255,7 @@ impl SecurityGroups {
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// A signed request. Its signature is in its headers, so its Debug shows none of them.
+/// A signed request. Its signature is in the headers, so its Debug doesn't show them.
 struct Request {
     uri: String,
     headers: Vec<(String, String)>,
@@ -279,7 +279,7 @@ impl Request {
     }
 }
 
-/// The body of a request of the Query protocol.
+/// The body of a Query protocol request.
 fn form<K: AsRef<str>>(operation: &str, parameters: &[(K, &str)]) -> String {
     let start = [("Action", operation), ("Version", API_VERSION)];
     let given = parameters.iter().map(|(name, value)| (name.as_ref(), *value));
@@ -334,7 +334,7 @@ fn answer(reply: &HttpResponse) -> Result<String, OrchestratorError<Ec2Error>> {
 
 fn read<T>(operation: &'static str, xml: &str, read: impl FnOnce(Node<'_, '_>) -> T) -> Result<T, AwsError> {
     let document =
-        Document::parse(xml).map_err(|_| AwsError::unexpected(operation, "EC2's reply is not XML"))?;
+        Document::parse(xml).map_err(|_| AwsError::unexpected(operation, "EC2's reply isn't XML"))?;
     Ok(read(document.root_element()))
 }
 

@@ -1,4 +1,4 @@
-//! ECS: the service of a stage, and the definition of its tasks.
+//! ECS: the service of a stage, and its task definition.
 
 use aws_config::SdkConfig;
 use aws_sdk_ecs::{
@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::{AwsError, TAG_REBUILD, config::client, error::failed, instant::instant};
 
-/// The ECS services of this account and region.
+/// The ECS services in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Services {
     client: Client,
@@ -26,27 +26,27 @@ pub struct Service {
     pub arn: String,
     /// The task definition that its tasks are started from.
     pub task_definition_arn: String,
-    /// The subnets of its tasks; none without `awsvpc` networking.
+    /// The subnets of its tasks. Empty without the `awsvpc` network mode.
     pub subnets: Vec<String>,
     /// The security groups of its tasks.
     pub security_groups: Vec<String>,
-    /// Whether ECS itself replaces the tasks (`ECS`), and not `CODE_DEPLOY` or somebody else.
+    /// Whether the deployment controller is `ECS`, and not `CODE_DEPLOY` or `EXTERNAL`.
     pub is_deployed_by_ecs: bool,
     /// What its containers were last redeployed for.
     pub rebuilt: Option<Rebuilt>,
-    /// How far the newest deployment is.
+    /// How far the latest deployment is.
     pub rollout: Option<Rollout>,
 }
 
-/// The stage and the operation of its stack that a service's containers were redeployed for. It is noted in a tag of the
-/// service's, so it is text of at most 256 characters.
+/// The stage, and the operation of its stack, that a service's containers were redeployed for. It's the value of a tag
+/// on the service, so it has at most 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuilt {
     /// `{stack}/{stage}`.
     pub stage: String,
-    /// The time at which the operation began.
+    /// The start time of the operation.
     pub operation: String,
-    /// The version of the stage's secret that clients read then; `none` without a database.
+    /// The version of the stage's secret that clients read then. `none` without a database.
     pub secret_version: String,
 }
 
@@ -58,7 +58,7 @@ pub enum Rollout {
         /// Since when.
         since: OffsetDateTime,
     },
-    /// Every task is of this deployment.
+    /// All tasks belong to this deployment.
     Complete {
         /// Since when.
         since: OffsetDateTime,
@@ -68,14 +68,14 @@ pub enum Rollout {
 }
 
 impl Service {
-    /// Whether the ARN has the long form, with the cluster: only such a service can be tagged.
+    /// Whether the ARN has the long format, which includes the cluster. Only such a service can be tagged.
     #[must_use]
     pub fn has_long_arn(&self) -> bool {
         self.arn.split('/').count() > 2
     }
 }
 
-/// A task definition, whole.
+/// A complete task definition.
 #[derive(Debug, Clone)]
 pub struct TaskDefinition {
     definition: Definition,
@@ -83,13 +83,13 @@ pub struct TaskDefinition {
 }
 
 impl Services {
-    /// Services in this account and region.
+    /// Services in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: client!(aws_sdk_ecs, config) }
     }
 
-    /// A service, if it is there and active.
+    /// A service, if it exists and is active.
     ///
     /// # Errors
     /// AWS failed.
@@ -98,7 +98,7 @@ impl Services {
             self.client.describe_services().cluster(cluster).services(name).include(ServiceField::Tags);
         let reply = match call.send().await {
             Ok(reply) => reply,
-            // No such cluster, or no name that a cluster could have.
+            // The cluster doesn't exist, or the name isn't valid for a cluster.
             Err(error)
                 if error.as_service_error().is_some_and(|e| {
                     e.is_cluster_not_found_exception() || e.is_invalid_parameter_exception()
@@ -114,7 +114,7 @@ impl Services {
     /// A task definition with its tags.
     ///
     /// # Errors
-    /// AWS failed, or there is none.
+    /// AWS failed, or the task definition doesn't exist.
     pub async fn task_definition(&self, arn: &str) -> Result<TaskDefinition, AwsError> {
         let call = self.client.describe_task_definition().task_definition(arn);
         let reply = call.include(TaskDefinitionField::Tags).send().await;
@@ -124,14 +124,14 @@ impl Services {
         Ok(TaskDefinition { definition, tags })
     }
 
-    /// Registers the next revision of a task definition, in which one container has these secrets and everything else
-    /// is as it was. A repeat registers one more revision, which nobody uses.
+    /// Registers a new revision of a task definition in which one container has these secrets and everything else stays
+    /// the same. A repeat registers another revision, which isn't used.
     ///
     /// # Errors
     /// AWS failed.
     #[expect(
         deprecated,
-        reason = "an old task definition may still have inference accelerators, and keeps them"
+        reason = "an old task definition may still have inference accelerators, which it keeps"
     )]
     pub async fn register(
         &self,
@@ -146,7 +146,7 @@ impl Services {
                 |s: &SecretReference| Secret::builder().name(&s.name).value_from(&s.value_from).build().ok();
             found.secrets = Some(secrets.iter().filter_map(secret).collect());
         }
-        // AWS refuses an empty list of tags, and tags of its own.
+        // AWS refuses an empty list of tags, and its own tags.
         let own = |tag: &Tag| tag.key().is_some_and(|key| !key.starts_with("aws:"));
         let tags: Vec<_> = tags.into_iter().filter(own).collect();
         let reply = self
@@ -177,7 +177,7 @@ impl Services {
         Ok(registered.unwrap_or_default().to_owned())
     }
 
-    /// Replaces every task of a service, from this task definition or from the one it has.
+    /// Replaces every task of a service, with this task definition or with the current one.
     ///
     /// # Errors
     /// AWS failed.
@@ -192,7 +192,7 @@ impl Services {
         call.send().await.map(|_| ()).map_err(failed("UpdateService"))
     }
 
-    /// Notes on a service for which operation of the stage stack it has been redeployed. Safe to repeat.
+    /// Tags a service with the operation of the stage stack that it was redeployed for. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -226,7 +226,7 @@ impl TaskDefinition {
         self.definition.container_definitions().iter().filter_map(ContainerDefinition::name).collect()
     }
 
-    /// The role with which ECS starts the tasks, and reads their secrets.
+    /// The role that ECS uses to start the tasks and to read their secrets.
     #[must_use]
     pub fn execution_role_arn(&self) -> Option<&str> {
         self.definition.execution_role_arn()
@@ -248,7 +248,7 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
     let rebuilt = found.tags().iter().find(|t| t.key() == Some(TAG_REBUILD)).and_then(|t| {
         let mut words = t.value()?.split(' ').map(str::to_owned);
         let (stage, operation) = (words.next()?, words.next()?);
-        // The first version did not note it.
+        // The first version didn't store it.
         Some(Rebuilt { stage, operation, secret_version: words.next().unwrap_or_default() })
     });
     Service {

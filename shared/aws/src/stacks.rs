@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::{AwsError, Rebuilt, TAG_STACK, TAG_STAGE, config::client, error::failed, instant::instant};
 
-/// The stacks of this account and region.
+/// The stacks in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Stacks {
     client: Client,
@@ -26,13 +26,13 @@ pub struct Stacks {
 pub struct StageStack {
     /// Its ARN.
     pub id: String,
-    /// The stage that its tags name.
+    /// The stage in its tags.
     pub stage: Stage,
-    /// Its status by what it means.
+    /// Its status, by what it means.
     pub status: StackStatus,
-    /// CloudFormation's own word for the status.
+    /// Its status in CloudFormation's own words.
     pub status_text: String,
-    /// The time at which its last operation began: every update has another one.
+    /// The start time of its last operation, which is different for every update.
     pub operation: String,
     /// Its parameters.
     pub parameters: BTreeMap<String, String>,
@@ -41,73 +41,73 @@ pub struct StageStack {
 }
 
 impl StageStack {
-    /// What is noted on the service once its containers have what the stack says.
+    /// The value of the service's tag once the containers match the stack.
     #[must_use]
     pub fn rebuilt(&self) -> Rebuilt {
         Rebuilt {
             stage: self.stage.to_string(),
             operation: self.operation.clone(),
-            // An earlier version of the template does not tell it.
+            // An earlier version of the template doesn't have this output.
             secret_version: self.outputs.get("SecretVersion").cloned().unwrap_or_default(),
         }
     }
 }
 
-/// What a stack's name leads to.
+/// The result of looking up a stack by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// Nothing.
+    /// There is no such stack.
     Missing,
-    /// A stack that is not a stage's.
+    /// A stack that isn't a stage stack.
     Foreign,
-    /// The stack of a stage; not necessarily of the one whose name was derived.
+    /// The stack of a stage, but not necessarily of the stage that the name was derived from.
     Found(Box<StageStack>),
 }
 
-/// What an operation would do to one resource of a stack, as a change set says it.
+/// What an operation would do to one resource of a stack, according to a change set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceChange {
-    /// The resource.
+    /// The logical ID of the resource.
     pub logical_id: String,
     /// Its type.
     pub resource_type: String,
-    /// CloudFormation's word for what is done, such as `Modify`.
+    /// The action in CloudFormation's own words, such as `Modify`.
     pub action: String,
-    /// CloudFormation's word for whether it is replaced: `True`, `False` or `Conditional`.
+    /// Whether it's replaced, in CloudFormation's own words: `True`, `False`, or `Conditional`.
     pub replacement: Option<String>,
 }
 
 /// How far a change set is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeSet {
-    /// Not there yet.
+    /// Not ready yet.
     Pending,
-    /// What would be done.
+    /// What the operation would do.
     Ready(Vec<ResourceChange>),
-    /// CloudFormation would refuse the operation, in its words.
+    /// CloudFormation would refuse the operation, for this reason.
     Refused(String),
 }
 
-/// A page of stage stacks. It may be empty and still have a next one: other stacks are passed over.
+/// A page of stage stacks. It can be empty and still have a next page, because other stacks are skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackPage {
     /// The stage stacks of this page.
     pub stacks: Vec<StageStack>,
-    /// Leads to the next page.
+    /// The token for the next page.
     pub next_token: Option<String>,
 }
 
-/// Why a stack was not created or updated.
+/// Why a stack wasn't created or updated.
 #[derive(Debug, Error)]
 pub enum ChangeError {
-    /// It is as it should be.
+    /// Nothing changes.
     #[error("nothing would change")]
     NoChange,
-    /// Another operation runs, or a failed one is in the way.
-    #[error("the stack cannot be updated in its state")]
+    /// Another operation is running, or a failed one has to be resolved first.
+    #[error("the stack can't be updated in its current state")]
     WrongState(#[source] AwsError),
-    /// There is such a stack.
-    #[error("the stack exists already")]
+    /// The stack already exists.
+    #[error("the stack already exists")]
     Exists(#[source] AwsError),
     /// AWS failed.
     #[error(transparent)]
@@ -115,13 +115,13 @@ pub enum ChangeError {
 }
 
 impl Stacks {
-    /// Stacks in this account and region.
+    /// Stacks in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: client!(aws_sdk_cloudformation, config) }
     }
 
-    /// The stack of this name or ARN; by its ARN also a deleted one.
+    /// The stack with this name or ARN. By its ARN, even a deleted one.
     ///
     /// # Errors
     /// AWS failed.
@@ -137,10 +137,10 @@ impl Stacks {
         })
     }
 
-    /// One page of all stacks, of which the stages' are kept: one call, however many there are.
+    /// One page of all stacks, reduced to the stage stacks. One call, no matter how many there are.
     ///
     /// # Errors
-    /// AWS failed; a token that is not valid is `refused`.
+    /// AWS failed. A token that isn't valid is `refused`.
     pub async fn page(&self, token: Option<String>) -> Result<StackPage, AwsError> {
         let reply = self.client.describe_stacks().set_next_token(token).send().await;
         let reply = reply.map_err(failed("DescribeStacks"))?;
@@ -148,7 +148,8 @@ impl Stacks {
         Ok(StackPage { stacks, next_token: reply.next_token })
     }
 
-    /// The newest events of a stack, newest first: at most one page of 100. Of one resource, or of none, with the properties.
+    /// The latest events of a stack, newest first: at most one page of 100. The events of `with_properties_of` also
+    /// have their properties.
     ///
     /// # Errors
     /// AWS failed.
@@ -175,7 +176,7 @@ impl Stacks {
         Ok(reply.stack_events.unwrap_or_default().into_iter().filter_map(event).collect())
     }
 
-    /// Creates the stack of a stage, protected from deletion. `token` makes a repeat harmless.
+    /// Creates the stack of a stage with termination protection. `token` makes a repeat harmless.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -207,7 +208,7 @@ impl Stacks {
         }
     }
 
-    /// Goes on with a rollback that failed, without the resources to skip. `token` makes a repeat harmless.
+    /// Continues a rollback that failed, without the resources in `skip`. `token` makes a repeat harmless.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -229,7 +230,7 @@ impl Stacks {
         }
     }
 
-    /// Begins to make a change set of what an update would do. The stack itself does not change.
+    /// Starts to create a change set for an update. The stack itself doesn't change.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -290,7 +291,7 @@ impl Stacks {
         })
     }
 
-    /// Deletes a change set, whatever it says. Safe to repeat.
+    /// Deletes a change set. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -299,7 +300,7 @@ impl Stacks {
         call.send().await.map(|_| ()).map_err(failed("DeleteChangeSet"))
     }
 
-    /// Begins to delete a stack that has no database, after taking its protection off. Safe to repeat.
+    /// Turns off termination protection, and starts to delete a stack that has no database. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
@@ -311,7 +312,7 @@ impl Stacks {
         call.send().await.map(|_| ()).map_err(failed("DeleteStack"))
     }
 
-    /// Updates the stack of a stage to this template and these parameters; its tags stay. `token` makes a repeat
+    /// Updates the stack of a stage to this template and these parameters, and keeps its tags. `token` makes a repeat
     /// harmless.
     ///
     /// # Errors
@@ -334,7 +335,7 @@ impl Stacks {
             .client_request_token(token);
         match call.send().await {
             Ok(_) => Ok(()),
-            // Not modelled errors: only their words tell them apart.
+            // The SDK has no types for these errors, so only their messages tell them apart.
             Err(error) if is_validation(&error, "No updates are to be performed") => {
                 Err(ChangeError::NoChange)
             }
@@ -353,7 +354,7 @@ fn is_validation(error: &impl ProvideErrorMetadata, words: &str) -> bool {
     error.code() == Some("ValidationError") && error.message().is_some_and(|message| message.contains(words))
 }
 
-/// The properties of a resource as an event shows them: a JSON object in a text.
+/// The properties of a resource in an event: a JSON object in a string.
 fn properties(text: &str) -> BTreeMap<String, String> {
     let object: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
     let scalar = |(name, value)| match value {

@@ -1,4 +1,5 @@
-//! Working on a resource only while CloudFormation waits for it, and only when nobody else does: see [`database::turn`].
+//! Working on a resource only while CloudFormation waits for it, and only when no other request does: see
+//! [`database::turn`].
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{AwsError, Stacks};
 
-/// The pauses between looks at a request that CloudFormation's events don't show, in seconds: events show a moment late.
+/// The pauses, in seconds, between looks at a request that CloudFormation's events don't show yet, because events show
+/// up late.
 const LOOKS: [u64; 3] = [1, 3, 6];
 
 /// The turns of a function.
@@ -22,23 +24,23 @@ pub struct Turns {
 /// Why nothing was done.
 #[derive(Debug, Error)]
 pub enum TurnError {
-    /// It has its answer, or has stopped waiting for one.
+    /// CloudFormation has its answer, or no longer waits for one.
     #[error("CloudFormation no longer waits for this request")]
     Over,
-    /// The stack's events could not be read.
+    /// The stack's events couldn't be read.
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
 
 impl Turns {
-    /// Turns at the resources of stacks in this account and region.
+    /// Turns for the resources of stacks in this account and Region.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { stacks: Stacks::new(config) }
     }
 
-    /// Does a piece of work in one turn, as soon as it is this request's. Work that takes longer than a turn is dropped where it
-    /// is and begun anew, so it must be safe to repeat. `now` is the time at which this is called.
+    /// Does the work in one turn, as soon as it's this request's turn. Work that takes longer than a turn is aborted
+    /// and started again, so it must be safe to repeat. `now` is the time of this call.
     ///
     /// # Errors
     /// See [`TurnError`].
@@ -63,14 +65,14 @@ impl Turns {
         }
     }
 
-    /// Whose turn it is, and until when what is decided by that may be done.
+    /// The request's turn, and the deadline for acting on it.
     ///
     /// # Errors
     /// See [`TurnError`].
     pub async fn look(&self, stack_id: &str, asked: &Asked) -> Result<(Turn, Instant), TurnError> {
         let mut pauses = LOOKS.into_iter();
         loop {
-            // From before the look: what it shows may have changed when the reply is here.
+            // Taken before the call, because the events may have changed by the time the reply arrives.
             let deadline = Instant::now() + TURN;
             let events = self.stacks.events(stack_id, Some(&asked.logical_id)).await?;
             if let Some(turn) = turn(asked, &events) {

@@ -1,6 +1,6 @@
-//! The next revision of a task definition, as ECS sees it: a real HTTP server in its place, and what arrives there.
+//! The new revision of a task definition, as it arrives at ECS. A real HTTP server stands in for ECS.
 //!
-//! `task-definition.json` has a value for every member that the API model of ECS gives to a task definition; a test in
+//! `task-definition.json` has a value for every member of a task definition in the ECS API model. A test in
 //! `local/aws/tests/test_ecs.py` compares the two.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -17,7 +17,7 @@ use tokio::{
 
 const DESCRIBED: &str = include_str!("task-definition.json");
 
-/// Answers `DescribeTaskDefinition` with the fixture, and keeps what `RegisterTaskDefinition` is asked for.
+/// Answers `DescribeTaskDefinition` with the fixture, and keeps the requests to `RegisterTaskDefinition`.
 async fn ecs() -> (SdkConfig, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -75,7 +75,7 @@ async fn a_new_revision_keeps_every_field_and_changes_one_containers_secrets() {
 
     let described: Value = serde_json::from_str(DESCRIBED).unwrap();
     let mut expected = described["taskDefinition"].clone();
-    // What ECS itself says of a revision, and takes from nobody.
+    // What ECS itself sets for a revision, and doesn't accept in a request.
     for of_ecs in [
         "taskDefinitionArn",
         "revision",

@@ -1,4 +1,4 @@
-//! What CloudFormation is told.
+//! Answers to CloudFormation.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,17 @@ use serde_json::Value;
 
 use crate::{Addressee, InvalidRequest};
 
-/// The most bytes that CloudFormation reads of an answer.
+/// The maximum size of an answer that CloudFormation accepts, in bytes.
 const ANSWER_MAX: usize = 4096;
 
-/// The id of a resource whose creation was refused because of its properties.
+/// The physical ID of a resource whose creation was refused because of its properties.
 const NOTHING_MADE: &str = "nothing-made";
 
 /// An answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The resource's id; it is the same on every path, for another one would replace, that is delete, the resource.
+    /// The resource's physical ID. It's the same on every path, because another one would make CloudFormation replace,
+    /// and so delete, the resource.
     pub physical_id: String,
     /// How it ended.
     pub outcome: Outcome,
@@ -25,9 +26,9 @@ pub struct Answer {
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done. The values can be read by `Fn::GetAtt` and in the stack's events: never a secret.
+    /// It succeeded. `Fn::GetAtt` and the stack's events show the values, so they mustn't contain a secret.
     Success(BTreeMap<&'static str, String>),
-    /// Not done, for this reason in words.
+    /// It failed, for this reason.
     Failed(String),
 }
 
@@ -47,28 +48,29 @@ struct Body<'a> {
 }
 
 impl Answer {
-    /// The answer to a request. An Update or a Delete keeps the id that came with it; a Create takes the derived one.
+    /// The answer to a request. An Update or a Delete keeps the physical ID in the request. A Create uses the derived
+    /// one.
     #[must_use]
     pub fn new(addressee: &Addressee, derived_id: &str, outcome: Outcome) -> Self {
         let physical_id = addressee.physical_id.clone().unwrap_or_else(|| derived_id.to_owned());
         Self { physical_id, outcome }
     }
 
-    /// The answer to a request that is not valid, from which no id can be derived.
+    /// The answer to a request that isn't valid, so that no physical ID can be derived from it.
     ///
-    /// Such a request never made anything, so its deletion succeeds: else a stack could not even roll back.
+    /// Such a request never created anything, so its deletion succeeds. Otherwise, a stack couldn't even roll back.
     #[must_use]
     pub fn invalid(addressee: &Addressee, event: &Value, invalid: &InvalidRequest) -> Self {
         let is_delete = event.get("RequestType").and_then(Value::as_str) == Some("Delete");
         let outcome = if is_delete && addressee.physical_id.as_deref() == Some(NOTHING_MADE) {
             Outcome::Success(BTreeMap::new())
         } else {
-            Outcome::Failed(format!("The request is not valid: {invalid}."))
+            Outcome::Failed(format!("The request isn't valid: {invalid}."))
         };
         Self::new(addressee, NOTHING_MADE, outcome)
     }
 
-    /// The body that CloudFormation reads: at most 4,096 bytes, a reason that is too long is cut.
+    /// The body that CloudFormation reads: at most 4,096 bytes. A reason that's too long is shortened.
     #[must_use]
     pub fn body(&self, addressee: &Addressee) -> Vec<u8> {
         let body = |reason: &str| {
@@ -91,7 +93,7 @@ impl Answer {
         let Outcome::Failed(reason) = &self.outcome else {
             return body("");
         };
-        // Escapes make a character longer, so shorten until it fits.
+        // Escaping makes characters longer, so shorten the reason until the body fits.
         let mut reason = if reason.trim().is_empty() { "no reason was given" } else { reason };
         loop {
             let body = body(reason);

@@ -1,9 +1,10 @@
 //! CloudFormation's custom resource protocol.
 //!
-//! A request is parsed in two phases: first whom to answer, leniently, so that whatever else is wrong can be said in a
-//! FAILED answer; then the rest, strictly. A request that has nobody to answer is the only one without an answer.
+//! A request is parsed in two phases. The first phase leniently parses where to send the answer, so that any other
+//! error can be reported in a FAILED answer. The second phase strictly parses the rest. Only a request that doesn't say
+//! where to send the answer gets none.
 //!
-//! The facts are from the CloudFormation user guide, "Custom resource request and response reference".
+//! Source: CloudFormation user guide, "Custom resource request and response reference".
 
 mod answer;
 mod request;

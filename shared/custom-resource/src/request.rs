@@ -1,17 +1,17 @@
-//! What CloudFormation asks, in two phases.
+//! CloudFormation's requests, parsed in two phases.
 
 use std::{collections::BTreeMap, fmt};
 
-use database::{After, Asked, Stage};
+use database::{After, Asked, InvalidParameter, Stage};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// Where an answer goes to. It is a presigned URL: whoever has it can answer, so its Debug shows nothing of it.
+/// Where to send the answer. It's a presigned URL that anyone could answer with, so its Debug doesn't show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(String);
 
 impl ResponseUrl {
-    /// The URL, to send the answer to.
+    /// The URL itself, to send the answer.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -24,31 +24,31 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// Whom to answer: the first phase.
+/// Where to send the answer, and for which request: the first phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
-    /// Where the answer goes to.
+    /// Where to send the answer.
     pub response_url: ResponseUrl,
-    /// The ARN of the stack, verbatim in the answer.
+    /// The ARN of the stack, repeated in the answer.
     pub stack_id: String,
-    /// The id of the request, verbatim in the answer.
+    /// The ID of the request, repeated in the answer.
     pub request_id: String,
-    /// The resource's name in the template, verbatim in the answer.
+    /// The resource's logical ID, repeated in the answer.
     pub logical_id: String,
-    /// The id that an earlier answer gave to the resource; Create has none.
+    /// The physical ID that an earlier answer gave to the resource. A Create has none.
     pub physical_id: Option<String>,
 }
 
-/// An event that has nobody to answer.
+/// An event that doesn't say where to send the answer.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("the event has no {0}, so there is nobody to answer")]
+#[error("the event has no {0}, so it can't be answered")]
 pub struct Unanswerable(&'static str);
 
 impl Addressee {
-    /// Whom to answer for this event.
+    /// Where to send the answer to this event.
     ///
     /// # Errors
-    /// A field is missing without which CloudFormation cannot be answered.
+    /// A field that the answer needs is missing.
     pub fn from_event(event: &Value) -> Result<Self, Unanswerable> {
         let text = |name: &'static str| {
             let text = event.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -64,16 +64,16 @@ impl Addressee {
     }
 }
 
-/// What is asked: the second phase.
+/// What CloudFormation asks for: the second phase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// Whether the resource is made, changed or deleted.
+    /// Whether the resource is created, updated, or deleted.
     pub request_type: RequestType,
     /// The type in the template, such as `Custom::PostgresDatabase`.
     pub resource_type: String,
     /// The desired properties.
     pub properties: Properties,
-    /// The properties before; only an Update has them.
+    /// The properties before the update. Only an Update has them.
     pub old_properties: Properties,
 }
 
@@ -84,23 +84,23 @@ pub enum RequestType {
     Create,
     /// The resource's properties changed, forward or in a rollback.
     Update,
-    /// The resource goes.
+    /// The resource is deleted.
     Delete,
 }
 
-/// A request that can be answered, with what is wrong with it.
+/// What's wrong with a request that can be answered.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum InvalidRequest {
-    /// Not Create, Update or Delete.
-    #[error("RequestType must be Create, Update or Delete")]
+    /// Not Create, Update, or Delete.
+    #[error("RequestType must be Create, Update, or Delete")]
     RequestType,
-    /// A resource type this function does not know.
+    /// The function doesn't handle this resource type.
     #[error("ResourceType must be {0}")]
     ResourceType(&'static str),
-    /// A property is not there.
+    /// A property is missing.
     #[error("the property {0} is missing")]
     Missing(&'static str),
-    /// A property is not what it should be. The value is not repeated: it may be anything.
+    /// A property isn't valid. The message doesn't repeat the value, because it may be anything.
     #[error("the property {name} {reason}")]
     Invalid {
         /// The property.
@@ -110,11 +110,20 @@ pub enum InvalidRequest {
     },
 }
 
+impl From<InvalidParameter> for InvalidRequest {
+    fn from(invalid: InvalidParameter) -> Self {
+        match invalid {
+            InvalidParameter::Missing(name) => Self::Missing(name),
+            InvalidParameter::Invalid { name, reason } => Self::Invalid { name, reason },
+        }
+    }
+}
+
 impl Request {
-    /// What this event asks for.
+    /// Parses what an event asks for.
     ///
     /// # Errors
-    /// The event is not a request of CloudFormation's.
+    /// The event isn't a CloudFormation request.
     pub fn from_event(event: &Value) -> Result<Self, InvalidRequest> {
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
         let properties =
@@ -134,15 +143,15 @@ impl Request {
 }
 
 impl Request {
-    /// The id of the resource, derived from its stage and its type alone.
+    /// The physical ID of the resource, derived from its stage and its type alone.
     ///
     /// # Errors
-    /// `Stack` or `Stage` is missing or no name.
+    /// `Stack` or `Stage` is missing or isn't valid.
     pub fn physical_id(&self) -> Result<String, InvalidRequest> {
         Ok(self.properties.stage()?.resource_id(&self.resource_type))
     }
 
-    /// The request as the events of its stack show it, and whose work has to be over before its own.
+    /// The request as the events of its stack show it, and the requests that must be over before it starts.
     #[must_use]
     pub fn asked(&self, addressee: &Addressee, after: &'static [After]) -> Asked {
         Asked {
@@ -173,7 +182,7 @@ impl Properties {
     /// A property's text.
     ///
     /// # Errors
-    /// It is missing, empty, or not a string.
+    /// It's missing, empty, or not a string.
     pub fn text(&self, name: &'static str) -> Result<&str, InvalidRequest> {
         match self.0.get(name) {
             None | Some(Value::Null) => Err(InvalidRequest::Missing(name)),
@@ -185,18 +194,19 @@ impl Properties {
         }
     }
 
-    /// These properties, with a default for each of these that is missing: what an earlier version of the template had
-    /// not comes back in rollbacks and deletions.
-    #[must_use]
-    pub fn with_defaults(&self, defaults: &[(&str, &str)]) -> Self {
-        let mut properties = self.0.clone();
-        for (name, value) in defaults {
-            properties.entry(*name).or_insert_with(|| Value::String((*value).to_owned()));
+    /// A property's text, if it exists. Rollbacks and deletions may send properties from an earlier version of the
+    /// template, which didn't have it.
+    ///
+    /// # Errors
+    /// It's empty, or not a string.
+    pub fn optional(&self, name: &'static str) -> Result<Option<String>, InvalidRequest> {
+        match self.text(name) {
+            Err(InvalidRequest::Missing(_)) => Ok(None),
+            text => text.map(|text| Some(text.to_owned())),
         }
-        Self(properties)
     }
 
-    /// Those that are texts, as nearly all are.
+    /// The properties that are strings, which is nearly all of them.
     fn texts(&self) -> BTreeMap<String, String> {
         let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
         self.0.iter().filter_map(text).collect()
@@ -205,7 +215,7 @@ impl Properties {
     /// A property as a type that checks it.
     ///
     /// # Errors
-    /// It is missing, not a string, or the type refuses it.
+    /// It's missing, not a string, or not valid for the type.
     pub fn parse<T>(&self, name: &'static str) -> Result<T, InvalidRequest>
     where
         T: TryFrom<String, Error: fmt::Display>,
@@ -214,10 +224,10 @@ impl Properties {
             .map_err(|error| InvalidRequest::Invalid { name, reason: error.to_string() })
     }
 
-    /// The stage that the resource is of.
+    /// The resource's stage.
     ///
     /// # Errors
-    /// `Stack` or `Stage` is missing or no name.
+    /// `Stack` or `Stage` is missing or isn't valid.
     pub fn stage(&self) -> Result<Stage, InvalidRequest> {
         Ok(Stage { stack: self.parse("Stack")?, stage: self.parse("Stage")? })
     }
@@ -225,7 +235,7 @@ impl Properties {
     /// A whole number.
     ///
     /// # Errors
-    /// It is missing or not a whole number.
+    /// It's missing, or not a whole number.
     pub fn number(&self, name: &'static str) -> Result<i64, InvalidRequest> {
         let reason = || InvalidRequest::Invalid { name, reason: "must be a whole number".to_owned() };
         self.text(name)?.parse().map_err(|_| reason())

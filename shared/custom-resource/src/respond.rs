@@ -1,4 +1,4 @@
-//! Answering exactly once, whatever happens.
+//! Answering CloudFormation exactly once, no matter what happens.
 
 use std::{error::Error, time::Duration};
 
@@ -15,29 +15,29 @@ use tracing::{info, warn};
 
 use crate::{Addressee, Answer, InvalidRequest, Outcome, Request, Unanswerable};
 
-/// How often an answer is sent before it counts as not deliverable.
+/// How many attempts to make to send an answer.
 const TRIES: u32 = 5;
-/// How long one try may take.
+/// How long one attempt may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
-/// What is kept of a function's time to answer that it ran out of time.
+/// The time that the function keeps to answer that it ran out of time.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(6);
 
-/// Sends answers to CloudFormation, through the HTTP client that the SDK has: one TLS stack.
+/// Sends answers to CloudFormation with the SDK's HTTP client, so that the function has only one TLS stack.
 #[derive(Debug)]
 pub struct Responder {
     client: Option<SharedHttpClient>,
 }
 
-/// An answer that did not arrive. The URL is not repeated.
+/// An answer that couldn't be delivered. The message doesn't repeat the URL, which is a secret.
 #[derive(Debug, Error)]
-#[error("the answer did not arrive after {TRIES} tries")]
+#[error("the answer couldn't be delivered in {TRIES} attempts")]
 pub struct SendError(#[source] SendErrorKind);
 
-/// Why one try failed.
+/// Why one attempt failed.
 #[derive(Debug, Error)]
 pub enum SendErrorKind {
-    /// The response URL is no URL.
-    #[error("the response URL is not valid")]
+    /// The response URL isn't a URL.
+    #[error("the response URL isn't valid")]
     Url,
     /// No connection, or a broken one.
     #[error("the connection failed")]
@@ -50,22 +50,22 @@ pub enum SendErrorKind {
     Status(u16),
 }
 
-/// The reply was not a success.
+/// The reply wasn't a success.
 #[derive(Debug, Error)]
 #[error("the reply was {0}")]
 struct NotAccepted(u16);
 
 impl Responder {
-    /// Sends through this client; without one nothing can be sent.
+    /// Sends with this client. Without one, nothing can be sent.
     #[must_use]
     pub fn new(client: Option<SharedHttpClient>) -> Self {
         Self { client }
     }
 
-    /// Answers; a repeat of the same answer is harmless, as CloudFormation reads the first.
+    /// Sends an answer. A repeat of the same answer is harmless, because CloudFormation reads the first one.
     ///
     /// # Errors
-    /// The answer could not be delivered after several tries.
+    /// The answer couldn't be delivered in several attempts.
     pub async fn send(&self, addressee: &Addressee, answer: &Answer) -> Result<(), SendError> {
         let put = self.put(addressee.response_url.expose()).ok_or(SendError(SendErrorKind::Url))?;
         let body = answer.body(addressee);
@@ -88,7 +88,7 @@ impl Responder {
                 }
                 Err(error) if tries_left == 0 => return Err(SendError(error)),
                 Err(error) => {
-                    warn!(cloudformation_request_id = addressee.request_id, %error, "answer not sent yet");
+                    warn!(cloudformation_request_id = addressee.request_id, %error, "sending the answer failed");
                 }
             }
             tokio::time::sleep(pause).await;
@@ -97,9 +97,9 @@ impl Responder {
         Ok(())
     }
 
-    /// The PUT of a body to this URL, tried once; `None` if it is no URL.
+    /// One attempt to PUT a body to this URL. `None` if it isn't a URL.
     fn put(&self, url: &str) -> Option<Operation<Vec<u8>, (), NotAccepted>> {
-        // The URL is presigned, so what follows the host is sent letter by letter.
+        // The URL is presigned, so everything after the host is sent verbatim.
         let path = url.find("://").map(|scheme| scheme + 3)?;
         let path = url.get(path..)?.find('/').map(|slash| path + slash)?;
         let (endpoint, target) = url.split_at_checked(path)?;
@@ -140,25 +140,25 @@ fn kind(error: SdkError<NotAccepted, HttpResponse>) -> SendErrorKind {
     }
 }
 
-/// An event that got no answer. Lambda invokes the function again, and the error is alarmed on.
+/// An event that got no answer. Lambda retries it, and the error raises an alarm.
 #[derive(Debug, Error)]
 pub enum AnswerError {
-    /// There is nobody to answer.
+    /// The event doesn't say where to send the answer.
     #[error(transparent)]
     Unanswerable(#[from] Unanswerable),
-    /// The answer did not arrive.
+    /// The answer couldn't be delivered.
     #[error(transparent)]
     Send(#[from] SendError),
 }
 
-/// Handles a custom resource's event, and answers it whatever happens: an invalid request, a failure, a panic, and a
-/// handler that is still at work shortly before the function's time is over all end in a FAILED answer.
+/// Handles a custom resource's event, and answers it no matter what happens. An invalid request, a failure, a panic,
+/// and a handler that's still running shortly before the function times out all end in a FAILED answer.
 ///
-/// `physical_id` derives the resource's id from its properties. `handle` returns what to answer, or `None` if somebody
-/// else has taken that over.
+/// `physical_id` derives the resource's physical ID from its properties. `handle` returns what to answer, or `None` if
+/// something else answers.
 ///
 /// # Errors
-/// There is nobody to answer, or the answer could not be delivered.
+/// The event doesn't say where to send the answer, or the answer couldn't be delivered.
 pub async fn answer<H, F>(
     event: &Value,
     time_left: Duration,
@@ -179,17 +179,17 @@ where
             return Ok(responder.send(&addressee, &answer).await?);
         }
     };
-    // A task of its own, so that a panic in it ends here.
+    // In a separate task, so that a panic ends here.
     let work = tokio::spawn(handle(addressee.clone(), request));
     let stop = work.abort_handle();
     let outcome = match tokio::time::timeout(time_left.saturating_sub(TIME_TO_ANSWER), work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {
-            Some(Outcome::Failed("The function failed unexpectedly; its log says why.".to_owned()))
+            Some(Outcome::Failed("The function failed unexpectedly. See its log for the cause.".to_owned()))
         }
         Err(_timeout) => {
             stop.abort();
-            Some(Outcome::Failed("The function ran out of time; AWS did not reply.".to_owned()))
+            Some(Outcome::Failed("The function ran out of time, because AWS didn't reply.".to_owned()))
         }
     };
     if let Some(outcome) = outcome {

@@ -1,4 +1,4 @@
-//! The protocol as CloudFormation sees it: a real HTTP server in its place, and what arrives there.
+//! The protocol as CloudFormation sees it: a real HTTP server stands in for it.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// Stands where the response URL leads to, and keeps every request it gets.
+/// The server behind the response URL. It keeps every request.
 struct Bucket {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -176,14 +176,14 @@ async fn work_that_would_outlive_the_function_is_answered_with_a_failure() {
 async fn an_invalid_request_is_answered_with_the_property_that_is_wrong() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 6] = [
-        (|e| e["RequestType"] = json!("Replace"), "RequestType must be Create, Update or Delete"),
-        (|e| e["RequestType"] = json!(null), "RequestType must be Create, Update or Delete"),
+        (|e| e["RequestType"] = json!("Replace"), "RequestType must be Create, Update, or Delete"),
+        (|e| e["RequestType"] = json!(null), "RequestType must be Create, Update, or Delete"),
         (|e| e["ResourceProperties"] = json!([]), "the property Stack is missing"),
         (|e| e["ResourceProperties"]["Stage"] = json!(1), "the property Stage must be a string"),
         (|e| e["ResourceProperties"]["Stage"] = json!(""), "the property Stage must not be empty"),
         (
             |e| e["ResourceProperties"]["Stage"] = json!("DEV"),
-            "the property Stage must begin with a lower-case letter",
+            "the property Stage must start with a lowercase letter",
         ),
     ];
     for (change, expected) in cases {
@@ -243,7 +243,7 @@ fn an_answer_has_at_most_4096_bytes_and_a_cut_reason_is_still_text() {
             let sent = body["Reason"].as_str().unwrap();
             assert!(!sent.is_empty(), "FAILED needs a reason");
             assert!(reason.is_empty() || reason.starts_with(sent));
-            assert!(length < 10_000 || body.to_string().len() > 3_900, "it is not cut more than needed");
+            assert!(length < 10_000 || body.to_string().len() > 3_900, "it isn't shortened more than needed");
         }
     }
 }

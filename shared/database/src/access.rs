@@ -1,35 +1,38 @@
-//! The rule in somebody else's security group that lets a stage's service connect to an attached database.
+//! The inbound rule that lets a stage's service connect to an attached database. It's in the database's security group,
+//! which stagedb doesn't manage.
 //!
-//! EC2 has each rule once, and several stages may need the same one, or it may have been there before. So every stage puts
-//! a tag of its own on the rule it needs, its claim; a rule that stagedb made goes with its last claim, and any other stays.
+//! EC2 has each rule only once. Several stages may need the same rule, or it may have existed before. So every stage
+//! puts its own tag on the rule it needs: its claim. A rule that stagedb created is removed with its last claim. Any
+//! other rule stays.
 //!
-//! EC2 has no condition for a write, so a stage that leaves a rule and one that claims it say what they are about to do, look
-//! again, and only then act. Who leaves marks the rule, and removes it only if a look after that shows no other claim. Who
-//! claims looks after that, too, and if it finds such a mark it waits until the rule is gone, or is not going to go.
+//! EC2 has no conditional writes. So a stage that gives up a rule, and a stage that claims it, both announce what
+//! they're about to do, look again, and only then act. A stage that gives up a rule marks it, and removes it only if it
+//! sees no other claim after that. A stage that claims a rule also looks after that. If it finds such a mark, it waits
+//! until the rule is removed, or until it's clear that it won't be.
 
 use std::collections::BTreeMap;
 
 use crate::{StackName, Stage, StageName};
 
-/// The tag of a rule that stagedb made.
+/// The tag of a rule that stagedb created.
 const MADE: &str = "stagedb:made";
-/// What the tags begin with that say which stage needs a rule.
+/// The prefix of the tags that say which stages need a rule.
 const CLAIM: &str = "stagedb:stage/";
-/// What the tags begin with that say which stage is about to leave a rule. Its claim does not count any more.
+/// The prefix of the tags that say which stages are about to give up a rule. Their claims no longer count.
 const LEAVING: &str = "stagedb:leaving/";
 
-/// The key of the tag with which a stage claims a rule. Its value is the identifier of the database.
+/// The key of the tag that claims a rule for a stage. Its value is the identifier of the database.
 #[must_use]
 pub fn claim_tag(stage: &Stage) -> String {
     format!("{CLAIM}{stage}")
 }
 
-/// The key of the tag with which a stage says that it is about to leave a rule.
+/// The key of the tag that says that a stage is about to give up a rule.
 fn leaving_tag(stage: &str) -> String {
     format!("{LEAVING}{stage}")
 }
 
-/// The stage whose claim a tag is, if it is one.
+/// The stage that a tag claims a rule for, if the tag is a claim.
 #[must_use]
 pub fn stage_of_claim(key: &str) -> Option<Stage> {
     let (stack, stage) = key.strip_prefix(CLAIM)?.split_once('/')?;
@@ -39,9 +42,9 @@ pub fn stage_of_claim(key: &str) -> Option<Stage> {
 /// An inbound rule of a security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressRule {
-    /// Its id.
+    /// Its ID.
     pub id: String,
-    /// The group it is a rule of.
+    /// The ID of its security group.
     pub group: String,
     /// The protocol, such as `tcp`.
     pub protocol: String,
@@ -49,7 +52,7 @@ pub struct IngressRule {
     pub from_port: i32,
     /// The last port.
     pub to_port: i32,
-    /// The group whose members it lets in, if it names a group.
+    /// The security group that it allows traffic from, if it names one.
     pub source_group: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
@@ -68,41 +71,42 @@ pub struct Wanted {
     pub identifier: String,
 }
 
-/// What to do now; after each but `Done` the rules are read again.
+/// What to do now. After each step except `Done`, the rules are read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessStep {
-    /// Make the rule, with these tags.
+    /// Create the rule, with these tags.
     Authorize(BTreeMap<String, String>),
-    /// Put these tags on a rule that is there: a claim, or the mark of a stage that leaves.
+    /// Add these tags to an existing rule: a claim, or the mark of a stage that's about to give it up.
     Tag {
         /// The rule.
         id: String,
         /// The tags.
         tags: BTreeMap<String, String>,
     },
-    /// Take tags off a rule.
+    /// Remove tags from a rule.
     Untag {
         /// The rule.
         id: String,
         /// Their keys.
         keys: Vec<String>,
     },
-    /// Remove a rule that stagedb made and nobody else claims.
+    /// Remove a rule that stagedb created and no other stage claims.
     Revoke {
-        /// The group it is a rule of.
+        /// Its security group.
         group: String,
         /// The rule.
         id: String,
     },
-    /// Another stage is about to leave the rule, and may remove it, as it may have looked before this stage's claim.
+    /// Another stage is about to give up the rule. It may remove it, because it may have looked before this stage's
+    /// claim.
     Wait,
     /// Everything is as it should be.
     Done,
 }
 
-/// The next step of a stage towards the one rule it needs, or none. `rules` are those of the wanted group, and all that
-/// the stage claims. `is_left`: the last [`AccessStep::Wait`] took so long that whoever was about to remove the rule has given
-/// up.
+/// The next step of a stage toward the one rule it needs, or toward none. `rules` are the rules of the wanted group,
+/// and all rules that the stage claims. `is_left`: the last [`AccessStep::Wait`] took so long that the stage that was
+/// about to remove the rule must have failed.
 #[must_use]
 pub fn access_step(
     stage: &Stage,
@@ -199,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Steps until nothing is left to do, which must be soon.
+    /// Takes steps until nothing is left to do, which mustn't take many.
     fn settle(rules: &mut Vec<IngressRule>, stage: &Stage, target: Option<&Wanted>) {
         for _ in 0..5 {
             let step = access_step(stage, target, rules, false);
@@ -259,14 +263,14 @@ mod tests {
         }
     }
 
-    /// A stage as it works: what it has seen and not yet done.
+    /// A stage at work: what it has seen and not yet done.
     #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
     struct Worker {
         stage: &'static str,
         wants: bool,
-        /// Looks that showed a mark of somebody who leaves.
+        /// How many looks showed the mark of a stage that's about to give up the rule.
         waited: u8,
-        /// Decided, and not done yet.
+        /// Decided, but not done yet.
         step: Option<String>,
         is_done: bool,
     }
@@ -276,13 +280,13 @@ mod tests {
         let orders = wanted("sg-orders");
         let target = worker.wants.then_some(&orders);
         if let Some(step) = decided.take() {
-            // What is gone stays gone, and EC2 has a rule once.
+            // A removed rule doesn't come back, and EC2 has each rule only once.
             let is_there = |id: &String| rules.iter().any(|rule| rule.id == *id);
             match &step {
                 AccessStep::Authorize(_) if !rules.is_empty() => {}
                 AccessStep::Authorize(_) => {
                     apply(rules, &orders, &step);
-                    // EC2 never gives an id twice.
+                    // EC2 never reuses an ID.
                     for rule in rules.iter_mut() {
                         "sgr-new".clone_into(&mut rule.id);
                     }
@@ -302,7 +306,7 @@ mod tests {
         }
     }
 
-    /// Goes through every order in which two stages can look and act, and looks at the end.
+    /// Goes through every order in which the stages can look and act, and checks the end of each.
     fn every_order(
         rules: &[IngressRule],
         workers: &[(Worker, Option<AccessStep>)],
@@ -316,7 +320,7 @@ mod tests {
         if workers.iter().all(|(worker, _)| worker.is_done) {
             return at_the_end(rules);
         }
-        // Whoever waits for another goes on when that one has done something.
+        // A stage that waits for another one continues once that one has done something.
         let can_work = |(worker, _): &(Worker, _)| !worker.is_done && worker.waited <= 1;
         assert!(workers.iter().any(can_work), "they wait for each other: {rules:?}");
         for index in (0..workers.len()).filter(|index| can_work(&workers[*index])) {
@@ -378,7 +382,7 @@ mod tests {
         let keys = vec!["stagedb:leaving/shop/dev".to_owned()];
         assert_eq!(step, AccessStep::Untag { id: "sgr-0".to_owned(), keys });
         apply(&mut rules, &wanted("sg-orders"), &step);
-        // The claim of the stage that gave up counts again, as it may have been rolled back.
+        // The claim of the stage that failed to give up the rule counts again, because it may have been rolled back.
         settle(&mut rules, &prod, Some(&wanted("sg-orders")));
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));
         assert_eq!(

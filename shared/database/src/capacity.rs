@@ -1,4 +1,4 @@
-//! How much an instance class is: RDS itself does not say.
+//! The size of an instance class, which the RDS API doesn't return.
 
 use crate::InstanceClass;
 
@@ -11,8 +11,8 @@ pub struct Capacity {
     pub memory_mib: u32,
 }
 
-/// The size of a class, of the families whose sizes follow a rule (RDS user guide, "Hardware specifications for DB
-/// instance classes"); `None` for others.
+/// The size of a class in the families whose sizes follow a rule (RDS user guide, "Hardware specifications for DB
+/// instance classes"). `None` for others.
 #[must_use]
 pub fn capacity(class: &InstanceClass) -> Option<Capacity> {
     let mut parts = class.as_ref().split('.').skip(1);

@@ -1,4 +1,4 @@
-//! Which creation by a person a database's data belongs to.
+//! Which creation a database's data belongs to.
 
 use std::fmt;
 
@@ -6,28 +6,32 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::{OffsetDateTime, macros::format_description};
 
-use crate::{EngineVersion, SettingError};
+use crate::{
+    EngineVersion, SettingError,
+    setting::TextForm,
+    text::{pattern, text},
+};
 
-/// The generation of a database's data: each creation by a person starts a new one. It is a property of the resource, a
-/// tag on the instance and its snapshots, and a staging label of the credentials.
+/// The generation of a database's data. Each time a user creates a database, a new one starts. It's a property of the
+/// resource, a tag on the instance and its snapshots, and a staging label of the credentials.
 ///
-/// It is the time in UTC, to the second, and a part that tells requests apart, such as `20261122-135501-1a2b3c4d`: it sorts by
-/// age, and can be read in a snapshot's name. The first version had the time alone.
+/// It's the time in UTC, to the second, and a part that tells requests apart, such as `20261122-135501-1a2b3c4d`. It
+/// sorts by age, and you can read it in a snapshot's name. The first version had the time only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Generation(String);
 
-/// A text that is no generation.
+/// A text that isn't a generation.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("must be 1 to 32 lower-case letters, digits and single hyphens, such as 20261122-135501")]
+#[error("must be 1 to 32 lowercase letters, digits, and single hyphens, such as 20261122-135501")]
 pub struct GenerationError;
 
 impl Generation {
-    /// The generation that a request of a person starts at this time. `request` tells those of two people apart who save in the
-    /// same second: 1 to 16 lower-case letters and digits.
+    /// The generation that a user's request starts at this time. `request` is 1 to 16 lowercase letters and digits. It
+    /// tells apart the requests of two users who save in the same second.
     ///
     /// # Errors
-    /// A year beyond 9999, which has no such text, or another request than that.
+    /// A year after 9999, which this text can't hold, or a `request` that doesn't have this form.
     pub fn at(now: OffsetDateTime, request: &str) -> Result<Self, GenerationError> {
         let format = format_description!("[year][month][day]-[hour][minute][second]");
         now.to_offset(time::UtcOffset::UTC)
@@ -74,15 +78,15 @@ impl fmt::Display for Generation {
 pub struct SnapshotId(String);
 
 impl SnapshotId {
-    /// The `number`th final snapshot of a generation: a database that was restored from one final snapshot and is
-    /// removed again needs a second one. At most 58 + 1 + 32 + 11 characters of RDS's 255.
+    /// The `number`th final snapshot of a generation. A database that was restored from one final snapshot and is then
+    /// removed needs a second one. At most 58 + 1 + 32 + 11 characters of RDS's 255.
     #[must_use]
     pub fn final_of(identifier: &str, generation: &Generation, number: u32) -> Self {
         Self(format!("{identifier}-{generation}-{number}"))
     }
 
-    /// The snapshot that is taken before a major version is left for ever. `request` tells two tries apart: each takes
-    /// the data as it is then. At most 58 + 1 + 32 + 8 + 7 + 1 + 16 characters of RDS's 255.
+    /// The snapshot before an upgrade to another major version. `request` tells two attempts apart, because each takes
+    /// the data of its own time. At most 58 + 1 + 32 + 8 + 7 + 1 + 16 characters of RDS's 255.
     #[must_use]
     pub fn before_upgrade(
         identifier: &str,
@@ -94,7 +98,7 @@ impl SnapshotId {
         Self(format!("{identifier}-{generation}-before-{to}-{request}"))
     }
 
-    /// Which final snapshot of that generation this is, if it is one.
+    /// Which final snapshot of that generation this is, if it's one.
     #[must_use]
     pub fn number_of(&self, identifier: &str, generation: &Generation) -> Option<u32> {
         let rest = self.0.strip_prefix(&format!("{identifier}-{generation}-"))?;
@@ -102,35 +106,11 @@ impl SnapshotId {
     }
 }
 
-impl TryFrom<String> for SnapshotId {
-    type Error = SettingError;
-
-    fn try_from(id: String) -> Result<Self, SettingError> {
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
-        let is_id = id.len() <= 255
-            && id.starts_with(|c: char| c.is_ascii_alphabetic())
-            && id.split('-').all(is_word);
-        if is_id { Ok(Self(id)) } else { Err(SettingError::Snapshot) }
-    }
-}
-
-impl From<SnapshotId> for String {
-    fn from(id: SnapshotId) -> String {
-        id.0
-    }
-}
-
-impl AsRef<str> for SnapshotId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SnapshotId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text!(
+    SnapshotId,
+    SettingError::Snapshot,
+    TextForm { max_length: Some(255), ..pattern("^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$") }
+);
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_snapshot_is_recognised_by_identifier_and_generation() {
+    fn a_final_snapshot_is_recognized_by_identifier_and_generation() {
         let generation = Generation::try_from("20261122-135501".to_owned()).unwrap();
         let other = Generation::try_from("20261122-135502".to_owned()).unwrap();
         let snapshot = SnapshotId::final_of("shop-dev-postgres", &generation, 2);

@@ -21,10 +21,10 @@ pub struct StackName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct StageName(String);
 
-/// Why a text is no name. The text itself is not repeated: it may be anything.
+/// Why a text isn't a valid name. The message doesn't repeat the text, because it may be anything.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum NameError {
-    /// Too long or empty.
+    /// Too long, or empty.
     #[error("must be 1 to {max} characters long, not {length}")]
     Length {
         /// How many characters are allowed.
@@ -32,9 +32,9 @@ pub enum NameError {
         /// How many there are.
         length: usize,
     },
-    /// A character that is not allowed, or not there.
+    /// A character isn't allowed, or is in the wrong place.
     #[error(
-        "must begin with a lower-case letter and go on with lower-case letters, digits and single hyphens between them, \
+        "must start with a lowercase letter and contain only lowercase letters, digits, and single hyphens between them, \
          such as test-django2"
     )]
     Pattern,
@@ -87,12 +87,12 @@ macro_rules! name {
 name!(StackName, STACK_MAX);
 name!(StageName, STAGE_MAX);
 
-/// One stage of a stack. It decides every derived name.
+/// One stage of a stack. Every other name is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stage {
     /// The stack.
     pub stack: StackName,
-    /// The stage of it.
+    /// The stage.
     pub stage: StageName,
 }
 
@@ -109,14 +109,14 @@ impl Stage {
         format!("{}-{}-postgres", self.stack, self.stage)
     }
 
-    /// The id that CloudFormation knows one of the stage's custom resources by. It is derived from names alone, so it is
-    /// the same on every path; it is not the DB instance identifier, which may belong to somebody else.
+    /// The physical resource ID of one of the stage's custom resources. It's derived from names alone, so it's the same
+    /// on every path. It isn't the DB instance identifier, which may belong to a database that stagedb doesn't manage.
     #[must_use]
     pub fn resource_id(&self, resource_type: &str) -> String {
         format!("{}/{}", resource_type.trim_start_matches("Custom::"), self.identifier())
     }
 
-    /// The name of the secret, which begins with the stage.
+    /// The name of the secret, which starts with the stage.
     #[must_use]
     pub fn secret_name(&self) -> String {
         format!("{}-{}-postgres", self.stage, self.stack)

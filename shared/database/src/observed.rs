@@ -1,37 +1,39 @@
-//! What RDS says of a database right now.
+//! What RDS shows of a database right now.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
+use serde_json::{Map, Value as Json};
 use time::OffsetDateTime;
 
-use crate::{DatabaseName, EngineVersion, Generation, SnapshotId, Stage};
+use crate::{DatabaseName, EngineVersion, Generation, Setting, SnapshotId, Stage};
 
 /// Everything [`next_step()`](crate::next_step()) looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// The DB instance of the stage's identifier, whoever it belongs to.
+    /// The DB instance with the stage's identifier, even if it isn't ours.
     pub instance: Option<Instance>,
-    /// The manual and final snapshots of that identifier; `None`: not looked at, as few steps depend on them.
+    /// The manual and final snapshots with that identifier. `None` if they weren't looked at, because few steps depend
+    /// on them.
     pub snapshots: Option<Vec<Snapshot>>,
-    /// The database that is to be attached, if that is what is desired and it is there.
+    /// The database to attach, if that's what is desired and it exists.
     pub attached: Option<AttachedDatabase>,
 }
 
-/// Somebody else's database, as far as an attached one is looked at.
+/// What stagedb looks at in a database that it doesn't manage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedDatabase {
-    /// Where clients connect to; of a cluster, its writer. Missing while it is being created.
+    /// Where clients connect. For a DB cluster, its writer. Missing while the database is being created.
     pub endpoint: Option<Endpoint>,
-    /// The ids of its VPC security groups.
+    /// The IDs of its VPC security groups.
     pub security_groups: Vec<String>,
 }
 
 /// The resource that an instance or a snapshot belongs to, from its tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// The ARN of the stage stack. A stage that is registered anew has another one.
+    /// The ARN of the stage stack. A stage that is registered again has another one.
     pub stage_stack_id: String,
-    /// The logical id of the resource in the stage stack.
+    /// The logical ID of the resource in the stage stack.
     pub logical_id: String,
 }
 
@@ -40,60 +42,83 @@ pub struct Owner {
 pub struct Instance {
     /// Its status.
     pub status: Status,
-    /// Whom its tags name, if they name somebody.
+    /// The owner in its tags, if there is one.
     pub owner: Option<Owner>,
-    /// The generation its tags name.
+    /// The generation in its tags.
     pub generation: Option<Generation>,
-    /// The live class; not every text is one of ours.
+    /// The live class. It may be one that stagedb doesn't accept.
     pub instance_class: String,
     /// The live storage in GiB.
     pub storage_gib: u32,
-    /// What has been asked for and is not yet done.
+    /// What was requested but isn't done yet.
     pub pending: Pending,
     /// Missing while the instance is being created.
     pub endpoint: Option<Endpoint>,
     /// The database that was created with the instance.
     pub database_name: Option<String>,
-    /// Whether RDS refuses to delete it.
+    /// Whether it has deletion protection.
     pub deletion_protection: bool,
-    /// The ids of its VPC security groups.
+    /// The IDs of its VPC security groups.
     pub security_groups: Vec<String>,
     /// Whether it was ever available, and so may hold data.
     pub was_available: bool,
-    /// Up to where RDS grows the storage by itself, in GiB.
+    /// The limit of storage autoscaling, in GiB.
     pub max_storage_gib: Option<u32>,
     /// The provisioned IOPS.
     pub iops: Option<u32>,
-    /// Whether it has a standby in a second availability zone.
-    pub multi_az: bool,
-    /// For how many days automated backups are kept.
-    pub backup_retention_days: u32,
+    /// The live values of the settings that RDS changes in place.
+    pub shown: Shown,
     /// The live version.
     pub engine_version: Option<EngineVersion>,
     /// The generation whose credentials it has, from its tags.
     pub credentials: Option<Generation>,
-    /// RDS's words for its weekly maintenance window in UTC, such as `sun:05:00-sun:06:00`.
+    /// Its weekly maintenance window in UTC, as RDS writes it, such as `sun:05:00-sun:06:00`.
     pub maintenance_window: Option<String>,
 }
 
-/// Changes that RDS has accepted and not yet applied.
+/// Changes that RDS has accepted but not yet applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// The class to come.
+    /// The pending class.
     pub instance_class: Option<String>,
-    /// The storage to come, in GiB.
+    /// The pending storage, in GiB.
     pub storage_gib: Option<u32>,
-    /// Whether a standby comes or goes.
-    pub multi_az: Option<bool>,
-    /// The retention of backups to come, in days.
-    pub backup_retention_days: Option<u32>,
-    /// The version to come.
+    /// The pending values of the settings that RDS changes in place.
+    pub shown: Shown,
+    /// The pending version.
     pub engine_version: Option<EngineVersion>,
-    /// Whether a new password is not yet in force.
+    /// Whether a new password isn't effective yet.
     pub password: bool,
 }
 
-/// Where clients connect to.
+/// What RDS shows of the settings that it changes in place. A value can be one that a save would refuse.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown(BTreeMap<&'static str, Json>);
+
+impl Shown {
+    /// Adds this value of a setting, if RDS shows one.
+    #[must_use]
+    pub fn with(mut self, setting: &Setting, value: Option<impl Into<Json>>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(setting.name, value.into());
+        }
+        self
+    }
+
+    /// The value of a setting, if RDS shows one.
+    #[must_use]
+    pub fn get(&self, setting: &Setting) -> Option<&Json> {
+        self.0.get(setting.name)
+    }
+
+    /// The values by the names of their settings.
+    #[must_use]
+    pub fn into_json(self) -> Map<String, Json> {
+        self.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Where clients connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The DNS name.
@@ -102,22 +127,22 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The status of a DB instance, by what it means for the next step. RDS adds statuses; an unknown one counts as in
-/// progress (RDS user guide, "Viewing DB instance status").
+/// The status of a DB instance, by what it means for the next step. RDS adds new statuses, so an unknown one counts as
+/// in progress (RDS user guide, "Viewing DB instance status").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// `available`, `storage-optimization`, `storage-initialization` or `storage-full`: it can be changed and deleted.
     Usable {
-        /// Whether an earlier growth is still being optimised, so that storage cannot be changed.
+        /// Whether RDS is still optimizing the storage after an earlier change, so that the storage can't be changed.
         optimizing: bool,
     },
-    /// `creating`: no final snapshot is possible.
+    /// `creating`: RDS can't take a final snapshot.
     Creating,
     /// `deleting`.
     Deleting,
-    /// `stopped`: it stays so until a person starts it.
+    /// `stopped`, until the user starts it.
     Stopped,
-    /// `failed`, `incompatible-…` and the like: it does not get better by waiting.
+    /// `failed`, `incompatible-…`, and the like: waiting doesn't help.
     Failed(String),
     /// Anything else.
     InProgress(String),
@@ -140,7 +165,8 @@ impl From<&str> for Status {
     fn from(status: &str) -> Self {
         match status {
             "available" | "storage-full" => Self::Usable { optimizing: false },
-            // After a growth, and after a restoration whose blocks are still loaded: it works, and its storage cannot grow.
+            // After a storage increase, or while a restored database still loads its blocks. It works, but its storage
+            // can't be increased.
             "storage-optimization" | "storage-initialization" => Self::Usable { optimizing: true },
             "creating" => Self::Creating,
             "deleting" => Self::Deleting,
@@ -161,19 +187,19 @@ pub struct Snapshot {
     pub id: SnapshotId,
     /// Its status.
     pub status: SnapshotStatus,
-    /// Whom its tags name.
+    /// The owner in its tags.
     pub owner: Option<Owner>,
-    /// The generation its tags name.
+    /// The generation in its tags.
     pub generation: Option<Generation>,
-    /// The stage its tags name: a stage that is registered anew is the same stage.
+    /// The stage in its tags. A stage that is registered again is the same stage.
     pub stage: Option<Stage>,
     /// The generation whose credentials its data has, from its tags.
     pub credentials: Option<Generation>,
-    /// The database inside, from its tags.
+    /// The database name, from its tags.
     pub database_name: Option<DatabaseName>,
     /// When it was taken.
     pub created_at: Option<OffsetDateTime>,
-    /// The storage that its data was on, in GiB: what is restored has at least that.
+    /// The allocated storage of its DB instance, in GiB. A restored database has at least that.
     pub storage_gib: u32,
     /// The version of its data.
     pub engine_version: Option<EngineVersion>,
@@ -184,20 +210,20 @@ pub struct Snapshot {
 pub enum SnapshotStatus {
     /// It can be restored.
     Available,
-    /// It will be available.
+    /// It isn't available yet.
     Creating,
-    /// It never will be.
+    /// It won't become available.
     Failed,
 }
 
 impl Instance {
-    /// Whether it is the instance that this resource made. Both tags must be there: one that lost a tag is never touched.
+    /// Whether this resource created the instance. Both tags must exist: an instance that lost a tag is never changed.
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.owner.as_ref() == Some(owner) && self.generation.is_some()
     }
 
-    /// Whether it was created with this database inside.
+    /// Whether it was created with this database name.
     #[must_use]
     pub fn holds(&self, name: &DatabaseName) -> bool {
         self.database_name.as_deref() == Some(name.as_ref())

@@ -7,26 +7,26 @@ use time::OffsetDateTime;
 
 use crate::failure::advice;
 
-/// How long the containers may take to get their variables after the stage stack is complete, before that counts as
-/// failed: the event's delivery and its retries take minutes at the most.
+/// How long the containers can take to get their variables once the stage stack is complete. After that, the rebuild
+/// counts as failed: delivering the event and retrying takes a few minutes at most.
 const PUBLISHED_WITHIN: time::Duration = time::Duration::minutes(20);
 
 /// The status of a stack, by what it means for a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackStatus {
-    /// An operation runs.
+    /// An operation is running.
     InProgress,
-    /// An operation runs backwards, after a failure.
+    /// A failed operation is being rolled back.
     RollingBack,
     /// The last operation succeeded.
     Complete,
-    /// The last operation failed and the state before it was restored.
+    /// The last operation failed and was rolled back.
     RolledBack,
-    /// The creation failed: only the stack's deletion is possible.
+    /// The creation failed. The stack can only be deleted.
     CreationFailed,
-    /// An update and then its rollback failed: only going on with the rollback is possible.
+    /// An update failed, and so did its rollback. The rollback can only be continued.
     RollbackFailed,
-    /// The deletion failed: only another deletion is possible.
+    /// The deletion failed. The stack can only be deleted again.
     DeletionFailed,
     /// The stack is deleted.
     Deleted,
@@ -48,7 +48,7 @@ impl From<&str> for StackStatus {
 }
 
 impl StackStatus {
-    /// Whether CloudFormation would refuse another operation because one runs.
+    /// Whether CloudFormation would refuse another operation because one is running.
     #[must_use]
     pub fn is_busy(self) -> bool {
         matches!(self, Self::InProgress | Self::RollingBack)
@@ -58,7 +58,7 @@ impl StackStatus {
 /// An event of a stack's resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackEvent {
-    /// The resource; the stack itself has its name here.
+    /// The logical ID of the resource. For the stack itself, its name.
     pub logical_id: String,
     /// Whether it is the stack itself.
     pub is_stack: bool,
@@ -68,9 +68,9 @@ pub struct StackEvent {
     pub reason: Option<String>,
     /// When it happened.
     pub at: OffsetDateTime,
-    /// What the operation was begun with, if whoever began it gave something.
+    /// The client request token that the operation was started with, if any.
     pub token: Option<String>,
-    /// The properties of a resource that were asked for, where CloudFormation shows them: texts, and numbers as texts.
+    /// The requested properties of the resource, if CloudFormation shows them. Numbers are texts, too.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -79,51 +79,51 @@ pub struct StackEvent {
 pub struct StackObservation {
     /// The stack's status.
     pub status: StackStatus,
-    /// Its newest events, newest first.
+    /// Its latest events, newest first.
     pub events: Vec<StackEvent>,
 }
 
 /// What ECS shows of the stage's containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Containers {
-    /// The rebuild has not come to them yet.
+    /// The rebuild hasn't reached them yet.
     Waiting,
     /// They are being replaced.
     Redeploying {
         /// Since when.
         since: OffsetDateTime,
     },
-    /// They run with the variables of the last complete state.
+    /// They run with the variables of the last rebuild that completed.
     Complete {
-        /// Since when, if they were replaced at all.
+        /// Since when, if they were replaced.
         since: Option<OffsetDateTime>,
     },
-    /// They cannot get their variables, in words for a person.
+    /// They can't get their variables: a message for the user.
     Failed(String),
 }
 
-/// A rebuild, current or last.
+/// The current or the last rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rebuild {
     /// How far it is.
     pub phase: Phase,
-    /// Why it failed, in words for a person.
+    /// Why it failed, as a message for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What a person can do about it.
+    /// What the user can do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_step: Option<&'static str>,
-    /// Whether the same again may succeed.
+    /// Whether the same request may succeed if it's repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub can_retry: Option<bool>,
-    /// What AWS says about the failure, word for word and oldest first.
+    /// AWS's messages about the failure, verbatim, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub raw: Vec<String>,
-    /// When it began.
+    /// When it started.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<OffsetDateTime>,
-    /// Its steps, in their order.
+    /// Its steps, in order.
     pub steps: Vec<RebuildStep>,
 }
 
@@ -131,15 +131,15 @@ pub struct Rebuild {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// CloudFormation changes the stage stack.
+    /// CloudFormation is updating the stage stack.
     Updating,
-    /// ECS replaces the containers.
+    /// ECS is replacing the containers.
     Redeploying,
     /// The containers have their variables.
     Complete,
-    /// It failed, and needs a person.
+    /// It failed, and the user has to act.
     Failed,
-    /// It failed, and the state before it is back.
+    /// It failed and was rolled back.
     RolledBack,
 }
 
@@ -147,11 +147,11 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildStep {
-    /// What is done: `credentials`, `database`, `connection` or `containers`.
+    /// What is done: `credentials`, `database`, `access`, `connection`, or `containers`.
     pub name: &'static str,
     /// How far it is.
     pub status: StepStatus,
-    /// When it began.
+    /// When it started.
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
@@ -163,9 +163,9 @@ pub struct RebuildStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepStatus {
-    /// Not begun, or not needed.
+    /// Not started, or not needed.
     Pending,
-    /// Being done.
+    /// In progress.
     Running,
     /// Done.
     Complete,
@@ -191,8 +191,8 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
             Containers::Complete { .. } => (Phase::Complete, None),
             Containers::Failed(reason) => (Phase::Failed, Some(reason.clone())),
             Containers::Waiting if ended_at.is_some_and(|at| now - at > PUBLISHED_WITHIN) => {
-                let reason = "The stack was updated, but its containers did not get their variables. The log of \
-                              publish-variables and the dead-letter queue say why.";
+                let reason = "The stage stack was updated, but the containers didn't get their variables. See the log of \
+                              publish-variables and the dead-letter queue for the cause.";
                 (Phase::Failed, Some(reason.to_owned()))
             }
             Containers::Waiting | Containers::Redeploying { .. } => (Phase::Redeploying, None),
@@ -210,10 +210,11 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
     let advice = reason.as_deref().filter(|_| phase != Phase::Updating).map(advice);
     let next_step = match stack.status {
         StackStatus::RollbackFailed => Some(
-            "Rebuild: the rollback then goes on, once its cause is gone. After a second failure it leaves out what it cannot bring back.",
+            "Fix the cause, then rebuild to continue the rollback. If the rollback fails a second time, rebuild again, and it \
+             skips the resources that it can't restore.",
         ),
-        StackStatus::CreationFailed => Some("Register the stage again, once the cause is gone."),
-        StackStatus::DeletionFailed => Some("Delete the stage again, once the cause is gone."),
+        StackStatus::CreationFailed => Some("Fix the cause, then register the stage again."),
+        StackStatus::DeletionFailed => Some("Fix the cause, then delete the stage again."),
         _ => advice.map(|advice| advice.next_step),
     };
     Rebuild {
@@ -227,7 +228,7 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
     }
 }
 
-/// The reasons of all failures, oldest first.
+/// The reasons for all failures, oldest first.
 fn raw(events: &[StackEvent]) -> Vec<String> {
     let failed =
         |e: &&StackEvent| e.status.ends_with("_FAILED") || e.status.ends_with("ROLLBACK_IN_PROGRESS");
@@ -235,7 +236,7 @@ fn raw(events: &[StackEvent]) -> Vec<String> {
     events.iter().rev().filter(failed).filter_map(line).collect()
 }
 
-/// From the newest event back to the one with which a person's operation began.
+/// From the newest event back to the one that started the user's operation.
 fn events_of_last_operation(events: &[StackEvent]) -> &[StackEvent] {
     let began = |e: &StackEvent| {
         e.is_stack
@@ -247,7 +248,7 @@ fn events_of_last_operation(events: &[StackEvent]) -> &[StackEvent] {
     }
 }
 
-/// The reason of the first failure: what follows are its consequences ("Resource update cancelled").
+/// The reason for the first failure. Later ones are its consequences ("Resource update cancelled").
 fn first_cause(events: &[StackEvent]) -> Option<String> {
     events
         .iter()
@@ -261,7 +262,7 @@ fn first_cause(events: &[StackEvent]) -> Option<String> {
         .map(in_words)
 }
 
-/// CloudFormation wraps the reason that a custom resource gave; what a person needs is inside.
+/// Unwraps the reason that a custom resource gave from CloudFormation's message.
 fn in_words(reason: &str) -> String {
     let inner = reason.split_once("Message returned: ").map_or(reason, |(_, inner)| inner);
     let inner = inner.rsplit_once(" (RequestId: ").map_or(inner, |(inner, _)| inner);
@@ -270,7 +271,7 @@ fn in_words(reason: &str) -> String {
 
 fn resource_step(name: &'static str, logical_id: &str, events: &[StackEvent]) -> RebuildStep {
     let of_resource = || events.iter().filter(|e| e.logical_id == logical_id && !e.is_stack);
-    // A failure stays visible although the rollback that follows it completes.
+    // A failure stays visible even when the rollback that follows it completes.
     let status = if of_resource().any(|e| e.status.ends_with("_FAILED")) {
         StepStatus::Failed
     } else {
@@ -315,7 +316,7 @@ mod tests {
 
     const START: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
-    /// Events oldest first, a second apart, as they happen.
+    /// Makes events a second apart. Pass the oldest one first.
     fn observation(status: &str, events: &[(&str, &str, &str)]) -> StackObservation {
         let mut at = START;
         let event = |(logical_id, status, reason): &(&str, &str, &str)| {
@@ -416,7 +417,7 @@ mod tests {
             assert_eq!(StackStatus::from(status), expected, "{status}");
             let rebuild = rebuild(&observation(status, &[]), &Containers::Waiting, START);
             assert_eq!(rebuild.phase, Phase::Failed, "{status}");
-            assert!(rebuild.next_step.is_some_and(|step| step.contains("again") || step.contains("goes on")));
+            assert!(rebuild.next_step.is_some_and(|step| step.starts_with("Fix the cause, then ")));
         }
         for status in ["UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"] {
             assert_eq!(StackStatus::from(status), StackStatus::RollingBack, "{status}");

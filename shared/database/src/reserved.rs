@@ -1,6 +1,6 @@
-//! Names that a database cannot have.
+//! Names that a database can't have.
 
-/// PostgreSQL's reserved key words (its manual, appendix C), its template databases, and RDS's own database.
+/// PostgreSQL's reserved key words (PostgreSQL manual, appendix C), its template databases, and RDS's own database.
 pub(crate) const RESERVED: &[&str] = &[
     "all",
     "analyse",

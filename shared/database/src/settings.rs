@@ -1,99 +1,209 @@
-//! The settings of a stage's database, as a person chooses them.
+//! The settings of a stage's database. This is the one place where a setting is defined: the API's bodies and answers,
+//! its description, the parameters of the stage stack, the properties of the custom resource, the preview, and the form
+//! on the page follow from it.
+
+use serde_json::{Map, Value as Json};
 
 use crate::{
-    Apply, BackupRetention, DatabaseIdentifier, DatabaseName, EngineVersion, ExistingDatabaseName,
-    InstanceClass, SecretArn, SnapshotId, StorageGiB,
+    Apply, AttachedKind, BackupRetention, DatabaseIdentifier, DatabaseName, EngineVersion,
+    ExistingDatabaseName, InstanceClass, SecretArn, SnapshotId, StorageGiB,
+    setting::{Consequence, InvalidField, InvalidParameter, Need, Rule, Setting, SettingValue, settings},
 };
 
-/// What a stage's database is.
+/// The database of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Settings {
-    /// The stage has none.
+    /// The stage has no database.
     #[default]
     None,
-    /// One that stagedb creates and owns.
+    /// A database that stagedb creates and owns.
     Created(CreatedSettings),
-    /// Somebody else's, which is never changed.
+    /// An existing database that stagedb doesn't manage.
     Attached(AttachedSettings),
 }
+
+settings! {
+    /// The settings of a database that stagedb creates and owns.
+    CreatedSettings, CreatedPart {
+        /// The DB instance class, one of `GET /api/instance-classes`.
+        instance_class: InstanceClass = "instanceClass" as "InstanceClass" {
+            need: required,
+            label: "Instance class",
+            later: "You can change it later.",
+            rule: Rule::Special,
+        }
+        /// The allocated storage in GiB. You can increase it by 10% or more, but you can't decrease it. RDS may have
+        /// increased the live storage further.
+        storage: StorageGiB = "storageGiB" as "StorageGiB" {
+            need: required,
+            label: "Storage (GiB)",
+            later: "You can increase it later, but you can't decrease it.",
+            rule: Rule::Special,
+        }
+        /// The limit of storage autoscaling in GiB, at least 10% above the storage. Null turns autoscaling off.
+        max_storage: Option<StorageGiB> = "maxStorageGiB" as "MaxStorageGiB" {
+            need: default(None),
+            label: "Maximum storage (GiB)",
+            later: "You can change it later.",
+            rule: Rule::Special,
+        }
+        /// Whether RDS keeps a standby in a second Availability Zone, which takes over if the first one fails.
+        multi_az: bool = "multiAz" as "MultiAz" {
+            need: default(false),
+            label: "Multi-AZ standby",
+            later: "You can change it later.",
+            rule: Rule::InPlace(|_, after| Consequence {
+                detail: if after == true {
+                    "RDS creates a standby in another Availability Zone. Writes may be slower until it's ready."
+                } else {
+                    "RDS removes the standby. If the Availability Zone fails, the database is down until it's restored."
+                },
+                can_be_undone: true,
+                can_wait: true,
+            }),
+        }
+        /// How many days RDS keeps automated backups.
+        backup_retention: BackupRetention = "backupRetentionDays" as "BackupRetentionDays" {
+            need: default(BackupRetention::DEFAULT),
+            label: "Backup retention (days)",
+            later: "You can change it later.",
+            rule: Rule::InPlace(|before, after| {
+                let is_shorter = after.as_u64() < before.as_u64();
+                Consequence {
+                    detail: if is_shorter { "RDS deletes older automated backups." } else { "RDS keeps automated backups longer." },
+                    can_be_undone: !is_shorter,
+                    can_wait: false,
+                }
+            }),
+        }
+        /// The PostgreSQL version: a major version, or a full one. You can upgrade it, but you can't downgrade it. RDS
+        /// may have upgraded the live minor version. A new database gets the version of its snapshot, or the one that
+        /// stagedb is configured with.
+        engine_version: EngineVersion = "engineVersion" as "EngineVersion" {
+            need: optional,
+            label: "PostgreSQL version",
+            later: "You can upgrade it later, but you can't downgrade it.",
+            rule: Rule::Special,
+        }
+        /// The name of the database in the DB instance. Required, unless the snapshot has it. You can't change it
+        /// later.
+        database_name: DatabaseName = "databaseName" as "DatabaseName" {
+            need: required_unless("fromSnapshot"),
+            label: "Database name",
+            example: "app",
+            later: "You can't change it later.",
+            rule: Rule::Fixed,
+        }
+        /// When changes that interrupt the database are made: in the rebuild, or in the next maintenance window.
+        apply: Apply = "apply" as "Apply" {
+            need: default(Apply::Now),
+            label: "When to apply changes",
+            rule: Rule::Special,
+        }
+        /// The DB snapshot that a new database starts with, one of `GET …/snapshots`.
+        from_snapshot: Option<SnapshotId> = "fromSnapshot" as "FromSnapshot" {
+            need: default(None),
+            label: "Snapshot",
+            later: "The database starts with this snapshot's data and a new password. The snapshot is kept.",
+            rule: Rule::Fixed,
+        }
+    }
+}
+
+settings! {
+    /// Which existing database a stage is attached to.
+    AttachmentTarget, AttachmentPart {
+        /// Whether the database is a DB instance or a DB cluster. Needed only if both have the same identifier.
+        kind: AttachedKind = "kind" as "AttachedKind" {
+            need: optional,
+            label: "Type",
+            rule: Rule::Special,
+        }
+        /// The identifier of the DB instance or DB cluster, one of `GET /api/databases`.
+        identifier: DatabaseIdentifier = "identifier" as "AttachedIdentifier" {
+            need: required,
+            label: "Identifier",
+            example: "orders",
+            rule: Rule::Special,
+        }
+        /// The name of the database in the DB instance or DB cluster.
+        database_name: ExistingDatabaseName = "databaseName" as "DatabaseName" {
+            need: required,
+            label: "Database name",
+            example: "orders",
+            rule: Rule::Special,
+        }
+    }
+}
+
+/// The settings of an existing database that stagedb doesn't manage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedSettings {
+    /// The database.
+    pub target: AttachmentTarget,
+    /// The secret that every rebuild copies the credentials from; `None` if they were typed in.
+    pub secret_arn: Option<SecretArn>,
+}
+
+/// The parameter that says where the database comes from.
+const SOURCE: &str = "Source";
+/// The parameter that names the secret of an attached database.
+const SECRET: &str = "CredentialsSecretArn";
+/// What a parameter says if there is nothing.
+const NONE: &str = "none";
 
 impl Settings {
     /// Where the database comes from, as the API and the stage stack say it.
     #[must_use]
     pub fn source(&self) -> &'static str {
         match self {
-            Self::None => "none",
+            Self::None => NONE,
             Self::Created(_) => "created",
             Self::Attached(_) => "attached",
         }
     }
-}
 
-/// The settings of a database that stagedb creates and owns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedSettings {
-    /// The DB instance class.
-    pub instance_class: InstanceClass,
-    /// The allocated storage: a floor, as storage never shrinks.
-    pub storage: StorageGiB,
-    /// Up to where RDS may grow the storage by itself; `None`: it does not.
-    pub max_storage: Option<StorageGiB>,
-    /// Whether a standby in a second availability zone takes over when the first fails.
-    pub multi_az: bool,
-    /// For how long automated backups are kept.
-    pub backup_retention: BackupRetention,
-    /// The PostgreSQL version: a floor, as none can be taken back.
-    pub engine_version: EngineVersion,
-    /// The database inside the instance. It cannot be changed once it is created.
-    pub database_name: DatabaseName,
-    /// When changes are made that interrupt the database.
-    pub apply: Apply,
-    /// The snapshot that the database began with.
-    pub from_snapshot: Option<SnapshotId>,
-}
-
-/// The settings of somebody else's database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttachedSettings {
-    /// Instance or cluster.
-    pub kind: AttachedKind,
-    /// Its identifier.
-    pub identifier: DatabaseIdentifier,
-    /// The database inside.
-    pub database_name: ExistingDatabaseName,
-    /// The secret that the credentials are copied from at every rebuild; `None`: a person typed them.
-    pub secret_arn: Option<SecretArn>,
-}
-
-/// What an attached database is. RDS keeps the identifiers of the two apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AttachedKind {
-    /// An RDS for PostgreSQL instance.
-    Instance,
-    /// An Aurora PostgreSQL or a Multi-AZ DB cluster: its writer is what applications connect to.
-    Cluster,
-}
-
-impl AttachedKind {
-    /// The word for it, as the stage stack says it.
+    /// The parameters of the stage stack that say these settings. Those of another source keep their values.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![(SOURCE, self.source().to_owned())];
         match self {
-            Self::Instance => "instance",
-            Self::Cluster => "cluster",
+            Self::None => {}
+            Self::Created(created) => parameters.extend(created.parameters()),
+            Self::Attached(AttachedSettings { target, secret_arn }) => {
+                parameters.extend(target.parameters());
+                let secret = secret_arn.as_ref().map_or_else(|| NONE.to_owned(), ToString::to_string);
+                parameters.push((SECRET, secret));
+            }
         }
+        parameters
     }
-}
 
-impl TryFrom<String> for AttachedKind {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "instance" => Ok(Self::Instance),
-            "cluster" => Ok(Self::Cluster),
-            _ => Err("must be instance or cluster"),
+    /// Reads the settings from the parameters of a stage stack, or from the properties of its custom resource. One that
+    /// an earlier version of the template didn't have gets its default.
+    ///
+    /// # Errors
+    /// The first one that is missing or isn't valid.
+    pub fn from_parameters<E: From<InvalidParameter>>(
+        mut get: impl FnMut(&'static str) -> Result<Option<String>, E>,
+    ) -> Result<Self, E> {
+        match get(SOURCE)?.ok_or(InvalidParameter::Missing(SOURCE))?.as_str() {
+            NONE => Ok(Self::None),
+            "created" => CreatedSettings::from_parameters(get).map(Self::Created),
+            "attached" => {
+                let target = AttachmentTarget::from_parameters(&mut get)?;
+                let invalid = |error: crate::SettingError| InvalidParameter::Invalid {
+                    name: SECRET,
+                    reason: error.to_string(),
+                };
+                let secret = get(SECRET)?.filter(|text| text != NONE);
+                let secret_arn = secret.map(|text| SecretArn::try_from(text).map_err(invalid)).transpose()?;
+                Ok(Self::Attached(AttachedSettings { target, secret_arn }))
+            }
+            _ => {
+                let reason = "must be none, created, or attached".to_owned();
+                Err(InvalidParameter::Invalid { name: SOURCE, reason }.into())
+            }
         }
     }
 }

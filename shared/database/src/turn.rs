@@ -1,10 +1,10 @@
 //! Whose turn it is to work on a resource of a stage stack.
 //!
-//! Lambda may deliver a request of CloudFormation's twice, or minutes late, and a function may still be at work on a request
-//! when CloudFormation has stopped waiting for it: somebody cancelled the update, or its time was over. What such work does
-//! then is not what the stack says. So a function works in turns: it looks whether CloudFormation waits for its request,
-//! works for at most [`TURN`], and looks again. And it begins only when the last turn of the request before must be over
-//! ([`Turn::begins_at`]). The stack's events tell both, so nothing is stored.
+//! Lambda may deliver a CloudFormation request twice, or minutes late. A function may also still be working on a
+//! request that CloudFormation no longer waits for, because the user canceled the update or the request timed out. Such
+//! late work would contradict the stack. So a function works in turns: it checks that CloudFormation waits for its
+//! request, works for at most [`TURN`], and checks again. It starts only when the last turn of the request before must
+//! be over ([`Turn::begins_at`]). Both follow from the stack's events, so nothing is stored.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,48 +12,50 @@ use time::OffsetDateTime;
 
 use crate::StackEvent;
 
-/// How long a function works at most after the call with which it looks has begun.
+/// How long a function works at most, measured from the start of the call that reads the events.
 pub const TURN: Duration = Duration::from_secs(10);
 
-/// How long after the end of a request its work may go on: a turn that began just before, by events that showed late.
+/// How long work may continue after the end of a request, because a turn started just before or the events showed up
+/// late.
 pub const QUIET: Duration = Duration::from_secs(15);
 
 /// A request, as the events of its stack show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The resource's name in the template.
+    /// The resource's logical ID.
     pub logical_id: String,
-    /// The status that the resource has while CloudFormation waits, such as `UPDATE_IN_PROGRESS`.
+    /// The resource's status while CloudFormation waits, such as `UPDATE_IN_PROGRESS`.
     pub status: &'static str,
-    /// The properties that are asked for. They tell requests apart: an update that changes none is never asked for.
+    /// The requested properties. They tell requests apart, because CloudFormation never requests an update that changes
+    /// none.
     pub properties: BTreeMap<String, String>,
-    /// The properties before; only an update has them.
+    /// The properties before the update. Only an update has them.
     pub old_properties: BTreeMap<String, String>,
-    /// Whose work may still have effects on what this request works on.
+    /// The earlier requests whose work may still affect what this request works on.
     pub after: &'static [After],
 }
 
-/// An earlier request that has to be over for [`QUIET`].
+/// An earlier request that must have been over for [`QUIET`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// Any request of this resource: it may have been delivered twice, and one delivery is still at work.
+    /// Any request for this resource. It may have been delivered twice, with one delivery still being processed.
     Any(&'static str),
-    /// A request of this resource that failed or was cancelled. One that succeeded was answered by the last thing that its
-    /// only execution did.
+    /// A request for this resource that failed or was canceled. If a request succeeded, its answer was the last thing
+    /// that its only execution did.
     Failed(&'static str),
 }
 
 /// CloudFormation waits for the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// Since when it waits.
+    /// When it started to wait.
     pub asked_at: OffsetDateTime,
-    /// From when on nobody else works on the resource.
+    /// When no other request works on the resource anymore.
     pub begins_at: OffsetDateTime,
 }
 
-/// Whether CloudFormation waits for a request, by the newest events of the stack, the newest first. `None`: not any more, or
-/// its events do not show it yet.
+/// Whether CloudFormation waits for a request, by the latest events of the stack, newest first. `None` if it no longer
+/// waits, or if its events don't show it yet.
 #[must_use]
 pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
     let is_ours = |event: &&StackEvent| !event.is_stack && event.logical_id == asked.logical_id;
@@ -62,8 +64,8 @@ pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
     let is_waiting = |event: &&StackEvent| {
         let is_asked = match forward {
             None => shows(event, &asked.properties),
-            // The request of the rollback goes back from what the forward one asked for. Which of the two the events of a
-            // rollback show is not documented.
+            // The rollback's request reverts what the forward request asked for. AWS doesn't document which properties
+            // the events of a rollback show.
             Some(forward) => {
                 let goes_back = !asked.old_properties.is_empty() && shows(forward, &asked.old_properties);
                 !shows(forward, &asked.properties) && (goes_back || shows(event, &asked.properties))
@@ -71,7 +73,7 @@ pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
         };
         event.status == asked.status && is_asked
     };
-    // CloudFormation may say twice that it waits: at the beginning, and once it knows the physical id.
+    // CloudFormation may say twice that it waits: at the start, and once it knows the physical ID.
     let asked_at = events.iter().filter(is_ours).take_while(is_waiting).last()?.at;
     let ends =
         events.iter().filter(|event| event.at <= asked_at && asked.after.iter().any(|a| a.is_end(event)));
@@ -90,7 +92,7 @@ impl After {
     }
 }
 
-/// While an update is rolled back, its events from before that.
+/// While an update is being rolled back, its events from before the rollback.
 fn overtaken_by_a_rollback(events: &[StackEvent]) -> &[StackEvent] {
     let statuses = |status: &'static str| move |event: &StackEvent| event.is_stack && event.status == status;
     let began = events.iter().position(statuses("UPDATE_IN_PROGRESS")).unwrap_or(events.len());
@@ -101,7 +103,7 @@ fn overtaken_by_a_rollback(events: &[StackEvent]) -> &[StackEvent] {
     }
 }
 
-/// Whether an event is about these properties. What it does not show tells nothing.
+/// Whether an event can be about these properties. A property that it doesn't show isn't compared.
 fn shows(event: &StackEvent, properties: &BTreeMap<String, String>) -> bool {
     event.properties.iter().all(|(name, value)| properties.get(name).is_none_or(|known| known == value))
 }
@@ -128,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Events from the oldest to the newest: seconds after noon, resource, status, and what `Rebuild` is.
+    /// Events, oldest first: seconds after noon, resource, status, and the value of `Rebuild`.
     fn events(of: &[(i64, &str, &str, &str)]) -> Vec<StackEvent> {
         let event = |(second, logical_id, status, rebuild): &(i64, &str, &str, &str)| StackEvent {
             logical_id: (*logical_id).to_owned(),
@@ -162,7 +164,7 @@ mod tests {
             &[(1, "Connection", "UPDATE_IN_PROGRESS", "two"), (9, "Connection", "UPDATE_COMPLETE", "two")],
             None,
         );
-        // Another resource's end says nothing about this one.
+        // The end of another resource's request says nothing about this one.
         check(
             &forward,
             &[(1, "Connection", "UPDATE_IN_PROGRESS", "two"), (9, "Access", "UPDATE_FAILED", "two")],
@@ -201,7 +203,7 @@ mod tests {
             check(&update("one", "two"), &again.concat(), Some((91, 91)));
             check(&update("two", "one"), &again.concat(), None);
         }
-        // The next update may ask for what the one that was rolled back had asked for.
+        // The next update may ask for the same as the one that was rolled back.
         let next = [
             (2, "Connection", "UPDATE_IN_PROGRESS", "two"),
             (30, "Connection", "UPDATE_FAILED", ""),

@@ -26,20 +26,20 @@ pub const RUNTIME_VARIABLES: [RuntimeVariable; 5] = [
 pub struct SecretReference {
     /// The environment variable's name.
     pub name: String,
-    /// A secret's ARN, as `{arn}:{json key}:{version stage}:{version id}` for a part of its value.
+    /// A secret's ARN, or `{arn}:{json key}:{version stage}:{version id}` for a part of its value.
     pub value_from: String,
 }
 
-/// What a container's definition says of its environment.
+/// The environment in a container definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainerVariables {
-    /// The names of the variables with a value of their own.
+    /// The names of the variables with a plain value.
     pub environment: Vec<String>,
     /// The variables that come from secrets.
     pub secrets: Vec<SecretReference>,
 }
 
-/// The state that the container's variables shall have.
+/// The desired state of a container's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Every runtime variable comes from this secret.
@@ -47,11 +47,11 @@ pub enum Target {
         /// The secret's ARN.
         secret_arn: String,
     },
-    /// None of the variables that we put there is left.
+    /// None of the variables that stagedb added is left.
     Removed,
 }
 
-/// A variable of that name which somebody else put there. It is never overwritten.
+/// A variable with the name of a runtime variable that stagedb didn't add. It's never overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VariableConflict {
@@ -62,15 +62,15 @@ pub struct VariableConflict {
 /// What publishing means for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Publication {
-    /// The container has what it shall have.
+    /// The container has the desired variables.
     UpToDate,
-    /// The container's `secrets` shall be these.
+    /// The container needs these `secrets`.
     Change(Vec<SecretReference>),
-    /// Nothing is changed: half of the variables from one place and half from another would break the application.
+    /// Nothing is changed, because a mix of variables from two sources would break the application.
     Conflict(Vec<VariableConflict>),
 }
 
-/// What has to change so that a container has the variables it shall have. The order of what is there is kept.
+/// What has to change so that a container has the desired variables. The order of the existing ones is kept.
 #[must_use]
 pub fn publication(container: &ContainerVariables, secret_name: &str, target: &Target) -> Publication {
     let is_ours = |reference: &SecretReference| {
@@ -115,8 +115,8 @@ fn is_runtime_variable(name: &str) -> bool {
     RUNTIME_VARIABLES.iter().any(|v| v.name == name)
 }
 
-/// Whether a reference is to the secret of this name, whatever the six random characters at the end of its ARN: a stage
-/// that is registered anew has a new secret of the same name.
+/// Whether a reference is to the secret with this name. The six random characters at the end of its ARN don't matter,
+/// because a stage that is registered again has a new secret with the same name.
 fn refers_to(value_from: &str, secret_name: &str) -> bool {
     let mut parts = value_from.split(':').skip(5);
     parts.next() == Some("secret")

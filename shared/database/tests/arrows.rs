@@ -1,4 +1,4 @@
-//! Which crate may depend on which.
+//! Which crates can depend on which.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -40,7 +40,7 @@ fn sdk_types_stop_at_the_adapters() {
             assert!(!dependency.starts_with("aws-sdk"), "{function} depends on {dependency}");
         }
     }
-    // The protocol needs the SDK's HTTP client, and no service of AWS's; the page needs nothing of AWS's but Lambda.
+    // The protocol needs the SDK's HTTP client, but no AWS service. The page needs nothing from AWS except Lambda.
     let protocol = dependencies("custom-resource", &[]);
     let is_service = |name: &String| name.starts_with("aws-sdk") || name == "aws-config" || name == "aws";
     assert!(!protocol.iter().any(is_service), "{protocol:?}");

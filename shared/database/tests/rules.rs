@@ -1,14 +1,18 @@
-//! The rules that a database's life keeps, one test for each.
+//! The rules for the life of a database, one test each.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::time::Duration;
 
 use database::{
-    Apply, Attached, AttachedDatabase, AttachedKind, Attributes, BackupRetention, Changes, Clock, Created,
-    DatabaseAttributes, Desired, Endpoint, GIVE_UP_AFTER, Instance, Observed, Operation, Owner, Pending,
-    Previous, Refusal, Request, Snapshot, SnapshotId, SnapshotStatus, Stage, Status, Step, next_step,
+    Apply, AttachedDatabase, AttachedKind, AttachmentTarget, Attributes, Changes, Clock, Created,
+    CreatedSettings, DatabaseAttributes, Desired, Endpoint, GIVE_UP_AFTER, Instance, Observed, Operation,
+    Owner, Pending, Previous, Refusal, Request, Setting, Shown, Snapshot, SnapshotId, SnapshotStatus, Stage,
+    Status, Step, next_step,
 };
+use support::{settings, shown};
 
 const IDENTIFIER: &str = "shop-dev-postgres";
 const START: Clock = Clock { elapsed: Duration::ZERO };
@@ -28,15 +32,7 @@ fn version(text: &str) -> database::EngineVersion {
 fn created() -> Created {
     Created {
         generation: generation("g1"),
-        instance_class: "db.t4g.micro".to_owned().try_into().unwrap(),
-        storage: 20.try_into().unwrap(),
-        database_name: "app".to_owned().try_into().unwrap(),
-        engine_version: version("17"),
-        max_storage: None,
-        multi_az: false,
-        backup_retention: BackupRetention::DEFAULT,
-        apply: Apply::Now,
-        from_snapshot: None,
+        settings: settings(),
         subnet_group: "subnets".to_owned(),
         security_group: "sg-1".to_owned(),
     }
@@ -51,14 +47,14 @@ fn stage() -> Stage {
     Stage { stack: "shop".try_into().unwrap(), stage: "dev".try_into().unwrap() }
 }
 
-/// Towards something a little different from what [`created`] is.
-fn wanted_with(change: impl FnOnce(&mut Created)) -> Request {
+/// An update to something slightly different from [`created`].
+fn wanted_with(change: impl FnOnce(&mut CreatedSettings)) -> Request {
     let mut created = created();
-    change(&mut created);
+    change(&mut created.settings);
     request(Operation::Update, Desired::Created(created))
 }
 
-/// A change after which the generation `g1` is desired, as it was before.
+/// An update from the generation `g1` to the same generation.
 fn wanted_again() -> Request {
     let previous = Previous { generation: Some(generation("g1")), ..Previous::default() };
     Request { previous, ..wanted() }
@@ -76,7 +72,7 @@ fn deleted() -> Request {
     request(Operation::Delete, Desired::Created(created()))
 }
 
-/// The instance as it is once everything is done.
+/// The instance once everything is done.
 fn instance() -> Instance {
     Instance {
         status: Status::from("available"),
@@ -92,8 +88,7 @@ fn instance() -> Instance {
         was_available: true,
         max_storage_gib: None,
         iops: Some(3000),
-        multi_az: false,
-        backup_retention_days: 7,
+        shown: shown(&settings()),
         engine_version: Some(version("17.5")),
         credentials: Some(generation("g1")),
         maintenance_window: None,
@@ -202,7 +197,7 @@ fn an_instance_that_our_tags_do_not_claim_is_refused_and_never_touched() {
 #[test]
 fn a_class_is_changed_and_then_waited_for() {
     let small = Instance { instance_class: "db.t4g.nano".to_owned(), ..instance() };
-    let class = created().instance_class;
+    let class = created().settings.instance_class;
     assert_eq!(step(&wanted(), small.clone()), modify(|c| c.instance_class = Some(class.clone())));
 
     let pending = Pending { instance_class: Some("db.t4g.micro".to_owned()), ..Pending::default() };
@@ -215,15 +210,15 @@ fn a_class_is_changed_and_then_waited_for() {
         next_step(&wanted(), &seen(accepted.clone()), clock)
     };
     let again = modify(|c| c.instance_class = Some(class.clone()));
-    assert_eq!(after(120), again, "what waits for a window is asked for again");
-    assert!(is_wait(&after(135)), "and not at every look");
+    assert_eq!(after(120), again, "a change that waits for the maintenance window is requested again");
+    assert!(is_wait(&after(135)), "but not at every look");
     assert_eq!(after(240), again);
 }
 
 #[test]
 fn a_class_change_that_still_waits_for_its_window_is_taken_back_on_rollback() {
     let pending = Pending { instance_class: Some("db.t4g.large".to_owned()), ..Pending::default() };
-    let class = created().instance_class;
+    let class = created().settings.instance_class;
     assert_eq!(
         step(&wanted(), Instance { pending, ..instance() }),
         modify(|c| c.instance_class = Some(class))
@@ -240,7 +235,8 @@ fn storage_never_shrinks() {
 #[test]
 fn growth_of_less_than_a_tenth_is_raised_to_a_tenth() {
     for (live, desired, expected) in [(20, 40, 40), (20, 21, 22), (100, 101, 110)] {
-        let created = Created { storage: i64::from(desired).try_into().unwrap(), ..created() };
+        let mut created = created();
+        created.settings.storage = i64::from(desired).try_into().unwrap();
         let request = request(Operation::Update, Desired::Created(created));
         let step = step(&request, Instance { storage_gib: live, ..instance() });
         assert_eq!(step, modify(|c| c.storage_gib = Some(expected)), "{live} to {desired}");
@@ -269,7 +265,7 @@ fn the_database_name_cannot_be_changed() {
 #[test]
 fn a_status_that_does_not_get_better_ends_in_words_if_something_is_to_be_changed() {
     for status in ["failed", "incompatible-network", "restore-error", "inaccessible-encryption-credentials"] {
-        let Step::Refuse(refusal) = step(&wanted(), small(status)) else { panic!("{status} is not refused") };
+        let Step::Refuse(refusal) = step(&wanted(), small(status)) else { panic!("{status} isn't refused") };
         assert!(refusal.to_string().contains(status), "{refusal}");
     }
     let stopped = step(&wanted(), small("stopped"));
@@ -299,7 +295,11 @@ fn removal_takes_the_protection_off_and_then_a_final_snapshot() {
             c.deletion_protection = Some(false);
             c.apply = Apply::MaintenanceWindow;
         });
-        assert_eq!(step(&request, instance()), unprotect, "what waits for the window is not done now");
+        assert_eq!(
+            step(&request, instance()),
+            unprotect,
+            "other changes keep waiting for the maintenance window"
+        );
         let unprotected = Instance { deletion_protection: false, ..instance() };
         assert_eq!(step(&request, unprotected), delete(1));
     }
@@ -328,7 +328,10 @@ fn a_database_that_was_ever_available_is_never_deleted_without_a_final_snapshot(
     let refused = Refusal::NoFinalSnapshot { identifier: IDENTIFIER.to_owned(), status: "failed".to_owned() };
     assert_eq!(step(&unwanted(), failed), Step::Refuse(refused));
     let half_made = Instance { was_available: false, ..with_status("creating") };
-    assert!(is_wait(&step(&unwanted(), half_made)), "no final snapshot is possible while it is created");
+    assert!(
+        is_wait(&step(&unwanted(), half_made)),
+        "RDS takes no final snapshot while it's creating the instance"
+    );
 }
 
 #[test]
@@ -386,10 +389,10 @@ fn every_wait_ends_before_cloudformation_stops_waiting() {
 #[test]
 fn each_setting_that_rds_can_change_is_changed_alone_or_with_others() {
     let cases: [(Request, Step); 5] = [
-        (wanted_with(|c| c.multi_az = true), modify(|c| c.multi_az = Some(true))),
+        (wanted_with(|c| c.multi_az = true), modify(|c| c.settings.multi_az = Some(true))),
         (
             wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
-            modify(|c| c.backup_retention_days = Some(14)),
+            modify(|c| c.settings.backup_retention = Some(14.try_into().unwrap())),
         ),
         (
             wanted_with(|c| c.max_storage = Some(100.try_into().unwrap())),
@@ -404,7 +407,7 @@ fn each_setting_that_rds_can_change_is_changed_alone_or_with_others() {
                 c.multi_az = true;
                 c.engine_version = version("17.6");
             }),
-            modify(|c| c.multi_az = Some(true)),
+            modify(|c| c.settings.multi_az = Some(true)),
         ),
     ];
     for (request, expected) in cases {
@@ -451,7 +454,7 @@ fn what_interrupts_can_be_left_to_the_maintenance_window_and_the_request_does_no
     let accepted = Instance { pending, ..instance() };
     assert_eq!(step(&request, accepted.clone()), finished());
 
-    // Later a person wants it now: what waits does not begin by itself.
+    // Later, the user wants it now. The pending change doesn't start on its own.
     let mut now = wanted_with(|c| c.instance_class = "db.t4g.large".to_owned().try_into().unwrap());
     now.previous.is_deferred = true;
     let at_once = modify(|c| c.instance_class = Some("db.t4g.large".to_owned().try_into().unwrap()));
@@ -489,7 +492,7 @@ fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
 fn a_person_can_begin_with_a_snapshot_of_the_stage_and_gets_a_new_password() {
     let earlier = Snapshot {
         generation: Some(generation("g0")),
-        owner: Some(Owner { stage_stack_id: "arn:before-it-was-registered-anew".to_owned(), ..owner() }),
+        owner: Some(Owner { stage_stack_id: "arn:before-it-was-registered-again".to_owned(), ..owner() }),
         credentials: Some(generation("g0")),
         ..snapshot(1, SnapshotStatus::Available)
     };
@@ -508,7 +511,7 @@ fn a_person_can_begin_with_a_snapshot_of_the_stage_and_gets_a_new_password() {
     for snapshots in [vec![], vec![elsewhere], vec![failed]] {
         assert_eq!(next_step(&request, &holding(snapshots.clone()), START), missing, "{snapshots:?}");
     }
-    // A rollback after its removal finds its own final snapshot, not the one it began with.
+    // A rollback after its removal finds its own final snapshot, not the one it was restored from.
     let last = Snapshot { generation: Some(generation("g1")), ..snapshot(3, SnapshotStatus::Available) };
     let Step::Restore { snapshot, .. } = next_step(&request, &holding(vec![earlier, last.clone()]), START)
     else {
@@ -518,7 +521,7 @@ fn a_person_can_begin_with_a_snapshot_of_the_stage_and_gets_a_new_password() {
 }
 
 fn attached() -> Request {
-    let attached = Attached {
+    let attached = AttachmentTarget {
         kind: AttachedKind::Instance,
         identifier: "orders".to_owned().try_into().unwrap(),
         database_name: "orders".to_owned().try_into().unwrap(),
@@ -566,7 +569,7 @@ fn an_attached_database_is_looked_up_and_never_touched() {
     for missing in [None, Some(AttachedDatabase { endpoint: None, ..database })] {
         let observed = Observed { attached: missing, ..Observed::default() };
         let Step::Refuse(refusal) = next_step(&attached(), &observed, START) else {
-            panic!("it is not there")
+            panic!("it doesn't exist, but it isn't refused")
         };
         assert!(refusal.to_string().starts_with("There is no DB instance orders"), "{refusal}");
     }
@@ -618,23 +621,27 @@ fn a_ceiling_is_not_set_below_the_storage_to_come() {
     assert!(is_wait(&step(&request, growing)));
 }
 
+fn to_come(setting: &Setting, value: impl Into<serde_json::Value>) -> Pending {
+    Pending { shown: Shown::default().with(setting, Some(value)), ..Pending::default() }
+}
+
 #[test]
 fn what_is_under_way_already_is_not_asked_for_again() {
     let with_pending = |pending: Pending| Instance { pending, ..instance() };
     for (wanted, pending) in [
-        (wanted_with(|c| c.multi_az = true), Pending { multi_az: Some(true), ..Pending::default() }),
+        (wanted_with(|c| c.multi_az = true), to_come(&CreatedSettings::multi_az, true)),
         (
             wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
-            Pending { backup_retention_days: Some(14), ..Pending::default() },
+            to_come(&CreatedSettings::backup_retention, 14),
         ),
     ] {
         assert!(is_wait(&step(&wanted, with_pending(pending.clone()))), "{pending:?}");
     }
     for (wanted, pending) in [
-        (wanted_with(|c| c.multi_az = true), Pending { multi_az: Some(false), ..Pending::default() }),
+        (wanted_with(|c| c.multi_az = true), to_come(&CreatedSettings::multi_az, false)),
         (
             wanted_with(|c| c.backup_retention = 14.try_into().unwrap()),
-            Pending { backup_retention_days: Some(3), ..Pending::default() },
+            to_come(&CreatedSettings::backup_retention, 3),
         ),
     ] {
         let step = step(&wanted, with_pending(pending.clone()));
@@ -643,7 +650,7 @@ fn what_is_under_way_already_is_not_asked_for_again() {
 }
 
 #[test]
-fn a_minor_upgrade_that_waits_is_nobodys_wish_and_stays() {
+fn a_pending_minor_upgrade_that_nobody_requested_stays() {
     let pending = Pending { engine_version: Some(version("17.6")), ..Pending::default() };
     assert_eq!(step(&wanted(), Instance { pending, ..instance() }), finished());
 }

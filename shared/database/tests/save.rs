@@ -1,12 +1,15 @@
-//! The rules of a Save, one test for each: what is refused, and what each change does.
+//! The rules for a save, one test each: what is refused, and what each change does.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod support;
+
 use database::{
-    Apply, BackupRetention, Change, CreatedSettings, Effect, Endpoint, EngineVersion, Instance, Objection,
-    Orderable, Pending, Situation, Snapshot, SnapshotId, SnapshotStatus, Status, check_change,
-    check_creation, check_restoration, creation,
+    Apply, Change, CreatedSettings, Effect, Endpoint, EngineVersion, Instance, Objection, Orderable, Pending,
+    Situation, Snapshot, SnapshotId, SnapshotStatus, Status, check_change, check_creation, check_restoration,
+    creation,
 };
+use support::{settings, shown};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -18,17 +21,7 @@ fn version(text: &str) -> EngineVersion {
 }
 
 fn current() -> CreatedSettings {
-    CreatedSettings {
-        instance_class: "db.t4g.micro".to_owned().try_into().unwrap(),
-        storage: 20.try_into().unwrap(),
-        max_storage: None,
-        multi_az: false,
-        backup_retention: BackupRetention::DEFAULT,
-        engine_version: version("17"),
-        database_name: "app".to_owned().try_into().unwrap(),
-        apply: Apply::Now,
-        from_snapshot: None,
-    }
+    settings()
 }
 
 fn with(change: impl FnOnce(&mut CreatedSettings)) -> CreatedSettings {
@@ -52,8 +45,7 @@ fn live() -> Instance {
         was_available: true,
         max_storage_gib: None,
         iops: None,
-        multi_az: false,
-        backup_retention_days: 7,
+        shown: shown(&settings()),
         engine_version: Some(version("17.5")),
         credentials: None,
         maintenance_window: None,
@@ -85,7 +77,7 @@ fn words(objections: &[Objection]) -> Vec<String> {
     objections.iter().map(line).collect()
 }
 
-/// What is said against a change, as the one thing.
+/// The only objection to a change.
 fn objection(outcome: Result<Vec<Change>, Vec<Objection>>) -> String {
     let objections = words(&outcome.unwrap_err());
     let [one] = objections.as_slice() else { panic!("not one: {objections:?}") };
@@ -98,17 +90,14 @@ fn storage_grows_by_a_tenth_or_more_and_never_shrinks() {
     let on = |live: u32| Instance { storage_gib: live, ..live_with_ceiling() };
     assert_eq!(
         objection(change(&grown(21), Some(&live()), |_| ())),
-        "/storageGiB must grow by at least 10 %, to 22 GiB or more; it is 20 GiB now"
+        "/storageGiB must increase by at least 10%, to 22 GiB or more. It's 20 GiB now"
     );
     assert_eq!(
         objection(change(&grown(30), Some(&on(40)), |_| ())),
-        "/storageGiB cannot shrink; it is 40 GiB now"
+        "/storageGiB can't be decreased. It's 40 GiB now"
     );
     for (gib, on) in [(22, on(20)), (40, on(40)), (20, on(40))] {
-        assert!(
-            change(&grown(gib), Some(&on), |_| ()).is_ok(),
-            "{gib}: a size that was chosen once is a floor"
-        );
+        assert!(change(&grown(gib), Some(&on), |_| ()).is_ok(), "{gib}: the chosen size is a floor");
     }
 }
 
@@ -121,15 +110,18 @@ fn storage_rests_for_six_hours_after_its_last_change_and_the_answer_names_the_ti
     let grow = with(|s| s.storage = 40.try_into().unwrap());
     let changed = |ago: Duration| change(&grow, Some(&live()), |s| s.storage_changed_at = Some(NOW - ago));
     let words = objection(changed(Duration::hours(1) + Duration::seconds(1)));
-    assert!(words.contains("RDS takes the next change at the earliest at 2026-11-22T17:00:00Z"), "{words}");
+    assert!(
+        words.contains("RDS doesn't accept another storage change before 2026-11-22T17:00:00Z"),
+        "{words}"
+    );
     let words = objection(changed(Duration::hours(6) - Duration::seconds(1)));
     assert!(words.contains("2026-11-22T12:01:00Z"), "rounded up to the minute: {words}");
     assert!(changed(Duration::hours(6)).is_ok());
-    // Other settings do not rest.
+    // Other settings can be changed at any time.
     let class = with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap());
     assert!(change(&class, Some(&live()), |s| s.storage_changed_at = Some(NOW)).is_ok());
     let optimizing = Instance { status: Status::from("storage-optimization"), ..live() };
-    assert!(objection(change(&grow, Some(&optimizing), |_| ())).contains("still being optimised"));
+    assert!(objection(change(&grow, Some(&optimizing), |_| ())).contains("still optimizing the storage"));
     assert!(change(&class, Some(&optimizing), |_| ()).is_ok());
 }
 
@@ -140,12 +132,13 @@ fn only_a_database_that_is_available_can_be_changed() {
         let live = Instance { status: Status::from(status), ..live() };
         let words = objection(change(&class, Some(&live), |_| ()));
         assert!(
-            words.starts_with(&format!("- The DB instance shop-dev-postgres is in the status {status}.")),
+            words.starts_with(&format!("- The DB instance shop-dev-postgres has the status {status}.")),
             "{words}"
         );
     }
     assert!(
-        objection(change(&class, None, |_| ())).starts_with("- The DB instance shop-dev-postgres is gone.")
+        objection(change(&class, None, |_| ()))
+            .starts_with("- The DB instance shop-dev-postgres was deleted")
     );
 }
 
@@ -170,9 +163,10 @@ fn what_cannot_be_ordered_is_refused_with_the_field() {
         objection(change(&wanted, Some(&live()), |s| s.orderable = Some(low))),
         "/maxStorageGiB must be at most 150 GiB for the class db.t3.micro"
     );
-    let none = "/instanceClass must be a DB instance class that can be ordered here for PostgreSQL 17.5 with gp3 storage";
+    let none = "/instanceClass must be a DB instance class that RDS offers in this Region for PostgreSQL 17.5 with gp3 \
+                storage";
     assert_eq!(objection(change(&wanted, Some(&live()), |s| s.orderable = None)), none);
-    // What stays as it is needs not be orderable any more.
+    // A class that doesn't change may no longer be orderable.
     let days = with(|s| s.backup_retention = 14.try_into().unwrap());
     assert!(change(&days, Some(&live()), |s| s.orderable = None).is_ok());
 }
@@ -180,7 +174,8 @@ fn what_cannot_be_ordered_is_refused_with_the_field() {
 #[test]
 fn the_ceiling_is_a_tenth_above_the_storage_or_none() {
     let ceiling = |gib: i64| with(|s| s.max_storage = Some(gib.try_into().unwrap()));
-    let low = "/maxStorageGiB must be at least 22 GiB, 10 % above the storage of 20 GiB, or null for no automatic growth";
+    let low = "/maxStorageGiB must be at least 22 GiB, 10% above the storage of 20 GiB, or null to turn storage autoscaling \
+               off";
     assert_eq!(objection(change(&ceiling(21), Some(&live()), |_| ())), low);
     assert_eq!(words(&check_creation(&ceiling(21), Some(ANYTHING))), [low]);
     assert!(change(&ceiling(22), Some(&live()), |_| ()).is_ok());
@@ -192,18 +187,18 @@ fn the_ceiling_is_a_tenth_above_the_storage_or_none() {
 fn a_version_is_raised_to_what_rds_offers_and_a_major_one_is_confirmed() {
     let wanted = |text: &str| with(|s| s.engine_version = version(text));
     let try_version = |text: &str| change(&wanted(text), Some(&live()), |_| ());
-    assert_eq!(objection(try_version("16")), "/engineVersion cannot be lowered; it is 17.5 now");
-    assert_eq!(objection(try_version("17.4")), "/engineVersion cannot be lowered; it is 17.5 now");
+    assert_eq!(objection(try_version("16")), "/engineVersion can't be downgraded. It's 17.5 now");
+    assert_eq!(objection(try_version("17.4")), "/engineVersion can't be downgraded. It's 17.5 now");
     assert_eq!(
         objection(try_version("17.7")),
-        "/engineVersion must be a version that RDS upgrades 17.5 to: 17.6, 18.1"
+        "/engineVersion must be a version that RDS can upgrade 17.5 to: 17.6, 18.1"
     );
     for same in ["17", "17.5", "17.6"] {
         assert!(try_version(same).is_ok(), "{same}");
     }
     for major in ["18", "18.1"] {
         let words = objection(try_version(major));
-        assert!(words.starts_with("/confirm must be shop-dev-postgres, because the upgrade"), "{words}");
+        assert!(words.starts_with("/confirm must be shop-dev-postgres, because you can't undo"), "{words}");
         let confirmed = |s: &mut Situation<'_>| s.confirm = Some("shop-dev-postgres");
         let changes = change(&wanted(major), Some(&live()), confirmed).unwrap();
         let [upgrade] = changes.as_slice() else { panic!("{changes:?}") };
@@ -211,7 +206,7 @@ fn a_version_is_raised_to_what_rds_offers_and_a_major_one_is_confirmed() {
         assert!(change(&wanted(major), Some(&live()), |s| s.confirm = Some("shop-prod-postgres")).is_err());
     }
     let none = change(&wanted("18"), Some(&live()), |s| s.upgrades = &[]);
-    assert_eq!(objection(none), "/engineVersion must be a version that RDS upgrades 17.5 to: none");
+    assert_eq!(objection(none), "/engineVersion must be a version that RDS can upgrade 17.5 to: none");
 }
 
 #[test]
@@ -243,7 +238,7 @@ fn each_change_says_what_it_does_and_when() {
             ("apply", "now", "maintenance-window", Effect::InPlace, true, Apply::Now),
         ]
     );
-    let with_standby = Instance { multi_az: true, ..live() };
+    let with_standby = Instance { shown: shown(&with(|s| s.multi_az = true)), ..live() };
     let class = with(|s| {
         s.instance_class = "db.t4g.small".to_owned().try_into().unwrap();
         s.multi_az = true;
@@ -258,7 +253,7 @@ fn the_name_and_the_origin_of_a_database_cannot_be_changed() {
     let named = with(|s| s.database_name = "other".to_owned().try_into().unwrap());
     assert_eq!(
         objection(change(&named, Some(&live()), |_| ())),
-        "/databaseName cannot be changed; the database was created as app"
+        "/databaseName can't be changed. The database was created as app"
     );
     let restored = with(|s| s.from_snapshot = Some("some-snapshot".to_owned().try_into().unwrap()));
     assert!(
@@ -273,10 +268,13 @@ fn a_new_database_does_not_wait_for_a_window_and_its_preview_names_every_setting
     assert_eq!(words(&check_creation(&later, Some(ANYTHING))), ["/apply must be now for a new database"]);
     assert_eq!(check_creation(&current(), Some(ANYTHING)), []);
     let restored = with(|s| s.from_snapshot = Some("some-snapshot".to_owned().try_into().unwrap()));
-    let fields: Vec<_> = creation(&restored).iter().map(|c| (c.field, c.effect, c.before.clone())).collect();
-    assert_eq!(fields.len(), 8, "{fields:?}");
-    assert!(fields.iter().all(|(_, effect, before)| *effect == Effect::New && before.is_none()));
-    assert_eq!(creation(&current()).len(), 7);
+    let all: Vec<_> = CreatedSettings::ALL.iter().map(|setting| setting.name).collect();
+    let without =
+        |names: &[&str]| all.iter().copied().filter(|name| !names.contains(name)).collect::<Vec<_>>();
+    let fields = |settings| creation(settings).iter().map(|change| change.field).collect::<Vec<_>>();
+    assert_eq!(fields(&restored), without(&["apply"]));
+    assert_eq!(fields(&current()), without(&["apply", "fromSnapshot"]));
+    assert!(creation(&restored).iter().all(|change| change.effect == Effect::New && change.before.is_none()));
 }
 
 #[test]
@@ -304,7 +302,7 @@ fn what_is_restored_goes_with_its_snapshot() {
     assert_eq!(check(&snapshot, &|_| ()), Vec::<String>::new());
     assert_eq!(check(&snapshot, &|s| s.storage = 33.try_into().unwrap()), Vec::<String>::new());
     assert_eq!(check(&snapshot, &|s| s.engine_version = version("17")), Vec::<String>::new());
-    let size = "/storageGiB must be 30 GiB, as in the snapshot, or 33 GiB or more";
+    let size = "/storageGiB must be 30 GiB, as in the snapshot, or at least 33 GiB";
     for gib in [20_i64, 29, 31, 32] {
         assert_eq!(check(&snapshot, &|s| s.storage = gib.try_into().unwrap()), [size], "{gib}");
     }
@@ -325,7 +323,7 @@ fn what_is_restored_goes_with_its_snapshot() {
             .all(|w| w.starts_with("- The snapshot shop-dev-postgres-g1-1 is still"))
     );
     let failed = Snapshot { status: SnapshotStatus::Failed, ..snapshot };
-    assert_eq!(check(&failed, &|_| ()), ["/fromSnapshot must be an available snapshot; this one failed"]);
+    assert_eq!(check(&failed, &|_| ()), ["/fromSnapshot must be an available snapshot. This one failed"]);
 }
 
 #[test]
@@ -335,7 +333,9 @@ fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmatio
     let days = with(|s| s.backup_retention = 14.try_into().unwrap());
     let words = objection(change(&days, Some(&waiting), |_| ()));
     assert!(
-        words.starts_with("/confirm must be shop-dev-postgres, because the upgrade to 18.1, which waits"),
+        words.starts_with(
+            "/confirm must be shop-dev-postgres, because this save also starts the upgrade to 18.1"
+        ),
         "{words}"
     );
     assert!(change(&days, Some(&waiting), |s| s.confirm = Some("shop-dev-postgres")).is_ok());
@@ -361,9 +361,9 @@ fn what_can_be_ordered_is_asked_only_of_a_change_that_needs_it() {
     for desired in [current(), with(|s| s.backup_retention = 14.try_into().unwrap())] {
         assert!(nothing(&desired).is_ok(), "{desired:?}");
     }
-    // A standby that goes needs no capacity.
+    // Removing a standby needs no capacity.
     let before = with(|s| s.multi_az = true);
-    let live = Instance { multi_az: true, ..live() };
+    let live = Instance { shown: shown(&with(|s| s.multi_az = true)), ..live() };
     let situation = Situation { orderable: None, ..situation(&live, &[]) };
     assert!(check_change(&before, &current(), situation).is_ok());
 }
@@ -401,7 +401,7 @@ fn storage_does_not_grow_beyond_its_ceiling_and_a_ceiling_may_be_all_there_is() 
     let live = Instance { max_storage_gib: Some(30), ..live() };
     let words = objection(check_change(&low(20), &low(28), situation(&live, &[])));
     assert!(words.starts_with("/maxStorageGiB must be at least 31 GiB"), "{words}");
-    // One that is too low already is in nobody's way until something about it is changed.
+    // A limit that is already too low doesn't matter until the limit or the storage changes.
     let grown = Instance { storage_gib: 28, ..live.clone() };
     assert!(check_change(&low(20), &low(20), situation(&grown, &[])).is_ok());
 
@@ -428,7 +428,8 @@ fn a_major_version_alone_is_any_of_its_minor_ones() {
 #[test]
 fn an_upgrade_says_whether_it_is_a_minor_or_a_major_one() {
     let live = live();
-    for (wanted, expected) in [("17.6", "restarts with the new version"), ("18", "A snapshot is taken first")]
+    for (wanted, expected) in
+        [("17.6", "restarts with the new version"), ("18", "stagedb takes a snapshot first")]
     {
         let offered = [version("17.6"), version("18.1")];
         let desired = with(|s| s.engine_version = version(wanted));
@@ -458,9 +459,9 @@ fn only_a_major_upgrade_that_waits_is_cancelled_or_confirmed() {
     let fields = |changes: &[Change]| changes.iter().map(|change| change.field).collect::<Vec<_>>();
     let changes =
         check_change(&before, &still, Situation { confirm: None, ..situation(&live, &[]) }).unwrap();
-    assert!(!changes.iter().any(|change| change.detail.contains("cancelled")), "{changes:?}");
+    assert!(!changes.iter().any(|change| change.detail.contains("cancels")), "{changes:?}");
 
-    // A minor one that waits is made with the next change, and nobody is asked.
+    // A pending minor upgrade is made with the next change, without a confirmation.
     let live = waiting("17.6");
     let minor = with(|s| s.engine_version = version("17.6"));
     let changes = check_change(&minor, &current(), situation(&live, &[])).unwrap();
@@ -474,5 +475,5 @@ fn a_time_of_parts_of_a_second_is_rounded_up_to_the_minute() {
     let grow = with(|s| s.storage = 40.try_into().unwrap());
     let changed = NOW - Duration::hours(1) - Duration::milliseconds(500);
     let words = objection(change(&grow, Some(&live()), |s| s.storage_changed_at = Some(changed)));
-    assert!(words.contains("at the earliest at 2026-11-22T17:00:00Z"), "{words}");
+    assert!(words.contains("before 2026-11-22T17:00:00Z"), "{words}");
 }

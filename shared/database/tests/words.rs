@@ -1,15 +1,19 @@
-//! The names, words and numbers that AWS, the stage stack and people rely on.
+//! The names, words, and numbers that AWS, the stage stack, and users rely on.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::time::Duration;
 
 use database::{
-    Apply, AttachedKind, AttachedSettings, Clock, ContainerVariables, Containers, Desired, EngineVersion,
-    Generation, InstanceClass, Observed, Operation, Owner, Phase, Publication, Request, SecretReference,
-    Settings, Snapshot, SnapshotId, SnapshotStatus, StackEvent, StackObservation, StackStatus, Stage, Status,
-    Step, StepStatus, StorageGiB, Target, capacity, next_step, publication, rebuild, runtime_variables,
+    Apply, AttachedKind, AttachedSettings, AttachmentTarget, Clock, ContainerVariables, Containers, Desired,
+    EngineVersion, Generation, InstanceClass, Observed, Operation, Owner, Phase, Publication, Request,
+    SecretReference, Settings, Snapshot, SnapshotId, SnapshotStatus, StackEvent, StackObservation,
+    StackStatus, Stage, Status, Step, StepStatus, StorageGiB, Target, capacity, next_step, publication,
+    rebuild, runtime_variables,
 };
+use support::{settings, shown};
 use time::{OffsetDateTime, macros::datetime};
 
 const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -36,7 +40,7 @@ fn a_generation_is_a_time_and_the_label_of_its_credentials() {
     assert_eq!(String::from(generation.clone()), "20261122-115501-1a2b3c4d", "in UTC");
     assert_eq!(generation.staging_label(), "generation-20261122-115501-1a2b3c4d");
     let other = Generation::at(datetime!(2026-11-22 13:55:01 +2), "00000000").unwrap();
-    assert_ne!(other, generation, "two people in the same second");
+    assert_ne!(other, generation, "two users in the same second");
     assert!(Generation::at(datetime!(2026-11-22 13:55:01 +2), "no request").is_err());
 }
 
@@ -122,9 +126,11 @@ fn the_parameters_of_the_stage_stack_are_read_in_the_words_they_are_written_in()
     for kind in [AttachedKind::Instance, AttachedKind::Cluster] {
         assert_eq!(AttachedKind::try_from(kind.as_str().to_owned()), Ok(kind));
         let attached = Settings::Attached(AttachedSettings {
-            kind,
-            identifier: "orders".to_owned().try_into().unwrap(),
-            database_name: "orders".to_owned().try_into().unwrap(),
+            target: AttachmentTarget {
+                kind,
+                identifier: "orders".to_owned().try_into().unwrap(),
+                database_name: "orders".to_owned().try_into().unwrap(),
+            },
             secret_arn: None,
         });
         assert_eq!(attached.source(), "attached");
@@ -175,8 +181,7 @@ fn instance() -> database::Instance {
         was_available: true,
         max_storage_gib: None,
         iops: None,
-        multi_az: false,
-        backup_retention_days: 7,
+        shown: shown(&settings()),
         engine_version: None,
         credentials: None,
         maintenance_window: None,
@@ -185,7 +190,7 @@ fn instance() -> database::Instance {
 
 #[test]
 fn the_end_of_a_request_is_told_also_after_the_time_for_it() {
-    // The snapshot of what is gone is there: nothing is left to be begun.
+    // The instance is deleted and its snapshot exists, so there is nothing left to start.
     let request = Request {
         operation: Operation::Delete,
         stage: stage(),
@@ -223,7 +228,7 @@ fn event(logical_id: &str, status: &str, reason: Option<&str>, second: i64) -> S
     }
 }
 
-/// An update that is complete, 9 seconds after it began.
+/// An update that completed 9 seconds after it started.
 fn complete() -> StackObservation {
     let events = vec![
         event("shop-dev", "UPDATE_COMPLETE", None, 9),
@@ -256,7 +261,7 @@ fn a_step_runs_until_its_resource_is_complete_and_the_stack_is_no_resource() {
     let mut stack = complete();
     stack.events.drain(..2);
     stack.status = StackStatus::InProgress;
-    // A stack may have the name of a resource.
+    // A stack can have the same name as a resource.
     let namesake = StackEvent { is_stack: true, ..event("Credentials", "UPDATE_COMPLETE", None, 2) };
     stack.events.insert(0, namesake);
     let rebuild = rebuild(&stack, &Containers::Waiting, NOW);

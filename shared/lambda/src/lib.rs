@@ -1,4 +1,4 @@
-//! What every function does at its start and around each event: configuration, JSON logs, and the chain of an error.
+//! What every function does when it starts and for each event: configuration, JSON logs, and error chains.
 
 use std::{
     error::Error,
@@ -15,15 +15,15 @@ use time::OffsetDateTime;
 use tracing::{Instrument, Span, error, field, info_span};
 use tracing_subscriber::EnvFilter;
 
-/// A variable that a function needs is not set.
+/// A variable that a function needs isn't set.
 #[derive(Debug, Error)]
-#[error("the environment variable {0} is not set")]
+#[error("the environment variable {0} isn't set")]
 pub struct MissingVariable(&'static str);
 
 /// The value of an environment variable that a function needs.
 ///
 /// # Errors
-/// It is not set, or empty.
+/// It isn't set, or it's empty.
 pub fn required(name: &'static str) -> Result<String, MissingVariable> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(MissingVariable(name))
 }
@@ -31,11 +31,11 @@ pub fn required(name: &'static str) -> Result<String, MissingVariable> {
 /// One invocation.
 #[derive(Debug)]
 pub struct Invocation {
-    /// The event. It may hold secrets, so it is never logged.
+    /// The event. It may contain secrets, so it's never logged.
     pub event: Value,
-    /// Lambda's id of the request.
+    /// Lambda's ID of the request.
     pub request_id: String,
-    /// The time at which it began.
+    /// The time when it started.
     pub now: OffsetDateTime,
     /// How much time the function has left.
     pub time_left: Duration,
@@ -43,11 +43,11 @@ pub struct Invocation {
 
 /// Handles Lambda's events until Lambda stops the function.
 ///
-/// Every log line of an invocation has its request id. The handler's error is logged with its chain, here and only here;
-/// Lambda then counts it, tries again if the event is asynchronous, and raises an alarm.
+/// Every log line of an invocation has its request ID. The handler's error is logged with its chain, here and only
+/// here. Lambda then counts it, retries if the event is asynchronous, and the alarm goes off.
 ///
 /// # Errors
-/// The Runtime API cannot be reached.
+/// The Runtime API can't be reached.
 pub async fn run<S, H, F, T, E>(state: S, handle: H) -> Result<(), lambda_runtime::Error>
 where
     S: Send + Sync + 'static,
@@ -74,7 +74,7 @@ where
                 error!(error = chain(&failure), "the invocation failed");
                 lambda_runtime::Diagnostic {
                     error_type: "InvocationFailed".to_owned(),
-                    error_message: "The invocation failed; its log says why.".to_owned(),
+                    error_message: "The invocation failed. See its log for the cause.".to_owned(),
                 }
             })
         }
@@ -83,8 +83,8 @@ where
     lambda_runtime::run(service).await
 }
 
-/// Writes logs as one JSON object a line, from the level in `LOG_LEVEL` (`info` if it is not set) for our own code and
-/// from `warn` for everybody else's: the SDK's debug logs hold bodies.
+/// Writes logs with one JSON object per line. Our own code logs from the level in `LOG_LEVEL` (`info` if it isn't set),
+/// and other code from `warn`, because the SDK's debug logs contain bodies.
 pub fn init_logs() {
     let level = std::env::var("LOG_LEVEL").unwrap_or_default();
     let level =
@@ -105,12 +105,12 @@ pub fn init_logs() {
         .init();
 }
 
-/// Puts the stage that an invocation is about on every further log line of it.
+/// Adds the stage to every further log line of the invocation.
 pub fn log_stage(stack: &impl Display, stage: &impl Display) {
     Span::current().record("stack", field::display(stack)).record("stage", field::display(stage));
 }
 
-/// An error and everything that led to it, outermost first.
+/// An error and its causes, outermost first.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

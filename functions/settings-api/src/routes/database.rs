@@ -1,0 +1,7 @@
+//! The database of a stage.
+
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod metrics;
+pub(crate) mod preview;
+pub(crate) mod put;

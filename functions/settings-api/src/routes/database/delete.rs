@@ -1,0 +1,83 @@
+//! `DELETE …/database`: removes the database from the stage, if the body confirms its identifier. A database that
+//! stagedb created is deleted with a final snapshot. An attached database isn't deleted.
+
+use std::borrow::Cow;
+
+use database::{PlainText, SettingValue, Settings, Stage};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{AdditionalProperties, Schema},
+    },
+};
+
+use crate::{
+    api::{Call, SettingsApi},
+    request::Body,
+    response::{Problem, Reply},
+    routes::rebuild::RebuildingWire,
+    save::parameters,
+    schema,
+    stage_stack::{generation, refuse_unless_at_rest, settings},
+};
+
+/// The body of a removal: the identifier of the database to remove.
+#[derive(Debug)]
+pub(crate) struct Removal(PlainText);
+
+impl SettingsApi {
+    pub(crate) async fn delete_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
+        let Removal(confirmed) = Removal::from_body(&call.body)?;
+        let stack = self.stage_stack(stage).await?;
+        if self.was_done(&stack, call).await? {
+            return Ok(RebuildingWire::reply(stage));
+        }
+        refuse_unless_at_rest(&stack)?;
+        let identifier = match settings(&stack) {
+            Settings::None => return Err(Problem::conflict("The stage has no database.")),
+            Settings::Created(_) => stage.identifier(),
+            Settings::Attached(attached) => attached.target.identifier.to_string(),
+        };
+        if confirmed.as_ref() != identifier {
+            let detail = format!("must be {identifier}, the identifier of the database to remove");
+            return Err(Problem::field("/confirm", detail));
+        }
+        // The generation stays, so that a rollback finds the data in the final snapshot.
+        let parameters = parameters(&stack, &Settings::None, generation(&stack).as_ref());
+        self.update(&stack, parameters, call).await?;
+        Ok(RebuildingWire::reply(stage))
+    }
+}
+
+impl Removal {
+    fn from_body(body: &Body) -> Result<Self, Problem> {
+        let fields = body.object()?;
+        let confirm = fields.read(CONFIRM);
+        let errors = fields.end();
+        match confirm {
+            Some(confirm) if errors.is_empty() => Ok(Self(confirm)),
+            _ => Err(Problem::fields(errors)),
+        }
+    }
+}
+
+const CONFIRM: &str = "confirm";
+
+impl ToSchema for Removal {
+    fn name() -> Cow<'static, str> {
+        "Removal".into()
+    }
+}
+
+impl PartialSchema for Removal {
+    fn schema() -> RefOr<Schema> {
+        let confirm = "The identifier of the DB instance or DB cluster to remove.";
+        schema::object(&[], schema::in_request)
+            .property(CONFIRM, schema::required(&PlainText::FORM, confirm))
+            .required(CONFIRM)
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .description(Some("The body of a removal."))
+            .into()
+    }
+}

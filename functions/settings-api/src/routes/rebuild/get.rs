@@ -1,0 +1,102 @@
+//! `GET …/rebuild`: how far the current or last rebuild is.
+
+use database::{
+    Containers, Phase, Rebuild, RebuildStep, StackObservation, StackStatus, Stage, StepStatus, rebuild,
+};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{Call, SettingsApi},
+    response::{Problem, Reply},
+};
+
+/// The current or the last rebuild.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rebuild)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RebuildWire {
+    /// `updating`, `redeploying`, `complete`, `failed`, or `rolled-back`.
+    phase: &'static str,
+    /// Why it failed, in one or two sentences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What you can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_step: Option<&'static str>,
+    /// Whether the same request may succeed if you repeat it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_retry: Option<bool>,
+    /// AWS's messages about the failure, verbatim, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    raw: Vec<String>,
+    /// When it started.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<OffsetDateTime>,
+    /// Its steps, in order.
+    steps: Vec<StepWire>,
+}
+
+/// One step of a rebuild.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RebuildStep)]
+#[serde(rename_all = "camelCase")]
+struct StepWire {
+    /// `credentials`, `database`, `access`, `connection`, or `containers`.
+    name: &'static str,
+    /// `pending`, `running`, `complete`, or `failed`.
+    status: &'static str,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<OffsetDateTime>,
+}
+
+impl SettingsApi {
+    pub(crate) async fn get_rebuild(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
+        let stack = self.stage_stack(stage).await?;
+        let events = self.stacks.events(&stack.id, None).await?;
+        let containers = match stack.status {
+            StackStatus::Complete => self.containers(&stack).await?,
+            _ => Containers::Waiting,
+        };
+        let observation = StackObservation { status: stack.status, events };
+        Ok(Reply::json(200, &wire(rebuild(&observation, &containers, call.now))))
+    }
+}
+
+fn wire(rebuild: Rebuild) -> RebuildWire {
+    RebuildWire {
+        phase: match rebuild.phase {
+            Phase::Updating => "updating",
+            Phase::Redeploying => "redeploying",
+            Phase::Complete => "complete",
+            Phase::Failed => "failed",
+            Phase::RolledBack => "rolled-back",
+        },
+        reason: rebuild.reason,
+        next_step: rebuild.next_step,
+        can_retry: rebuild.can_retry,
+        raw: rebuild.raw,
+        started_at: rebuild.started_at,
+        steps: rebuild.steps.iter().map(step_wire).collect(),
+    }
+}
+
+fn step_wire(step: &RebuildStep) -> StepWire {
+    StepWire {
+        name: step.name,
+        status: match step.status {
+            StepStatus::Pending => "pending",
+            StepStatus::Running => "running",
+            StepStatus::Complete => "complete",
+            StepStatus::Failed => "failed",
+        },
+        started_at: step.started_at,
+        ended_at: step.ended_at,
+    }
+}

@@ -1,0 +1,84 @@
+//! The state of the stage that a request is about.
+
+use aws::{Lookup, StageStack};
+use database::{Generation, InvalidParameter, Settings, StackStatus, Stage};
+
+use crate::{
+    api::{Call, SettingsApi},
+    hash::hash,
+    response::Problem,
+};
+
+/// The path of a stage's rebuild.
+pub(crate) fn rebuild_path(stage: &Stage) -> String {
+    format!("/api/stacks/{}/stages/{}/rebuild", stage.stack, stage.stage)
+}
+
+/// Whether the stack's creation failed. Then it never had a database, and can only be deleted.
+pub(crate) fn is_failed_registration(stack: &StageStack) -> bool {
+    matches!(stack.status, StackStatus::CreationFailed | StackStatus::DeletionFailed)
+        && settings(stack) == Settings::None
+}
+
+/// Refuses a change while another one is running, or while a failed one has to be resolved.
+pub(crate) fn refuse_unless_at_rest(stack: &StageStack) -> Result<(), Problem> {
+    let path = format!("/api/stacks/{}/stages/{}", stack.stage.stack, stack.stage.stage);
+    match stack.status {
+        StackStatus::Complete | StackStatus::RolledBack => Ok(()),
+        StackStatus::InProgress | StackStatus::RollingBack => Err(Problem::busy(rebuild_path(&stack.stage))),
+        StackStatus::CreationFailed => Err(Problem::conflict(format!(
+            "Registering the stage failed. GET {path}/rebuild says why. Register it again with PUT {path}."
+        ))),
+        StackStatus::DeletionFailed => Err(Problem::conflict(format!(
+            "Deleting the stage failed. GET {path}/rebuild says why. Delete it again with DELETE {path}."
+        ))),
+        StackStatus::RollbackFailed => Err(Problem::conflict(format!(
+            "The last change failed, and so did its rollback. GET {path}/rebuild says why. Continue the rollback with POST \
+             {path}/rebuild, then save again."
+        ))),
+        StackStatus::Deleted => {
+            Err(Problem::conflict(format!("The stage was deleted. Register it with PUT {path}.")))
+        }
+    }
+}
+
+/// The settings in the stage stack's parameters. `None` if someone changed one to an invalid value.
+pub(crate) fn settings(stack: &StageStack) -> Settings {
+    Settings::from_parameters(|name| Ok::<_, InvalidParameter>(stack.parameters.get(name).cloned()))
+        .unwrap_or_default()
+}
+
+/// Whether the stage has a database, even if its other parameters aren't valid.
+pub(crate) fn has_database(stack: &StageStack) -> bool {
+    stack.parameters.get("Source").is_some_and(|source| source != "none")
+}
+
+/// Whether CloudFormation accepts an update.
+pub(crate) fn is_at_rest(stack: &StageStack) -> bool {
+    matches!(stack.status, StackStatus::Complete | StackStatus::RolledBack)
+}
+
+/// The generation in the stage stack's parameters.
+pub(crate) fn generation(stack: &StageStack) -> Option<Generation> {
+    stack.parameters.get("Generation").filter(|g| *g != "none")?.clone().try_into().ok()
+}
+
+/// The generation that this request starts.
+pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
+    let request = hash(&[call.token().as_bytes()]);
+    let request = request.get(..8).unwrap_or(&request);
+    Generation::at(call.now, request).map_err(|error| Problem::conflict(error.to_string()))
+}
+
+impl SettingsApi {
+    /// The stack of a registered stage.
+    pub(crate) async fn stage_stack(&self, stage: &Stage) -> Result<StageStack, Problem> {
+        match self.stacks.stack(&stage.stage_stack_name()).await? {
+            Lookup::Found(stack) if stack.stage == *stage => Ok(*stack),
+            Lookup::Found(_) | Lookup::Foreign | Lookup::Missing => Err(Problem::not_found(format!(
+                "The stage {stage} isn't registered. Register it with PUT /api/stacks/{}/stages/{}.",
+                stage.stack, stage.stage
+            ))),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Updating a stage stack.
+
+use std::collections::BTreeMap;
+
+use aws::{ChangeError, StageStack};
+
+use super::rebuild_path;
+use crate::{
+    api::{Call, SettingsApi},
+    response::Problem,
+};
+
+/// The template of every stage's stack.
+pub(crate) const STAGE_TEMPLATE: &str = include_str!("../../../../stage.yaml");
+
+/// Whether an update was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Update {
+    Begun,
+    NotNeeded,
+}
+
+impl SettingsApi {
+    /// The functions behind the custom resources.
+    pub(crate) fn functions(&self) -> [(String, String); 3] {
+        let configuration = &self.configuration;
+        [
+            ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
+            ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
+            ("AccessFunctionArn".to_owned(), configuration.access_function_arn.clone()),
+        ]
+    }
+
+    /// Adds the parameters that the current template needs.
+    pub(crate) fn complete(&self, mut parameters: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        parameters.extend(self.functions());
+        // A stack from an earlier version doesn't have every parameter.
+        for name in ["Rebuild", "Lookup"] {
+            parameters.entry(name.to_owned()).or_insert_with(|| "none".to_owned());
+        }
+        parameters
+    }
+
+    /// Rebuilds the stage: updates its stack to the current template, the current functions, and these parameters.
+    ///
+    /// CloudFormation updates only resources whose properties changed. So every rebuild has its own token, which is a
+    /// property of each resource that has to look again: at the secret that credentials are copied from, at the rules,
+    /// and at what clients read.
+    pub(crate) async fn update(
+        &self,
+        stack: &StageStack,
+        parameters: BTreeMap<String, String>,
+        call: &Call,
+    ) -> Result<Update, Problem> {
+        let mut parameters = self.complete(parameters);
+        parameters.insert("Rebuild".to_owned(), call.token());
+        // A created database doesn't look again. It would undo changes that someone made in RDS.
+        if parameters.get("Source").is_some_and(|source| source == "attached") {
+            parameters.insert("Lookup".to_owned(), call.token());
+        }
+        self.update_to(stack, &parameters, call).await
+    }
+
+    /// Updates the stage stack to the current template and exactly these parameters.
+    pub(crate) async fn update_to(
+        &self,
+        stack: &StageStack,
+        parameters: &BTreeMap<String, String>,
+        call: &Call,
+    ) -> Result<Update, Problem> {
+        let role = &self.configuration.stage_stack_role_arn;
+        match self.stacks.update(&stack.id, STAGE_TEMPLATE, parameters, role, &call.token()).await {
+            Ok(()) => Ok(Update::Begun),
+            Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
+            // Another request has just started an update, or this same request did before.
+            Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
+                if self.has_begun(stack, call).await? {
+                    return Ok(Update::Begun);
+                }
+                Err(Problem::busy(rebuild_path(&stack.stage)))
+            }
+            Err(ChangeError::Aws(error)) => Err(error.into()),
+        }
+    }
+}
