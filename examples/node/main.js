@@ -1,4 +1,4 @@
-// Connects to the stage's Postgres with the runtime variables alone. Needs `npm ci` in this folder once.
+// Connects to the stage's Postgres database using only the runtime variables. Run `npm ci` in this folder first.
 const { Client } = require("pg");
 
 async function main() {
@@ -8,8 +8,8 @@ async function main() {
     database: process.env.PG_DATABASE,
     user: process.env.PG_USER,
     password: process.env.PG_CREDENTIALS_SECRET,
-    // Encrypted. To verify the server as well, ship RDS's CA bundle in the image
-    // (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem) and say
+    // Encrypted. To also verify the server, add the RDS CA bundle to your image
+    // (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem) and use
     // ssl: { ca: require("node:fs").readFileSync("global-bundle.pem", "utf8") }.
     ssl: process.env.PGSSLMODE === "disable" ? false : { rejectUnauthorized: false },
   });

@@ -1,4 +1,4 @@
-"""Connects to the stage's Postgres with the runtime variables alone."""
+"""Connects to the stage's Postgres database using only the runtime variables."""
 
 import os
 
@@ -10,8 +10,8 @@ with psycopg.connect(
     dbname=os.environ["PG_DATABASE"],
     user=os.environ["PG_USER"],
     password=os.environ["PG_CREDENTIALS_SECRET"],
-    # Encrypted. To verify the server as well, ship RDS's CA bundle in the image
-    # (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem) and say
+    # Encrypted. To also verify the server, add the RDS CA bundle to your image
+    # (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem) and use
     # sslmode="verify-full", sslrootcert="global-bundle.pem".
     sslmode=os.environ.get("PGSSLMODE", "require"),
 ) as connection:

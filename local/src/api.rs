@@ -1,4 +1,4 @@
-//! Calls of the application's API, as a person's program makes them.
+//! Calls to the application's API, as a client program makes them.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -6,27 +6,27 @@ use ureq::http::{HeaderMap, Request};
 
 use crate::http::Http;
 
-/// What the API answered.
+/// The API's response.
 #[derive(Clone, Debug)]
 pub struct ApiAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The headers; their names are compared without regard to case.
+    /// The headers. Names are case-insensitive.
     pub headers: HeaderMap,
-    /// The body, if it is JSON; otherwise null.
+    /// The body if it's JSON, otherwise null.
     pub body: Value,
-    /// The body as it came.
+    /// The body as received.
     pub text: String,
 }
 
 impl ApiAnswer {
-    /// A header's value, if there is one and it is text.
+    /// A header's value, if it's present and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The status and the problem's detail in one line, for an error message.
+    /// The status and the problem's detail on one line, for an error message.
     #[must_use]
     pub fn in_words(&self) -> String {
         let detail = ["detail", "title", "message"].iter().find_map(|name| self.body.get(name)?.as_str());
@@ -34,7 +34,7 @@ impl ApiAnswer {
     }
 }
 
-/// One call: exactly these headers and this body.
+/// Makes one call, with exactly these headers and this body.
 pub(crate) fn call(
     http: &Http,
     api_url: &str,
@@ -47,10 +47,12 @@ pub(crate) fn call(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(body).with_context(|| format!("cannot make the request {method} {path}"))?;
+    let request = request.body(body).with_context(|| format!("cannot build the request {method} {path}"))?;
     let mut response = http.send(request)?;
-    let text =
-        response.body_mut().read_to_string().with_context(|| format!("{method} {path}: cannot read"))?;
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .with_context(|| format!("{method} {path}: cannot read the response"))?;
     Ok(ApiAnswer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),

@@ -1,11 +1,11 @@
-//! The bucket the functions' bundles and large templates are uploaded to, as `sam package` does.
+//! The bucket for the functions' bundles and for large templates, as `sam package` uses one.
 
 use crate::http::Http;
 
-/// Name of the bucket.
+/// The name of the bucket.
 pub(crate) const BUCKET: &str = "stagedb-artifacts";
 
-/// Makes the bucket. Repeating it is a success.
+/// Creates the bucket. Safe to repeat.
 pub(crate) fn make_bucket(http: &Http) -> anyhow::Result<()> {
     http.call("PUT", &format!("/{BUCKET}"), Vec::new()).map(drop)
 }

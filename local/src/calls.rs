@@ -1,4 +1,4 @@
-//! What can be asked of a running local AWS: the application's API, AWS's own, and the control endpoint for tests.
+//! Calls to a running local AWS: the application's API, AWS's own APIs, and the control endpoint for tests.
 
 use std::env;
 use std::process::{Command, Output};
@@ -16,18 +16,18 @@ use crate::options::Timings;
 use crate::rebuild::{self, Rebuild};
 
 impl LocalAws {
-    /// Calls the API as the user. Every HTTP status is an answer.
+    /// Calls the API as the user. Any HTTP status counts as a response.
     ///
     /// # Errors
-    /// Only when there is no answer.
+    /// Only if there is no response.
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<ApiAnswer> {
         self.api_with(method, path, &[], body)
     }
 
-    /// Calls the API as the user, with more headers, such as `If-Match`.
+    /// Calls the API as the user, with additional headers, such as `If-Match`.
     ///
     /// # Errors
-    /// Only when there is no answer.
+    /// Only if there is no response.
     pub fn api_with(
         &self,
         method: &str,
@@ -46,7 +46,7 @@ impl LocalAws {
     /// Calls the API with another token, or with none.
     ///
     /// # Errors
-    /// Only when there is no answer.
+    /// Only if there is no response.
     pub fn api_as(
         &self,
         token: Option<&str>,
@@ -65,7 +65,7 @@ impl LocalAws {
     /// Calls the API with exactly these headers and this body.
     ///
     /// # Errors
-    /// Only when there is no answer.
+    /// Only if there is no response.
     pub fn api_raw(
         &self,
         method: &str,
@@ -76,10 +76,10 @@ impl LocalAws {
         api::call(self.http(), self.api_url(), method, path, headers, body)
     }
 
-    /// Waits until a stage's rebuild is complete and shows each state of it to `watch`.
+    /// Waits until a stage's rebuild is complete, and calls `watch` with each of its states.
     ///
     /// # Errors
-    /// With its reason, when it fails or is rolled back.
+    /// If the rebuild fails or is rolled back, with its reason.
     pub fn wait_for_rebuild(
         &self,
         stack: &str,
@@ -89,27 +89,27 @@ impl LocalAws {
         rebuild::wait(self, stack, stage, watch)
     }
 
-    /// One call of an AWS service that speaks JSON 1.1, such as `secretsmanager.GetSecretValue`.
+    /// Makes one call to an AWS service that uses JSON 1.1, such as `secretsmanager.GetSecretValue`.
     ///
     /// # Errors
-    /// With the service's code and message.
+    /// Contains the service's error code and message.
     pub fn post_json(&self, target: &str, body: &Value) -> anyhow::Result<Value> {
         self.http().json(target, body)
     }
 
-    /// One GET of an AWS service that speaks REST and JSON, such as Lambda.
+    /// Makes one GET request to an AWS service that uses REST and JSON, such as Lambda.
     ///
     /// # Errors
-    /// When the answer is no success or no JSON.
+    /// If the request fails, or the response isn't JSON.
     pub fn get_json(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.http().call("GET", path, Vec::new())?;
-        serde_json::from_slice(&answer).with_context(|| format!("GET {path}: not JSON"))
+        serde_json::from_slice(&answer).with_context(|| format!("GET {path}: the response isn't JSON"))
     }
 
-    /// The status RDS gives for a DB instance; none if there is no such instance. Much quicker than the AWS CLI.
+    /// The status of a DB instance in RDS, or `None` if the instance doesn't exist. Much faster than the AWS CLI.
     ///
     /// # Errors
-    /// When the local AWS does not answer, or with an error that is not about the instance.
+    /// If the local AWS doesn't respond, or responds with any error other than that the instance doesn't exist.
     pub fn database_status(&self, identifier: &str) -> anyhow::Result<Option<String>> {
         let fields = [("Action", "DescribeDBInstances"), ("DBInstanceIdentifier", identifier)];
         let answer = match self.http().query("rds", "2014-10-31", &fields) {
@@ -117,18 +117,18 @@ impl LocalAws {
             Err(error) if error.to_string().contains("DBInstanceNotFound") => return Ok(None),
             Err(error) => return Err(error),
         };
-        let answer = Document::parse(&answer).context("RDS' answer is not XML")?;
+        let answer = Document::parse(&answer).context("RDS's response isn't XML")?;
         let status = answer.descendants().find(|node| node.tag_name().name() == "DBInstanceStatus");
         Ok(status.and_then(|node| node.text()).map(str::to_owned))
     }
 
-    /// The AWS CLI, pointed at the local AWS.
+    /// The AWS CLI, configured for the local AWS.
     #[must_use]
     pub fn aws_command(&self) -> Command {
         let mut command = Command::new(self.workspace().program("aws"));
-        // awscli 1 ignores AWS_ENDPOINT_URL for some services in us-east-1, so it is always told.
+        // AWS CLI v1 ignores AWS_ENDPOINT_URL for some services in us-east-1, so always pass the option.
         command.args(["--endpoint-url", self.endpoint()]);
-        // Nothing of a real account, profile or proxy gets in.
+        // Keep out anything from a real account, profile, or proxy.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("AWS_") {
@@ -140,7 +140,7 @@ impl LocalAws {
         command
     }
 
-    /// What any AWS SDK or CLI needs in its environment to speak to the local AWS.
+    /// The environment variables that any AWS SDK or CLI needs to use the local AWS.
     #[must_use]
     pub fn aws_environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -153,10 +153,10 @@ impl LocalAws {
         ]
     }
 
-    /// Runs the AWS CLI and reads its JSON; no output is null.
+    /// Runs the AWS CLI and parses its JSON output. No output becomes null.
     ///
     /// # Errors
-    /// With what the CLI said, when it fails.
+    /// If the CLI fails, with its error output.
     pub fn aws(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let output = self.aws_command().args(["--output", "json"]).args(arguments).output();
         let output = output.context("cannot run the AWS CLI")?;
@@ -167,31 +167,31 @@ impl LocalAws {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("aws {}: not JSON", arguments.join(" ")))
+            .with_context(|| format!("aws {}: the output isn't JSON", arguments.join(" ")))
     }
 
-    /// The environment a new container of that stage would start with.
+    /// The environment that a new container of the stage would start with.
     ///
     /// # Errors
-    /// As the ECS agent would fail the start, when a secret or a key of it is missing.
+    /// If a secret or one of its keys is missing, as the ECS agent would fail to start the container.
     pub fn container_environment(&self, stack: &str, stage: &str) -> anyhow::Result<ContainerEnvironment> {
         container::environment(self.http(), stack, stage)
     }
 
-    /// Runs a command as that stage's container, in the checkout's folder, and returns its output.
+    /// Runs a command as the stage's container, in the checkout's directory, and returns its output.
     ///
     /// # Errors
-    /// When the container would not start.
+    /// If the container wouldn't start.
     pub fn run_in_container(&self, stack: &str, stage: &str, command: &[&str]) -> anyhow::Result<Output> {
         let environment = self.container_environment(stack, stage)?;
         let mut run = container::run_as_container(self.workspace(), &environment, command)?;
         run.current_dir(self.workspace().path("")).output().context("cannot run the command")
     }
 
-    /// What the functions have logged so far, all of them in one order.
+    /// Everything that the functions have logged so far, in chronological order.
     ///
     /// # Errors
-    /// When the local AWS does not answer.
+    /// If the local AWS doesn't respond.
     pub fn function_logs(&self) -> anyhow::Result<String> {
         let mut lines: Vec<(u64, String)> = Vec::new();
         for function in self.functions() {
@@ -208,50 +208,50 @@ impl LocalAws {
         Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
 
-    /// Makes calls of AWS fail, as `PUT /_local/faults` of `local/aws` describes.
+    /// Makes calls to AWS fail. See `PUT /_local/faults` in `local/aws/README.md`.
     ///
     /// # Errors
-    /// When the local AWS does not understand it.
+    /// If the local AWS rejects the faults.
     pub fn set_faults(&self, faults: &Value) -> anyhow::Result<Value> {
         control::set_faults(self.http(), faults)
     }
 
-    /// The faults that are set.
+    /// The faults that are currently set.
     ///
     /// # Errors
-    /// When the local AWS does not answer.
+    /// If the local AWS doesn't respond.
     pub fn faults(&self) -> anyhow::Result<Value> {
         control::faults(self.http())
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     ///
     /// # Errors
-    /// When the local AWS does not answer.
+    /// If the local AWS doesn't respond.
     pub fn clear_faults(&self) -> anyhow::Result<()> {
         control::clear_faults(self.http())
     }
 
-    /// Asks the local AWS for what only a test may: `method path`, as `local/aws/README.md` lists them.
+    /// Calls one of the endpoints for tests that `local/aws/README.md` lists.
     ///
     /// # Errors
-    /// When the local AWS does not understand it.
+    /// If the local AWS rejects the request.
     pub fn control(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         control::call(self.http(), method, path, body)
     }
 
-    /// The user's access token again, well signed, but expiring at that time.
+    /// A copy of the user's access token with a valid signature, but with this expiration time.
     ///
     /// # Errors
-    /// When the local AWS does not answer.
+    /// If the local AWS doesn't respond.
     pub fn token_expiring_at(&self, unix_seconds: u64) -> anyhow::Result<String> {
         control::token_expiring_at(self.http(), self.token(), unix_seconds)
     }
 
-    /// Changes how long things take from now on.
+    /// Changes how long operations take from now on.
     ///
     /// # Errors
-    /// When the local AWS does not answer.
+    /// If the local AWS doesn't respond.
     pub fn set_timings(&self, timings: &Timings) -> anyhow::Result<()> {
         control::set_timings(self.http(), timings)
     }

@@ -1,4 +1,4 @@
-//! CloudFormation, as far as deploying a template and reading a stack needs it.
+//! The parts of CloudFormation needed to deploy a template and read a stack.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::artifacts::{self, BUCKET};
 use crate::http::Http;
 use crate::wait;
 
-/// A larger template goes by URL (AWS's limit for `TemplateBody`).
+/// AWS's limit for `TemplateBody`, in bytes. A larger template is passed by URL.
 const LARGEST_BODY: usize = 51_200;
 
-/// One stack, as `DescribeStacks` tells it.
+/// One stack, as returned by `DescribeStacks`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stack {
     pub(crate) status: String,
@@ -23,7 +23,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// An output the template promises.
+    /// An output that the template must have.
     pub(crate) fn output(&self, name: &str) -> anyhow::Result<&str> {
         let value = self.outputs.get(name).map(String::as_str);
         value.with_context(|| format!("the template has no output {name}"))
@@ -66,13 +66,13 @@ pub(crate) fn create(http: &Http, name: &str, template: &str, limit: Duration) -
 /// Reads one stack.
 pub(crate) fn describe(http: &Http, name: &str) -> anyhow::Result<Stack> {
     let xml = query(http, &[("Action", "DescribeStacks"), ("StackName", name)])?;
-    parse_stack(&xml)?.with_context(|| format!("no stack {name}"))
+    parse_stack(&xml)?.with_context(|| format!("stack {name} doesn't exist"))
 }
 
-/// The failures of a stack in words, first to last.
+/// A stack's failures with their reasons, oldest first.
 fn failures(http: &Http, name: &str) -> anyhow::Result<Vec<String>> {
     let xml = query(http, &[("Action", "DescribeStackEvents"), ("StackName", name)])?;
-    let document = Document::parse(&xml).context("CloudFormation's answer is not XML")?;
+    let document = Document::parse(&xml).context("CloudFormation's response isn't XML")?;
     let events = members(document.root(), "StackEvents");
     let mut failures: Vec<String> = events
         .filter(|event| text(*event, "ResourceStatus").is_some_and(|status| status.ends_with("_FAILED")))
@@ -90,7 +90,7 @@ fn query(http: &Http, fields: &[(&str, &str)]) -> anyhow::Result<String> {
 }
 
 fn parse_stack(xml: &str) -> anyhow::Result<Option<Stack>> {
-    let document = Document::parse(xml).context("CloudFormation's answer is not XML")?;
+    let document = Document::parse(xml).context("CloudFormation's response isn't XML")?;
     let Some(stack) = members(document.root(), "Stacks").next() else {
         return Ok(None);
     };
@@ -102,7 +102,7 @@ fn parse_stack(xml: &str) -> anyhow::Result<Option<Stack>> {
             .collect()
     };
     Ok(Some(Stack {
-        status: text(stack, "StackStatus").context("a stack without a status")?.to_owned(),
+        status: text(stack, "StackStatus").context("the stack has no status")?.to_owned(),
         reason: text(stack, "StackStatusReason").map(str::to_owned),
         parameters: pairs("Parameters", "ParameterKey", "ParameterValue"),
         outputs: pairs("Outputs", "OutputKey", "OutputValue"),

@@ -1,4 +1,4 @@
-//! A user of the application, and access tokens for that user.
+//! A user of the application, and access tokens for this user.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::http::Http;
 
-/// The user `cargo local` makes.
+/// The user that `cargo local` creates.
 pub(crate) const USERNAME: &str = "demo@example.com";
 
-/// Makes the user and returns the password.
+/// Creates the user and returns the password.
 pub(crate) fn make_user(http: &Http, pool: &str) -> anyhow::Result<String> {
     let password = random_password()?;
     call(
@@ -32,7 +32,7 @@ pub(crate) fn make_user(http: &Http, pool: &str) -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// A fresh access token. Only access tokens carry the scope the API asks for.
+/// A new access token. Only access tokens carry the scope that the API requires.
 pub(crate) fn token(
     http: &Http,
     pool: &str,
@@ -51,18 +51,18 @@ pub(crate) fn token(
         }),
     )?;
     let token = answer.pointer("/AuthenticationResult/AccessToken").and_then(Value::as_str);
-    Ok(token.context("Cognito gave no access token")?.to_owned())
+    Ok(token.context("Cognito returned no access token")?.to_owned())
 }
 
 fn call(http: &Http, operation: &str, body: &Value) -> anyhow::Result<Value> {
     http.json(&format!("AWSCognitoIdentityProviderService.{operation}"), body)
 }
 
-/// 128 bits from the operating system, spelled so that any password policy accepts them.
+/// 128 random bits from the operating system, in a form that any password policy accepts.
 fn random_password() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))
-        .context("no random numbers from the operating system")?;
+        .context("cannot get random numbers from the operating system")?;
     Ok(format!("Aa1-{:032x}", u128::from_ne_bytes(bytes)))
 }

@@ -1,4 +1,4 @@
-//! The commands of `cargo local`, a file each.
+//! The `cargo local` commands, one file each.
 
 pub(crate) mod aws;
 pub(crate) mod bench;

@@ -1,4 +1,4 @@
-//! Playing a stage's container: its environment as the ECS agent would make it, and a command run in it.
+//! Acting as a stage's container: its environment as the ECS agent would build it, and a command that runs in it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
@@ -19,14 +19,14 @@ pub type ContainerEnvironment = BTreeMap<String, String>;
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
-/// Resolves the environment a new task of the stage's service would start with: the container's `environment`, then its
-/// `secrets`, of the task definition the service runs now.
+/// Resolves the environment that a new task of the stage's service would start with: the container's `environment`,
+/// then its `secrets`, from the service's current task definition.
 pub(crate) fn environment(http: &Http, stack: &str, stage: &str) -> anyhow::Result<ContainerEnvironment> {
     let stage_stack = cloudformation::describe(http, &format!("{stack}-{stage}"))
-        .with_context(|| format!("there is no stage {stage} of stack {stack}"))?;
+        .with_context(|| format!("stack {stack} has no stage {stage}"))?;
     let parameter = |name: &str| {
         let value = stage_stack.parameters.get(name);
-        value.with_context(|| format!("the stage stack {stack}-{stage} has no parameter {name}"))
+        value.with_context(|| format!("stage stack {stack}-{stage} has no parameter {name}"))
     };
     let (cluster, service, container) =
         (parameter("Cluster")?, parameter("Service")?, parameter("Container")?);
@@ -35,17 +35,17 @@ pub(crate) fn environment(http: &Http, stack: &str, stage: &str) -> anyhow::Resu
     let task_definition = answer
         .pointer("/services/0/taskDefinition")
         .and_then(Value::as_str)
-        .with_context(|| format!("there is no service {service} in cluster {cluster}"))?;
+        .with_context(|| format!("cluster {cluster} has no service {service}"))?;
     let answer =
         http.json(&format!("{ECS}.DescribeTaskDefinition"), &json!({"taskDefinition": task_definition}))?;
     let definition = list(&answer, "/taskDefinition/containerDefinitions")
         .find(|definition| text(definition, "name") == Some(container))
-        .with_context(|| format!("the task definition {task_definition} has no container {container}"))?;
+        .with_context(|| format!("task definition {task_definition} has no container {container}"))?;
     resolve(definition, |secret| http.json("secretsmanager.GetSecretValue", &secret.request()))
 }
 
-/// The environment of one container definition. `get` is Secrets Manager's `GetSecretValue`; each version of a secret is
-/// read once.
+/// The environment of one container definition. `get` is Secrets Manager's `GetSecretValue`. Each version of a secret
+/// is read only once.
 fn resolve(
     definition: &Value,
     get: impl Fn(&SecretReference) -> anyhow::Result<Value>,
@@ -71,7 +71,7 @@ fn resolve(
             let secret = read.get(&version).map(String::as_str).unwrap_or_default();
             reference.pick(secret)
         });
-        // ECS's words: a person may look them up.
+        // ECS's own wording, so that users can search for it.
         let value = resolved.map_err(|error| {
             error.context(format!(
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval \
@@ -97,7 +97,7 @@ impl SecretReference {
         let parts: Vec<&str> = value_from.split(':').collect();
         let part = |index: usize| parts.get(index).copied().filter(|part| !part.is_empty());
         if part(2) != Some("secretsmanager") || part(6).is_none() {
-            bail!("{value_from} is not the ARN of a secret; the local AWS resolves nothing else");
+            bail!("{value_from} is not the ARN of a secret; the local AWS can't resolve anything else");
         }
         if ![7, 10].contains(&parts.len()) {
             bail!("unexpected ARN format with parameters when trying to retrieve ASM secret: {value_from}");
@@ -119,7 +119,7 @@ impl SecretReference {
         request
     }
 
-    /// The secret itself, or its JSON key. A value that is no string is passed as its text.
+    /// The secret itself, or the value of its JSON key. A value that isn't a string is passed as JSON text.
     fn pick(&self, secret: &str) -> anyhow::Result<String> {
         let Some(key) = &self.json_key else {
             return Ok(secret.to_owned());
@@ -136,13 +136,13 @@ impl SecretReference {
     }
 }
 
-/// Makes the command a container would run.
+/// The command that a container would run.
 ///
-/// The command gets `environment` alone. `PATH` stands for the image: it is `.local/venv/bin`, where the image would
-/// have its Python, then the caller's `PATH`, unless the task definition sets one.
+/// The command gets only `environment`. `PATH` takes the place of the image: unless the task definition sets it, it is
+/// `.local/venv/bin` (the image's Python), followed by the caller's `PATH`.
 ///
 /// # Errors
-/// When there is no such program.
+/// If the program doesn't exist.
 pub fn run_as_container(
     workspace: &Workspace,
     environment: &ContainerEnvironment,

@@ -1,4 +1,4 @@
-//! The local AWS' own endpoint for tests: faults, tokens, timings.
+//! The local AWS's control endpoint for tests: faults, tokens, timings.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) fn token_expiring_at(http: &Http, token: &str, unix_seconds: u64) -> 
     let answer =
         call(http, "POST", "/_local/tokens", Some(&json!({"access_token": token, "exp": unix_seconds})))?;
     let token = answer.get("access_token").and_then(Value::as_str);
-    Ok(token.context("/_local/tokens gave no access_token")?.to_owned())
+    Ok(token.context("/_local/tokens returned no access_token")?.to_owned())
 }
 
 pub(crate) fn set_timings(http: &Http, timings: &Timings) -> anyhow::Result<()> {
@@ -35,5 +35,5 @@ pub(crate) fn call(http: &Http, method: &str, path: &str, body: Option<&Value>) 
     if answer.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&answer).with_context(|| format!("{method} {path}: not JSON"))
+    serde_json::from_slice(&answer).with_context(|| format!("{method} {path}: the response isn't JSON"))
 }

@@ -13,18 +13,18 @@ use crate::local_aws::LocalAws;
 pub const DEMO_STACK: &str = "test-django2";
 /// The stages of the demo's stack.
 pub const DEMO_STAGES: [&str; 2] = ["dev", "prod"];
-/// What the demo saves as a stage's database settings.
+/// The database settings that the demo saves for a stage.
 pub const DEMO_DATABASE: &str =
     r#"{"source":"created","instanceClass":"db.t4g.micro","storageGiB":20,"databaseName":"app"}"#;
 
-/// Deploys `local/demo.yaml`: a network, a cluster and the stages' services.
+/// Deploys `local/demo.yaml`: a network, a cluster, and the stages' services.
 pub(crate) fn deploy(local: &LocalAws) -> anyhow::Result<()> {
     let path = local.workspace().path("local/demo.yaml");
     let template = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     cloudformation::create(local.http(), "demo", &template, Duration::from_mins(1)).map(drop)
 }
 
-/// Registers both stages with the application and waits until they are there.
+/// Registers both stages with the application, and waits until their rebuilds are complete.
 pub(crate) fn register(local: &LocalAws) -> anyhow::Result<()> {
     let demo = cloudformation::describe(local.http(), "demo")?;
     let vpc = demo.output("VpcId")?;

@@ -1,4 +1,4 @@
-//! Where things are: the workspace, the state folder `.local/`, and one directory per run.
+//! Where files are: the workspace, the state directory `.local/`, and one directory per run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -10,22 +10,22 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-/// The checkout this program was built from.
+/// The checkout that this program was built from.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     root: PathBuf,
 }
 
 impl Workspace {
-    /// Finds it: the folder above this crate's own.
+    /// Finds the workspace: the parent of this crate's directory.
     ///
     /// # Errors
-    /// When the checkout was moved or deleted after the build.
+    /// If the checkout was moved or deleted after the build.
     pub fn find() -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .filter(|root| root.join("Cargo.toml").is_file())
-            .context("the checkout is gone; build again where it is now")?;
+            .context("the checkout was moved or deleted; build again in its current directory")?;
         Ok(Self { root: root.to_owned() })
     }
 
@@ -35,22 +35,22 @@ impl Workspace {
         self.root.join(inside)
     }
 
-    /// `.local/`: all state of the local AWS, git-ignored.
+    /// `.local/`: all state of the local AWS. Ignored by Git.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root.join(".local")
     }
 
-    /// A program of the Python environment.
+    /// A program in the Python environment.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.state().join("venv/bin").join(name)
     }
 
-    /// The directories of the runs that are alive, whether or not they are ready.
+    /// The directories of the runs that are alive, ready or not.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the directory can't be read.
     pub fn running(&self) -> anyhow::Result<Vec<PathBuf>> {
         let Ok(entries) = fs::read_dir(self.state()) else {
             return Ok(Vec::new());
@@ -69,10 +69,10 @@ impl Workspace {
         Ok(running)
     }
 
-    /// Waits until no other `cargo local` makes the Python environment or builds, and keeps others waiting until the
-    /// returned file is dropped.
+    /// Waits until no other `cargo local` is creating the Python environment or building, and makes others wait until
+    /// the returned file is dropped.
     pub(crate) fn exclusively(&self) -> anyhow::Result<File> {
-        fs::create_dir_all(self.state()).context("cannot make .local")?;
+        fs::create_dir_all(self.state()).context("cannot create .local")?;
         let path = self.state().join("lock");
         let file = open_lock(&path)?;
         file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
@@ -89,33 +89,33 @@ fn open_lock(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// What other commands need to know of a running local AWS. Kept in a file only its owner may read.
+/// What other commands need to know about a running local AWS. Stored in a file that only its owner can read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Running {
-    /// The process that holds it.
+    /// The ID of the process that owns it.
     pub process: u32,
     /// The port on 127.0.0.1.
     pub port: u16,
     /// Base URL of the application's API.
     pub api_url: String,
-    /// The settings page, for a browser: they know that `*.localhost` is this computer.
+    /// The settings page, for a browser. Browsers resolve `*.localhost` to this computer.
     pub page_url: String,
-    /// Whether the databases speak TLS, as RDS does.
+    /// Whether the databases support TLS, as RDS does.
     pub tls: bool,
     /// The application's Cognito user pool.
     pub user_pool_id: String,
     /// The application's Cognito client.
     pub user_pool_client_id: String,
-    /// The user this program made.
+    /// The user that this program created.
     pub username: String,
-    /// That user's password: random, and worth nothing outside this local AWS.
+    /// The user's password: random, and useless outside this local AWS.
     pub password: String,
 }
 
-/// `.local/run-<port>/`: logs, data and bundles of one run.
+/// `.local/run-<port>/`: the logs, data, and bundles of one run.
 ///
-/// A run holds the lock on its directory's `lock` file as long as it lives; the kernel lets go of it however the
-/// process ends. So a file left by a dead process is told from a living one without looking at process ids.
+/// A run holds the lock on its directory's `lock` file as long as it's alive. The kernel releases the lock however the
+/// process ends, so files of a dead process can be recognized without looking at process IDs.
 #[derive(Debug)]
 pub(crate) struct RunDirectory {
     path: PathBuf,
@@ -123,14 +123,14 @@ pub(crate) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Takes the directory of that port, emptied.
+    /// Claims the directory for this port, and empties it.
     pub(crate) fn take(workspace: &Workspace, port: u16) -> anyhow::Result<Self> {
         let path = workspace.state().join(format!("run-{port}"));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let lock = open_lock(&path.join("lock"))?;
-        // Others look at the lock for a moment only, in `Workspace::running`; a run keeps it.
+        // `Workspace::running` of another process holds the lock only for a moment; a run keeps it.
         if !(0..10).any(|_| lock.try_lock().is_ok() || pause()) {
-            bail!("a local AWS already runs on port {port}; choose another with --port");
+            bail!("a local AWS is already running on port {port}; choose another port with --port");
         }
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
@@ -142,25 +142,25 @@ impl RunDirectory {
             } else {
                 fs::remove_file(entry.path())
             }
-            .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            .with_context(|| format!("cannot delete {}", entry.path().display()))?;
         }
         Ok(Self { path, _lock: lock })
     }
 
-    /// Marks it as one whose port nobody chose: its data is worth nothing once it has ended, its logs are for an hour.
+    /// Marks it as a run on a free port that nobody chose: its data is deleted when it ends, its logs after an hour.
     pub(crate) fn for_a_free_port(self) -> anyhow::Result<Self> {
         fs::write(self.path.join(FREE_PORT), "").context("cannot write to .local")?;
         Ok(self)
     }
 
-    /// Removes the data of such a one at its end.
+    /// Deletes the data of a run on a free port when it ends.
     pub(crate) fn tidy(&self) {
         if self.path.join(FREE_PORT).exists() {
             remove_data(&self.path);
         }
     }
 
-    /// Where it is.
+    /// The directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -175,27 +175,27 @@ impl RunDirectory {
         fs::rename(&unfinished, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Makes a directory inside it that only its owner may enter.
+    /// Creates a subdirectory that only its owner can enter.
     pub(crate) fn private(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
+            .with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
     }
 
-    /// Takes back what [`Self::announce`] said.
+    /// Reverses [`Self::announce`].
     pub(crate) fn withdraw(&self) {
         let _ = fs::remove_file(self.path.join("running.json"));
     }
 }
 
-/// In the directory of a run whose port nobody chose.
+/// The file that marks the directory of a run on a free port.
 const FREE_PORT: &str = "free-port";
 
-/// Removes what runs on free ports left behind when they were killed; tests that share one never drop it.
+/// Deletes what killed runs on free ports left behind. Tests that share a local AWS never drop it.
 pub(crate) fn sweep(workspace: &Workspace) {
     let Ok(entries) = fs::read_dir(workspace.state()) else { return };
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.join(FREE_PORT).exists()) {
@@ -214,7 +214,8 @@ pub(crate) fn sweep(workspace: &Workspace) {
 /// How long the logs of a run on a free port are kept.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// All but the files right in it, which are the logs. What cannot be removed now is removed another time.
+/// Deletes the subdirectories, but not the files next to them, which are the logs. Whatever can't be deleted now is
+/// deleted next time.
 fn remove_data(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
@@ -229,7 +230,7 @@ fn pause() -> bool {
     false
 }
 
-/// The run a command means: of that port, or the only one.
+/// The run that a command refers to: the one on this port, or the only one.
 pub(crate) fn find_running(workspace: &Workspace, port: Option<u16>) -> anyhow::Result<(PathBuf, Running)> {
     let mut alive = workspace.running()?;
     if let Some(port) = port {
@@ -240,13 +241,13 @@ pub(crate) fn find_running(workspace: &Workspace, port: Option<u16>) -> anyhow::
     match (found.len(), alive.len(), port) {
         (1, _, _) => found.into_iter().next().context("no local AWS"),
         (0, 0, Some(port)) => {
-            bail!("no local AWS runs on port {port}; start one with `cargo local --port {port}`")
+            bail!("no local AWS is running on port {port}; start one with `cargo local --port {port}`")
         }
-        (0, 0, None) => bail!("no local AWS runs; start one with `cargo local` in another terminal"),
-        (0, _, _) => bail!("the local AWS is still starting; try again when it says so"),
+        (0, 0, None) => bail!("no local AWS is running; start one with `cargo local` in another terminal"),
+        (0, _, _) => bail!("the local AWS is still starting; try again when it's ready"),
         _ => {
             let ports: Vec<String> = found.iter().map(|(_, running)| running.port.to_string()).collect();
-            bail!("more than one local AWS runs (ports {}); choose one with --port", ports.join(", "))
+            bail!("more than one local AWS is running (ports {}); choose one with --port", ports.join(", "))
         }
     }
 }
@@ -304,7 +305,7 @@ mod tests {
         dead.announce(&running(4701)).unwrap();
         drop(dead);
         let error = find_running(&workspace, None).unwrap_err().to_string();
-        assert!(error.contains("no local AWS runs"), "{error}");
+        assert!(error.contains("no local AWS is running"), "{error}");
         fs::remove_dir_all(&workspace.root).unwrap();
     }
 
@@ -330,7 +331,7 @@ mod tests {
         let workspace = workspace("second");
         let _first = RunDirectory::take(&workspace, 4701).unwrap();
         let error = RunDirectory::take(&workspace, 4701).unwrap_err().to_string();
-        assert_eq!(error, "a local AWS already runs on port 4701; choose another with --port");
+        assert_eq!(error, "a local AWS is already running on port 4701; choose another port with --port");
         fs::remove_dir_all(&workspace.root).unwrap();
     }
 }

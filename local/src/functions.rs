@@ -1,4 +1,4 @@
-//! Building the functions and bundling them as Lambda wants them: a zip with one executable named `bootstrap`.
+//! Builds the functions and bundles them as Lambda expects: a ZIP file with one executable named `bootstrap`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,10 +16,10 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::files::Workspace;
 use crate::process;
 
-/// Cargo's profile the functions are built with.
+/// The Cargo profile for building the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// Quick to build.
+    /// Fast to build.
     #[default]
     Dev,
     /// As on AWS.
@@ -29,15 +29,15 @@ pub enum Profile {
 /// One function, built and bundled.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Its crate's name, which is also its folder's.
+    /// The name of its crate, and of its directory.
     pub name: String,
-    /// The program cargo built.
+    /// The program that Cargo built.
     pub executable: PathBuf,
     /// The bundle.
     pub zip: PathBuf,
 }
 
-/// Builds all functions; returns each program by its name. Cargo's progress goes to stderr, unless `quiet`.
+/// Builds all functions, and returns each program by name. Cargo's progress goes to stderr, unless `quiet`.
 pub(crate) fn build(
     workspace: &Workspace,
     profile: Profile,
@@ -46,17 +46,19 @@ pub(crate) fn build(
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .current_dir(workspace.path(""))
-        .args(["build", "--workspace", "--bins", "--exclude", "local", "--exclude", "model"])
+        .args(["build", "--workspace", "--bins"])
         .args(["--message-format", "json-render-diagnostics"]);
-    // What `cargo run` tells this program about its crate would tell some build scripts that they have to run again.
+    // The variables that `cargo run` sets for this program would make some build scripts run again.
     for (name, _) in env::vars_os() {
         let foreign = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         if foreign.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
+    // In development, with the features of the whole workspace, so that the functions and the tests share one build of the
+    // dependencies. On Lambda, with no more than the functions need.
     if profile == Profile::Release {
-        command.arg("--release");
+        command.args(["--release", "--exclude", "local", "--exclude", "model"]);
     }
     if quiet {
         command.arg("--quiet").stderr(Stdio::piped());
@@ -65,14 +67,14 @@ pub(crate) fn build(
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         if said.trim().is_empty() {
-            bail!("the functions do not build; cargo's messages are above");
+            bail!("cannot build the functions; see Cargo's messages above");
         }
-        bail!("the functions do not build: {}", process::last_lines(&said, 20));
+        bail!("cannot build the functions: {}", process::last_lines(&said, 20));
     }
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The programs cargo says it has built, each by its target's name.
+/// The programs that Cargo reports as built, by the name of their target.
 fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
@@ -84,20 +86,20 @@ fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// Bundles one program into `<directory>/<name>.zip`, uncompressed: it goes no farther than this computer's memory.
+/// Bundles one program into `<directory>/<name>.zip`. It's uncompressed, because it never leaves this computer.
 pub(crate) fn bundle(name: &str, executable: &Path, directory: &Path) -> anyhow::Result<Function> {
     let zip = directory.join(format!("{name}.zip"));
-    let file = File::create(&zip).with_context(|| format!("cannot make {}", zip.display()))?;
+    let file = File::create(&zip).with_context(|| format!("cannot create {}", zip.display()))?;
     write_bundle(executable, CompressionMethod::Stored, file)
         .with_context(|| format!("cannot bundle {name} into {}", zip.display()))?;
     Ok(Function { name: name.to_owned(), executable: executable.to_owned(), zip })
 }
 
 impl Function {
-    /// Size in bytes of the bundle as it would go to AWS: compressed.
+    /// The size in bytes of the bundle as it would be uploaded to AWS: compressed.
     ///
     /// # Errors
-    /// When the program is gone.
+    /// If the program no longer exists.
     pub fn compressed_bytes(&self) -> anyhow::Result<u64> {
         let written = write_bundle(&self.executable, CompressionMethod::Deflated, Cursor::new(Vec::new()))?;
         Ok(u64::try_from(written.into_inner().len())?)

@@ -1,6 +1,7 @@
-//! Plain HTTP to the local AWS, and the two protocols of AWS this program speaks: JSON 1.1 and Query.
+//! Plain HTTP to the local AWS, and the two AWS protocols that this program uses: JSON 1.1 and Query.
 //!
-//! Nothing is signed: the local AWS does not check signatures. The header only tells it the account, region and service.
+//! Requests aren't signed, because the local AWS doesn't check signatures. It only reads the account, Region, and
+//! service from the header.
 
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use serde_json::Value;
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
-/// The account of the local AWS, and the access key that stands for it.
+/// The account ID of the local AWS, which is also its access key.
 pub(crate) const ACCOUNT: &str = "000000000000";
-/// The region of the local AWS.
+/// The Region of the local AWS.
 pub(crate) const REGION: &str = "us-east-1";
 
-/// A client of one local AWS.
+/// A client for one local AWS.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: Agent,
@@ -27,7 +28,7 @@ impl Http {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_mins(2)))
-            // The local AWS closes idle connections after 5 s; one that is just being closed is not used again.
+            // The local AWS closes idle connections after 5 s. Don't reuse one that is about to be closed.
             .max_idle_age(Duration::from_secs(3))
             .proxy(None)
             .build()
@@ -39,7 +40,7 @@ impl Http {
         &self.endpoint
     }
 
-    /// Sends a request as it is.
+    /// Sends a request unchanged.
     pub(crate) fn send(&self, request: Request<Vec<u8>>) -> anyhow::Result<Response<Body>> {
         let what = format!("{} {}", request.method(), request.uri());
         let answer = if request.body().is_empty() && ["GET", "DELETE"].contains(&request.method().as_str()) {
@@ -47,15 +48,15 @@ impl Http {
         } else {
             self.agent.run(request)
         };
-        answer.with_context(|| format!("no answer to {what}"))
+        answer.with_context(|| format!("no response to {what}"))
     }
 
-    /// Sends a request to a path of the local AWS itself; an error status is an error.
+    /// Sends a request to a path of the local AWS itself. An error status is returned as an error.
     pub(crate) fn call(&self, method: &str, path: &str, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint))
-            // Among the services called by path, only Lambda's paths begin with the date of its API.
+            // Of the services called by path, only Lambda's paths begin with an API date.
             .header("Authorization", authorization(if path.starts_with("/20") { "lambda" } else { "s3" }))
             .body(body)?;
         let mut response = self.send(request)?;
@@ -66,7 +67,7 @@ impl Http {
         Ok(answer)
     }
 
-    /// One call of an AWS service with the JSON 1.1 protocol. `target` is `Service_Version.Operation`.
+    /// Makes one call to an AWS service with the JSON 1.1 protocol. `target` is `Service_Version.Operation`.
     pub(crate) fn json(&self, target: &str, body: &Value) -> anyhow::Result<Value> {
         let request = Request::builder()
             .method("POST")
@@ -80,7 +81,8 @@ impl Http {
         let answer: Value = if text.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&text).with_context(|| format!("{target}: not JSON: {text}"))?
+            serde_json::from_str(&text)
+                .with_context(|| format!("{target}: the response isn't JSON: {text}"))?
         };
         if !response.status().is_success() {
             let code = answer.get("__type").and_then(Value::as_str).unwrap_or("error");
@@ -93,7 +95,7 @@ impl Http {
         Ok(answer)
     }
 
-    /// One call of an AWS service with the Query protocol; returns the XML of the answer.
+    /// Makes one call to an AWS service with the Query protocol, and returns the XML of the response.
     pub(crate) fn query(
         &self,
         service: &str,
@@ -127,7 +129,7 @@ impl Http {
     }
 }
 
-/// What tells the local AWS the account, the region and the service of a request.
+/// The header that tells the local AWS the account, Region, and service of a request.
 fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
@@ -151,7 +153,7 @@ fn service_of(target: &str) -> &'static str {
     }
 }
 
-/// Everything but unreserved characters as `%XX`.
+/// Encodes everything except unreserved characters as `%XX`.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM, as a flag that every wait looks at.
+//! Ctrl-C and SIGTERM, as a flag that every wait checks.
 //!
-//! So an interrupted command unwinds the ordinary way, and whatever it started is stopped by the `Drop` of its owner.
+//! This way, an interrupted command unwinds normally, and the `Drop` of each owner stops what it started.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use anyhow::{Context as _, bail};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Takes over SIGINT, SIGTERM and SIGHUP for this process. A second signal ends the process at once; the local AWS
-/// notices that and stops by itself.
+/// Handles SIGINT, SIGTERM, and SIGHUP for this process. A second signal ends the process immediately. The local AWS
+/// notices and stops on its own.
 ///
 /// # Errors
-/// When somebody else has installed a handler already.
+/// If a handler is already installed.
 pub fn install() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::SeqCst) {
             process::exit(130);
         }
     })
-    .context("cannot listen for Ctrl-C")
+    .context("cannot install the Ctrl-C handler")
 }
 
 /// Whether this process was asked to stop.
@@ -29,10 +29,10 @@ pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
 }
 
-/// Fails once this process was asked to stop.
+/// Fails if this process was asked to stop.
 ///
 /// # Errors
-/// "interrupted", when it was.
+/// `interrupted`, if it was.
 pub fn check() -> anyhow::Result<()> {
     if requested() {
         bail!("interrupted");

@@ -1,8 +1,8 @@
-//! The local AWS: everything `cargo local` does, as a library for the end-to-end tests.
+//! The local AWS: everything that `cargo local` does, as a library for the end-to-end tests.
 //!
-//! A [`LocalAws`] is one running local AWS with the application deployed into it. It is started with
-//! [`LocalAws::start`] and stops when it is dropped. What runs is found by its files in `.local/`, so that other commands
-//! can attach to it with [`LocalAws::attach`].
+//! A [`LocalAws`] is one running local AWS with the application deployed into it. Start it with [`LocalAws::start`]; it
+//! stops when it is dropped. Other commands find a running one by its files in `.local/`, and attach to it with
+//! [`LocalAws::attach`].
 
 mod api;
 mod artifacts;

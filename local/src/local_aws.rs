@@ -1,4 +1,4 @@
-//! One running local AWS: what it is, how it is found and how it stops. What can be asked of it is in `calls`.
+//! One running local AWS: what it consists of, and how to find and stop it. For the calls you can make, see `calls`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,12 @@ use crate::cognito;
 use crate::files::{self, RunDirectory, Running, Workspace};
 use crate::functions::Function;
 use crate::http::Http;
-use crate::options::{Lap, Options};
+use crate::options::Lap;
 use crate::process::Background;
-use crate::start::{self, Parts};
 
 /// One running local AWS with the application deployed into it.
 ///
-/// Stops when it is dropped, unless it was only [attached](Self::attach) to.
+/// It stops when it's dropped, unless you only [attached](Self::attach) to it.
 #[derive(Debug)]
 pub struct LocalAws {
     workspace: Workspace,
@@ -26,24 +25,26 @@ pub struct LocalAws {
     owned: Option<Owned>,
 }
 
-/// What stops with the one who started it. The process goes first, its directory's lock last.
+/// What stops together with its owner. The process stops first, and the directory's lock is released last.
 #[derive(Debug)]
 struct Owned {
     process: Background,
     directory: RunDirectory,
 }
 
-impl LocalAws {
-    /// Brings everything up: Python environment, functions, local AWS, the application, a user, and the demo's stages
-    /// if wanted. Blocks until that is done; seconds once everything is built.
-    ///
-    /// # Errors
-    /// In words a person can act on. What was started is stopped.
-    pub fn start(options: &Options) -> anyhow::Result<Self> {
-        start::start(options)
-    }
+/// What was started.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) workspace: Workspace,
+    pub(crate) directory: RunDirectory,
+    pub(crate) process: Background,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
 
-    /// Makes one of what [`Self::start`] has started.
+impl LocalAws {
+    /// Combines the parts that [`Self::start`] has started.
     pub(crate) fn of(parts: Parts, running: Running) -> anyhow::Result<Self> {
         let mut local = Self {
             http: Http::new(running.port),
@@ -68,10 +69,10 @@ impl LocalAws {
         }
     }
 
-    /// Finds the one that runs: on that port, or the only one. Dropping it stops nothing.
+    /// Finds the running local AWS: the one on this port, or the only one. Dropping it doesn't stop anything.
     ///
     /// # Errors
-    /// When there is none, or more than one and no port given.
+    /// If none is running, or more than one and no port was given.
     pub fn attach(port: Option<u16>) -> anyhow::Result<Self> {
         let workspace = Workspace::find()?;
         let (path, running) = files::find_running(&workspace, port)?;
@@ -89,7 +90,7 @@ impl LocalAws {
         Ok(local)
     }
 
-    /// Stops everything that [`Self::start`] started, and waits until it is gone.
+    /// Stops everything that [`Self::start`] started, and waits until it has ended.
     pub fn stop(mut self) {
         self.stop_owned();
     }
@@ -97,7 +98,7 @@ impl LocalAws {
     fn stop_owned(&mut self) {
         if let Some(mut owned) = self.owned.take() {
             owned.directory.withdraw();
-            // The local AWS takes them with it. If it is gone already, there are none to keep.
+            // The logs are lost when the local AWS stops. If it has already ended, there are none left to save.
             if owned.process.ended().is_none()
                 && let Ok(logs) = self.function_logs()
             {
@@ -108,13 +109,13 @@ impl LocalAws {
         }
     }
 
-    /// How the local AWS ended, if it ended by itself.
+    /// How the local AWS ended, if it ended on its own.
     #[must_use]
     pub fn ended(&self) -> Option<String> {
         self.owned.as_ref()?.process.ended()
     }
 
-    /// The id of the local AWS' process; none if only attached to.
+    /// The ID of the local AWS's process, or `None` if only attached.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         self.owned.as_ref().map(|owned| owned.process.id())
@@ -126,13 +127,13 @@ impl LocalAws {
         self.http.endpoint()
     }
 
-    /// Base URL of the application's API; paths begin with `/api`.
+    /// The base URL of the application's API. Paths begin with `/api`.
     #[must_use]
     pub fn api_url(&self) -> &str {
         &self.running.api_url
     }
 
-    /// What other commands know of it.
+    /// What other commands know about it.
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.running
@@ -148,13 +149,13 @@ impl LocalAws {
         &self.http
     }
 
-    /// The functions as they were built and bundled; empty if only attached to.
+    /// The functions as built and bundled. Empty if only attached.
     #[must_use]
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// How long each lap of bringing up took; empty if only attached to.
+    /// How long each step of starting up took. Empty if only attached.
     #[must_use]
     pub fn laps(&self) -> &[Lap] {
         &self.laps
@@ -166,23 +167,23 @@ impl LocalAws {
         &self.path
     }
 
-    /// What the local AWS has logged so far.
+    /// Everything that the local AWS has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read(self.path.join("aws.log"))
             .map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
     }
 
-    /// The access token got at the start.
+    /// The access token obtained at startup.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// A new access token of the same user.
+    /// A new access token for the same user.
     ///
     /// # Errors
-    /// When Cognito gives none.
+    /// If Cognito returns none.
     pub fn fresh_token(&self) -> anyhow::Result<String> {
         let running = &self.running;
         let (pool, client) = (&running.user_pool_id, &running.user_pool_client_id);

@@ -1,4 +1,4 @@
-//! `cargo local`: an AWS on this computer with the application deployed into it, and a database made in it.
+//! `cargo local`: starts a local AWS on this computer, deploys the application into it, and creates a database.
 
 mod commands;
 
@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Brings up an AWS on this computer, deploys the application into it, and gives a stage a database. Ctrl-C stops it.
+/// Start a local AWS on this computer, deploy the application into it, and create a database for a stage. Press Ctrl-C
+/// to stop it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -19,66 +20,69 @@ struct CommandLine {
 
 #[derive(Debug, Args)]
 struct Up {
-    /// Only bring everything up; give no stage a database.
+    /// Start everything, but don't create a database.
     #[arg(long)]
     no_demo: bool,
     /// The port on 127.0.0.1.
     #[arg(long, default_value_t = 4700)]
     port: u16,
-    /// Build the functions as for AWS.
+    /// Build the functions with the release profile, as for AWS.
     #[arg(long)]
     release: bool,
 }
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The port of the local AWS, if more than one runs.
+    /// The port of the local AWS. Required if more than one is running.
     #[arg(long)]
     port: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play a stage's container: run a command with the environment its task definition gives, and nothing else.
+    /// Run a command as a stage's container: with the environment from its task definition and nothing else.
     Run {
         #[command(flatten)]
         which: Which,
-        /// The stack, such as test-django2.
+        /// The stack, for example test-django2.
         stack: String,
-        /// The stage, such as dev.
+        /// The stage, for example dev.
         stage: String,
-        /// The command. Its program is looked up in .local/venv/bin, then in your PATH.
+        /// The command. Its program is looked up in .local/venv/bin first, then in your PATH.
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Print what a shell needs: eval "$(cargo local env)"
+    /// Print the environment variables for your shell: eval "$(cargo local env)"
     Env {
         #[command(flatten)]
         which: Which,
     },
-    /// The AWS CLI, pointed at the local AWS.
+    /// Run the AWS CLI against the local AWS.
     Aws {
         #[command(flatten)]
         which: Which,
-        /// What the AWS CLI is given.
+        /// The arguments for the AWS CLI.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Run every test, with all set-up.
+    /// Set up everything the tests need, and run all of them.
     Test {
-        /// Only the settings page: its types, lints, tests, sizes and licences, then a browser on a local AWS.
+        /// Test only the settings page: types, lints, tests, sizes, and licenses, then the browser tests.
         #[arg(long)]
         page: bool,
+        /// Run only the browser tests, against a local AWS.
+        #[arg(long)]
+        browser: bool,
     },
-    /// Make the screenshots of the README anew, with a browser on a local AWS.
+    /// Take new screenshots for the documentation, with a browser and a local AWS.
     Screenshots,
-    /// Measure; prints figures.
+    /// Measure performance, and print the figures.
     Bench,
-    /// Remove .local/, with the Python environment, logs and data.
+    /// Delete .local/, including the Python environment, logs, and data.
     Clean,
 }
 
-#[expect(clippy::print_stderr, reason = "an error is one line on stderr")]
+#[expect(clippy::print_stderr, reason = "errors are printed as one line on stderr")]
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     let done = match line.command {
@@ -88,8 +92,9 @@ fn main() -> ExitCode {
         }
         Some(Command::Env { which }) => commands::env::env(which.port),
         Some(Command::Aws { which, arguments }) => commands::aws::aws(which.port, &arguments),
-        Some(Command::Test { page: false }) => commands::test::test(),
-        Some(Command::Test { page: true }) => commands::page::test(),
+        Some(Command::Test { page: true, .. }) => commands::page::test(),
+        Some(Command::Test { browser: true, .. }) => commands::page::browser(),
+        Some(Command::Test { .. }) => commands::test::test(),
         Some(Command::Screenshots) => commands::page::screenshots(),
         Some(Command::Bench) => commands::bench::bench(),
         Some(Command::Clean) => commands::clean::clean(),
@@ -103,7 +108,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and what it comes from, outermost first.
+/// The error and its causes, outermost first.
 fn in_one_line(error: &anyhow::Error) -> String {
     format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
 }

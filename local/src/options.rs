@@ -1,4 +1,4 @@
-//! How a local AWS is started.
+//! The options for starting a local AWS.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use serde::Serialize;
 
 use crate::functions::Profile;
 
-/// How to start a local AWS.
+/// Options for starting a local AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The port on 127.0.0.1; a free one if there is none.
+    /// The port on 127.0.0.1. `None` picks a free one.
     pub port: Option<u16>,
-    /// How the functions are built.
+    /// The Cargo profile for building the functions.
     pub profile: Profile,
-    /// How long the local AWS takes for what takes AWS minutes.
+    /// How long operations take that take minutes on AWS.
     pub timings: Timings,
-    /// Deploy the demo's services and register their stages.
+    /// Whether to deploy the demo's services and register their stages.
     pub demo_stages: bool,
-    /// Whether the settings page has to be there; otherwise it is left out where Node.js is missing.
+    /// Whether the settings page is required. If not, it is left out when Node.js is missing.
     pub page: bool,
-    /// Called with each lap of the way as it ends, and with news in between.
+    /// Called when each step finishes, and with progress messages in between.
     pub report: Option<fn(&Lap)>,
 }
 
-/// Seconds the local AWS takes for things. What is `None` stays as it is.
+/// How long operations take in the local AWS, in seconds. `None` leaves a timing unchanged.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub struct Timings {
-    /// Creating a database, beyond what Postgres needs.
+    /// Creating a database, in addition to the time Postgres needs to start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_create_seconds: Option<f64>,
     /// Changing a database.
@@ -36,25 +36,25 @@ pub struct Timings {
     /// Deleting a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_delete_seconds: Option<f64>,
-    /// Optimizing storage after it grew.
+    /// Optimizing the storage after it has grown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_optimization_seconds: Option<f64>,
     /// Taking a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_snapshot_seconds: Option<f64>,
-    /// How long after a change of the storage another one is refused.
+    /// How long after a storage change another one is rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_storage_cooldown_seconds: Option<f64>,
-    /// Until a service is steady after a deployment.
+    /// How long a service needs to become steady after a deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ecs_steady_seconds: Option<f64>,
 }
 
-/// One lap of bringing up.
+/// One step of starting up.
 #[derive(Clone, Debug)]
 pub struct Lap {
     /// What was done.
     pub what: String,
-    /// How long it took; `None` for news from within a lap.
+    /// How long it took. `None` for a progress message within a step.
     pub took: Option<Duration>,
 }

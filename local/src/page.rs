@@ -1,4 +1,4 @@
-//! The settings page: building it with npm, from `web/` into `web/dist`, where the function settings-page takes it from.
+//! Builds the settings page with npm, from `web/` into `web/dist`, from where the function `settings-page` embeds it.
 
 use std::env;
 use std::fs;
@@ -12,9 +12,9 @@ use crate::files::Workspace;
 use crate::local_aws::LocalAws;
 use crate::process;
 
-/// The oldest Node.js that the build tools run on.
+/// The oldest Node.js version that the build tools support.
 const OLDEST_NODE: (u32, u32) = (20, 19);
-/// What the built page is made from, inside the workspace.
+/// The inputs of the built page, inside the workspace.
 const INPUTS: [&str; 10] = [
     "openapi.json",
     "examples/node/main.js",
@@ -28,24 +28,24 @@ const INPUTS: [&str; 10] = [
     "web/src",
 ];
 
-/// What is missing here to build the page.
+/// Checks that everything needed to build the page is installed.
 ///
 /// # Errors
-/// In words that say how to get it.
+/// If something is missing, with how to install it.
 pub(crate) fn check_node() -> anyhow::Result<()> {
     let (major, minor) = OLDEST_NODE;
     let advice =
         format!("the settings page needs Node.js {major}.{minor} or newer with npm (https://nodejs.org)");
     let said = Command::new("node").arg("--version").output().ok();
     let Some(said) = said.filter(|output| output.status.success()) else {
-        bail!("{advice}; there is no node here");
+        bail!("{advice}; Node.js isn't installed");
     };
     let version = String::from_utf8_lossy(&said.stdout).trim().trim_start_matches('v').to_owned();
     if version_of(&version).is_none_or(|found| found < OLDEST_NODE) {
-        bail!("{advice}; here is {version}");
+        bail!("{advice}; the installed version is {version}");
     }
     if Command::new("npm").arg("--version").output().is_err() {
-        bail!("{advice}; there is no npm here");
+        bail!("{advice}; npm isn't installed");
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ fn version_of(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
-/// Installs what the lock file says, unless that is there already. `announce` is called before anything slow.
+/// Installs the packages in the lock file, unless they're already installed. Calls `announce` before anything slow.
 pub(crate) fn install(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
     let stamp = Stamp::new(workspace, "npm.stamp", &["web/package-lock.json", "web/.npmrc"])?;
     if stamp.holds() && workspace.path("web/node_modules").is_dir() {
@@ -66,14 +66,14 @@ pub(crate) fn install(workspace: &Workspace, announce: impl FnOnce()) -> anyhow:
     stamp.set()
 }
 
-/// Builds the page, unless it is there as wanted. `announce` is called before anything slow.
+/// Builds the page, unless it's up to date. Calls `announce` before anything slow.
 pub(crate) fn build(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
     let stamp = Stamp::new(workspace, "page.stamp", &INPUTS)?;
     if stamp.holds() && workspace.path("web/dist/index.html").is_file() {
         return Ok(());
     }
     check_node()?;
-    install(workspace, || announce("installing what the settings page is built with (once)"))?;
+    install(workspace, || announce("installing the npm packages for the settings page (only once)"))?;
     announce("building the settings page");
     npm(workspace, &["run", "build"])?;
     stamp.set()
@@ -83,7 +83,7 @@ fn npm(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {
     npm_in(workspace, "web", arguments)
 }
 
-/// Runs npm in a folder; its output is shown only if it fails.
+/// Runs npm in a directory. Its output is shown only if it fails.
 fn npm_in(workspace: &Workspace, folder: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("npm");
     command.current_dir(workspace.path(folder)).args(arguments).stderr(Stdio::piped());
@@ -96,7 +96,7 @@ fn npm_in(workspace: &Workspace, folder: &str, arguments: &[&str]) -> anyhow::Re
     Ok(())
 }
 
-/// A note of what something was made from; it is written last, so what is half made is made again.
+/// A file that records the inputs of a build. It's written last, so an incomplete build is repeated.
 struct Stamp {
     path: PathBuf,
     wanted: String,
@@ -120,7 +120,7 @@ impl Stamp {
     }
 }
 
-/// Names and contents of a file, or of everything in a folder but what is itself generated.
+/// Hashes the name and content of a file, or of every file in a directory except generated ones.
 fn hash(path: &Path, hasher: &mut DefaultHasher) -> anyhow::Result<()> {
     if path.is_dir() {
         let entries = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
@@ -136,13 +136,13 @@ fn hash(path: &Path, hasher: &mut DefaultHasher) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether everything is here that the page's tests need.
+/// Checks that everything the page's tests need is installed.
 pub(crate) fn check() -> anyhow::Result<()> {
     check_node()?;
     chromium().map(drop)
 }
 
-/// The browser that the tests drive: what `CHROMIUM` names, else the first in the path.
+/// The browser for the tests: the one in `CHROMIUM`, or the first one in the `PATH`.
 fn chromium() -> anyhow::Result<PathBuf> {
     if let Some(chosen) = env::var_os("CHROMIUM") {
         return Ok(PathBuf::from(chosen));
@@ -156,26 +156,27 @@ fn chromium() -> anyhow::Result<PathBuf> {
     found.context("the settings page's tests need Chromium (Debian: apt-get install chromium)")
 }
 
-/// What is checked of the page without a browser.
+/// The page's checks that need no browser.
 #[derive(Debug)]
 pub struct PageChecks;
 
 impl PageChecks {
-    /// Installs what the lock file says, then gives the command that checks types, lints, tests, sizes and licences.
+    /// Installs the packages in the lock file, and returns the command that checks types, lints, tests, sizes, and
+    /// licenses.
     ///
     /// # Errors
-    /// Node.js is missing, or the packages cannot be installed.
+    /// If Node.js is missing, or the packages can't be installed.
     pub fn command(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<Command> {
         check_node()?;
         let _lock = workspace.exclusively()?;
-        install(workspace, || announce("installing what the settings page is built with, once"))?;
+        install(workspace, || announce("installing the npm packages for the settings page (only once)"))?;
         let mut command = Command::new("npm");
         command.args(["run", "--silent", "check"]).current_dir(workspace.path("web"));
         Ok(command)
     }
 }
 
-/// A browser on a local AWS.
+/// A browser, connected to a local AWS.
 #[derive(Debug)]
 pub struct Browser;
 
@@ -183,7 +184,7 @@ impl Browser {
     /// The command that runs a project of `web/playwright.config.ts` against this local AWS.
     ///
     /// # Errors
-    /// There is no browser, or what it needs cannot be installed.
+    /// If there is no browser, or the packages it needs can't be installed.
     pub fn command(local: &LocalAws, project: &str) -> anyhow::Result<Command> {
         let workspace = local.workspace();
         if !workspace.path("examples/node/node_modules").is_dir() {
@@ -204,12 +205,13 @@ impl Browser {
     }
 }
 
-/// Where this program is.
+/// The path of this program.
 fn this_program() -> anyhow::Result<PathBuf> {
-    Ok(found_again(env::current_exe().context("this program cannot find itself")?))
+    Ok(found_again(env::current_exe().context("cannot find this program's path")?))
 }
 
-/// Linux says so after cargo has built the program anew while it runs, as the tests do; the new one is at the same place.
+/// Linux appends ` (deleted)` if Cargo rebuilds the program while it's running, as the tests do. The new program has
+/// the same path.
 fn found_again(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
         Some(text) => PathBuf::from(text),

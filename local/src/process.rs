@@ -1,4 +1,4 @@
-//! Processes this one starts: run to the end, or kept and stopped by their id.
+//! Child processes: either run to completion, or kept in the background and stopped by their ID.
 
 use std::fs::File;
 use std::io;
@@ -18,8 +18,7 @@ use crate::interrupt;
 /// How long a process may take to stop after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs a command to its end; an interruption ends it too. Its stdout is returned; its stderr is returned unless the
-/// command already says where that goes.
+/// Runs a command to completion. An interrupt stops it. Returns its stdout, and its stderr if the command pipes it.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<Output> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command
@@ -35,7 +34,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<Output> {
 
 fn read_all(mut pipe: impl io::Read) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A reader that breaks off early still hands over what it has: this is output for people.
+    // If reading fails partway, keep what was read: this output is only displayed.
     let _ = pipe.read_to_end(&mut bytes);
     bytes
 }
@@ -57,8 +56,8 @@ fn wait_or_interrupt(child: &mut Child) -> anyhow::Result<ExitStatus> {
     }
 }
 
-/// SIGTERM, some patience, then SIGKILL, always to this one process. It is our child and not yet waited for, so its id
-/// cannot have been given to another process.
+/// Sends SIGTERM, waits a while, then sends SIGKILL, only to this one process. It's our child and hasn't been waited
+/// for yet, so its ID can't belong to another process.
 fn stop(child: &mut Child) {
     if let Ok(id) = i32::try_from(child.id()) {
         let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
@@ -74,10 +73,10 @@ fn stop(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// A process that runs in the background until it is stopped or dropped.
+/// A process that runs in the background until it's stopped or dropped.
 ///
-/// One thread owns it from its start to its end: a child that watches for the death of the *thread* that started it
-/// (`PR_SET_PDEATHSIG`) outlives a short test thread, and nobody else can signal an id that is no longer ours.
+/// One thread owns it from start to end. This way, a child that watches for the death of the *thread* that started it
+/// (`PR_SET_PDEATHSIG`) outlives a short-lived test thread, and no other code can signal an ID that is no longer ours.
 #[derive(Debug)]
 pub(crate) struct Background {
     id: u32,
@@ -87,7 +86,7 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts the command in its own process group, so that a Ctrl-C in the terminal does not reach it: its owner stops
+    /// Starts the command in its own process group, so that a Ctrl-C in the terminal doesn't reach it. Its owner stops
     /// it. Its output goes to `log`.
     pub(crate) fn start(mut command: Command, log: &File) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -125,22 +124,22 @@ impl Background {
         Ok(Self { id, stop: Some(stop), owner: Some(owner), ended })
     }
 
-    /// Its process id.
+    /// Its process ID.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
-    /// How it ended, in words, if it ended by itself.
+    /// How it ended, for a message, if it ended on its own.
     pub(crate) fn ended(&self) -> Option<String> {
         let status = (*self.ended.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(match (status.code(), status.signal()) {
-            (Some(code), _) => format!("it ended with exit code {code}"),
-            (None, Some(signal)) => format!("it was ended by signal {signal}"),
-            (None, None) => "it ended".to_owned(),
+            (Some(code), _) => format!("exited with code {code}"),
+            (None, Some(signal)) => format!("killed by signal {signal}"),
+            (None, None) => "exited".to_owned(),
         })
     }
 
-    /// Stops it and waits for its end.
+    /// Stops it, and waits until it has ended.
     pub(crate) fn stop(&mut self) {
         self.stop = None;
         if let Some(owner) = self.owner.take() {
@@ -185,7 +184,7 @@ mod tests {
         command.args(["-c", "exit 3"]);
         let ended = Background::start(command, &log).unwrap();
         let how = crate::wait::until("the end", Duration::from_secs(5), || Ok(ended.ended())).unwrap();
-        assert_eq!(how, "it ended with exit code 3");
+        assert_eq!(how, "exited with code 3");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The Python environment `.local/venv`, with the pinned packages of the local AWS and of the example.
+//! The Python environment `.local/venv`, with the pinned packages for the local AWS and the example.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,15 +9,16 @@ use anyhow::{Context as _, bail};
 use crate::files::Workspace;
 use crate::process;
 
-/// The files that say which packages, inside the workspace.
+/// The requirements files, inside the workspace.
 const REQUIREMENTS: [&str; 2] = ["local/aws/requirements.txt", "examples/python/requirements.txt"];
 
-/// What only the tests need.
+/// The packages that only the tests need.
 const TEST_REQUIREMENTS: &str = "local/aws/requirements-test.txt";
 
-/// Makes the environment if it is not there as wanted. `announce` is called before anything slow.
+/// Creates the environment, unless it's up to date. Calls `announce` before anything slow.
 ///
-/// The stamp in it is written last and holds what it was made from: so a half-made or an older one is made again.
+/// The stamp file in it is written last and records what the environment was made from, so an incomplete or outdated
+/// environment is created again.
 pub(crate) fn make(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
     let venv = workspace.state().join("venv");
     let stamp = venv.join("stagedb-stamp");
@@ -27,14 +28,14 @@ pub(crate) fn make(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Re
     }
     announce();
     if venv.exists() {
-        fs::remove_dir_all(&venv).with_context(|| format!("cannot remove {}", venv.display()))?;
+        fs::remove_dir_all(&venv).with_context(|| format!("cannot delete {}", venv.display()))?;
     }
     let log = workspace.state().join("venv.log");
     let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&venv);
     run(make, &output, &log).context(
-        "cannot make the Python environment; install python3 and its venv module (Debian: apt-get install python3-venv)",
+        "cannot create the Python environment; install python3 and its venv module (Debian: apt-get install python3-venv)",
     )?;
     let mut install = pip(workspace);
     for requirements in REQUIREMENTS {
@@ -44,7 +45,7 @@ pub(crate) fn make(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Re
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Adds what the tests need to the environment, unless it is there as wanted.
+/// Adds what the tests need to the environment, unless it's already there.
 pub(crate) fn make_for_tests(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
     let requirements = workspace.path(TEST_REQUIREMENTS);
     let wanted = fs::read_to_string(&requirements)
@@ -58,11 +59,11 @@ pub(crate) fn make_for_tests(workspace: &Workspace, announce: impl FnOnce()) -> 
     let output = File::options().create(true).append(true).open(&log)?;
     let mut install = pip(workspace);
     install.arg("-r").arg(requirements);
-    run(install, &output, &log).context("cannot install the Python packages of the tests")?;
+    run(install, &output, &log).context("cannot install the Python packages for the tests")?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Adds one package, pinned, to the environment.
+/// Adds one pinned package to the environment.
 pub(crate) fn add(workspace: &Workspace, package: &str) -> anyhow::Result<()> {
     let log = workspace.state().join("venv.log");
     let output = File::options().create(true).append(true).open(&log)?;
@@ -86,7 +87,7 @@ fn wanted(workspace: &Workspace) -> anyhow::Result<String> {
 fn pip(workspace: &Workspace) -> Command {
     let mut pip = Command::new(workspace.program("python"));
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"]);
-    // A user's own PYTHONPATH or pip target would put the packages elsewhere.
+    // The user's own PYTHONPATH or pip target would install the packages somewhere else.
     pip.env_remove("PYTHONPATH").env_remove("PIP_TARGET").env_remove("PIP_USER");
     pip
 }
@@ -96,7 +97,7 @@ fn run(mut command: Command, output: &File, log: &Path) -> anyhow::Result<()> {
     let finished = process::run(&mut command)?;
     if !finished.status.success() {
         let said = fs::read_to_string(log).unwrap_or_default();
-        bail!("{} (all of it: {})", process::last_lines(&said, 1), log.display());
+        bail!("{} (log: {})", process::last_lines(&said, 1), log.display());
     }
     Ok(())
 }

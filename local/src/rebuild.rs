@@ -1,4 +1,4 @@
-//! A stage's rebuild, as `GET …/rebuild` tells it.
+//! A stage's rebuild, as returned by `GET …/rebuild`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::local_aws::LocalAws;
 use crate::wait;
 
-/// Longer than any rebuild here takes.
+/// Longer than any rebuild takes in the local AWS.
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// The current or last rebuild.
@@ -17,11 +17,11 @@ const LIMIT: Duration = Duration::from_mins(10);
 pub struct Rebuild {
     /// `updating`, `redeploying`, `complete`, `failed` or `rolled-back`.
     pub phase: String,
-    /// Why, if there is something to say.
+    /// The reason, if there is one.
     pub reason: Option<String>,
-    /// When it began.
+    /// When it started.
     pub started_at: Option<String>,
-    /// What it consists of, in order.
+    /// Its steps, in order.
     pub steps: Vec<RebuildStep>,
 }
 
@@ -29,7 +29,7 @@ pub struct Rebuild {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RebuildStep {
-    /// What is done.
+    /// What the step does.
     pub name: String,
     /// `pending`, `running`, `complete` or `failed`.
     pub status: String,
@@ -40,20 +40,20 @@ pub struct RebuildStep {
 }
 
 impl Rebuild {
-    /// How many steps are done.
+    /// How many steps are complete.
     #[must_use]
     pub fn complete_steps(&self) -> usize {
         self.steps.iter().filter(|step| step.status == "complete").count()
     }
 
-    /// The step that runs now.
+    /// The step that is running now.
     #[must_use]
     pub fn running_step(&self) -> Option<&RebuildStep> {
         self.steps.iter().find(|step| step.status == "running")
     }
 }
 
-/// Waits until a stage's rebuild is complete, and shows each state of it to `watch`.
+/// Waits until a stage's rebuild is complete, and calls `watch` with each of its states.
 pub(crate) fn wait(
     local: &LocalAws,
     stack: &str,
@@ -67,7 +67,7 @@ pub(crate) fn wait(
             bail!("GET {path}: {}", answer.in_words());
         }
         let rebuild: Rebuild = serde_json::from_value(answer.body.clone())
-            .with_context(|| format!("GET {path}: not understood: {}", answer.text))?;
+            .with_context(|| format!("GET {path}: unexpected response: {}", answer.text))?;
         watch(&rebuild);
         match rebuild.phase.as_str() {
             "complete" => Ok(Some(rebuild)),

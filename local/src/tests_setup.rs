@@ -1,4 +1,4 @@
-//! What the tests need besides what `cargo local` needs.
+//! Sets up what the tests need in addition to what `cargo local` needs.
 
 use std::env;
 
@@ -9,14 +9,14 @@ use crate::page;
 use crate::postgres;
 use crate::python;
 
-/// Programs that the tests call, each with the Debian package that has it.
+/// The programs that the tests call, each with the Debian package that contains it.
 const PROGRAMS: [(&str, &str); 4] =
     [("psql", "postgresql"), ("jq", "jq"), ("node", "nodejs"), ("npm", "npm")];
 
-/// Sets up what the tests need, and says in one line what cannot be.
+/// Sets up what the tests need.
 ///
 /// # Errors
-/// A program is missing, or a package cannot be installed.
+/// If a program is missing, or a package can't be installed. The message is one line.
 pub fn set_up_tests(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_missing = |program: &str| !env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -24,12 +24,14 @@ pub fn set_up_tests(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::R
     if !missing.is_empty() {
         let programs: Vec<_> = missing.iter().map(|(program, _)| *program).collect();
         let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
-        bail!("{} missing (Debian: apt-get install {})", programs.join(" and "), packages.join(" "));
+        bail!("the tests need {} (Debian: apt-get install {})", programs.join(" and "), packages.join(" "));
     }
     page::check()?;
     let _lock = workspace.exclusively()?;
-    python::make(workspace, || announce("making the Python environment, once"))?;
-    python::make_for_tests(workspace, || announce("installing what the tests need in Python, once"))?;
+    python::make(workspace, || announce("creating the Python environment (only once)"))?;
+    python::make_for_tests(workspace, || {
+        announce("installing the Python packages for the tests (only once)");
+    })?;
     let found = postgres::find(workspace, || ()).context("the tests need PostgreSQL")?;
     if found.from_wheel {
         bail!("the tests need a PostgreSQL server with TLS (Debian: apt-get install postgresql)");

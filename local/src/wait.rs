@@ -1,4 +1,4 @@
-//! Waiting for something that is asked for again and again.
+//! Polling.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,9 +7,9 @@ use anyhow::bail;
 
 use crate::interrupt;
 
-/// Asks every 100 ms until there is an answer.
+/// Polls every 100 ms until there is an answer.
 ///
-/// `what` completes the sentence "waited … s for".
+/// `what` completes the message "timed out after … s waiting for".
 pub(crate) fn until<T>(
     what: &str,
     limit: Duration,
@@ -22,7 +22,7 @@ pub(crate) fn until<T>(
             return Ok(answer);
         }
         if started.elapsed() > limit {
-            bail!("waited {} s for {what}", limit.as_secs());
+            bail!("timed out after {} s waiting for {what}", limit.as_secs());
         }
         thread::sleep(Duration::from_millis(100));
     }

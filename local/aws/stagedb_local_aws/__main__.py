@@ -1,4 +1,4 @@
-"""`python -m stagedb_local_aws`: configuration, patches, serve. See ../README.md."""
+"""`python -m stagedb_local_aws`: reads the configuration, patches MiniStack, and serves. See ../README.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stagedb_local_aws import processes
 from stagedb_local_aws.settings import Settings, prepare_ministack
 
 STOP_SECONDS = 4.0
-# Not SIGTERM: Linux sends it already when only the *thread* that started us ends, so it must be looked into.
+# Not SIGTERM: Linux sends this signal even if only the *thread* that started us ends, so it needs a check.
 PARENT_IS_GONE = signal.SIGUSR2
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     if not processes.claim(settings.directory):
         sys.exit(f"stagedb_local_aws: another local AWS uses {settings.directory}")
     prepare_ministack(settings, os.environ)
-    # MiniStack reads its environment while it is imported, so only now.
+    # MiniStack reads its environment when it's imported, so import it only now.
     from stagedb_local_aws.postgres import Installation, PostgresError
 
     installation = Installation(settings.postgres_bin, settings.directory / "postgres")
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def build_app(settings: Settings, installation):
-    """MiniStack's application with everything added that this package adds."""
+    """MiniStack's application with everything that this package adds."""
     from ministack import app as ministack
 
     from stagedb_local_aws import (
@@ -66,7 +66,7 @@ def build_app(settings: Settings, installation):
     from stagedb_local_aws.rds_modify import Modifications
     from stagedb_local_aws.rds_store import Store
 
-    # The Runtime API otherwise delays every warm invocation by the 40 ms of a delayed ACK.
+    # Otherwise, a delayed ACK in the Runtime API delays every warm invocation by 40 ms.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     store = Store(installation, settings.timings)
     rds_catalog.install()
@@ -88,7 +88,7 @@ def build_app(settings: Settings, installation):
 
 
 async def serve(app, settings: Settings, installation, parent: int) -> None:
-    """Until SIGTERM, SIGINT or the end of the parent; then stops everything that was started, and ends the process."""
+    """Serves until SIGTERM, SIGINT, or the end of the parent. Then stops everything and ends the process."""
     from hypercorn.asyncio import serve as hypercorn
     from hypercorn.config import Config
 
@@ -117,7 +117,7 @@ async def serve(app, settings: Settings, installation, parent: int) -> None:
 
 
 def end(installation, status: int = 0) -> None:
-    """Not `sys.exit`, which would wait for threads that wait for functions."""
+    """Ends without `sys.exit`, which would wait for threads that wait for functions."""
     installation.stop_all()
     processes.kill_descendants()
     sys.stdout.flush()

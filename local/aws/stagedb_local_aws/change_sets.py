@@ -1,4 +1,4 @@
-"""Change sets: they take a moment, are known by the stack's ARN too, and say of a custom resource what AWS says."""
+"""Change sets: take a moment to create, are also found by the stack's ARN, and treat custom resources like AWS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPLACING = {
         *("SourceSecurityGroupId", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId", "ToPort"),
     ),
 }
-"""The properties whose change replaces the resource, of the types added here (resource reference)."""
+"""For the types added here: the properties whose change replaces the resource (resource reference)."""
 
 
 class ChangeSets:
@@ -44,7 +44,7 @@ class ChangeSets:
         if answer[0] == 200:
             made = _find(params)
             made |= {"_client_token": token, "_answer": answer}
-            # MiniStack shows a NoEcho parameter here.
+            # MiniStack shows NoEcho parameters here.
             hidden = {name for name, value in made["_resolved_params"].items() if value["NoEcho"]}
             for parameter in made["Parameters"]:
                 if parameter["ParameterKey"] in hidden:
@@ -80,7 +80,7 @@ def delete(params: Params) -> Answer:
 
 
 def property_recreation(resource_type: str, name: str) -> str:
-    """No property of a custom resource replaces it: that is up to the answer of its function."""
+    """No property replaces a custom resource: that depends on the response of its function."""
     is_custom = resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource"
     return "Never" if is_custom else _recreation_elsewhere(resource_type, name)
 
@@ -90,7 +90,7 @@ def _find(params: Params) -> dict | None:
 
 
 def by_name(handler: Callable[[Params], Answer]) -> Callable[[Params], Answer]:
-    """MiniStack knows a change set only by its stack's name."""
+    """MiniStack finds a change set only by its stack's name."""
 
     def handle(params: Params) -> Answer:
         stack = handlers._resolve_stack(_p(params, "StackName")) if _p(params, "StackName") else None
@@ -106,7 +106,7 @@ _recreation_elsewhere = provisioners._property_recreation
 
 
 def install(timings: Timings) -> None:
-    """After `cloudformation.install`, whose handler this calls."""
+    """Call this after `cloudformation.install`, whose handler it uses."""
     actions = handlers._ACTION_HANDLERS
     create = ChangeSets(timings, actions["CreateChangeSet"]).create
     actions |= {"CreateChangeSet": create, "DeleteChangeSet": delete}

@@ -1,4 +1,4 @@
-"""CloudFormation: status events for EventBridge, and the course of updates and rollbacks."""
+"""CloudFormation: status events for EventBridge, and the phases of updates and rollbacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STACK = "AWS::CloudFormation::Stack"
 CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
 _CLEANUP_BEFORE = {
     "UPDATE_COMPLETE": CLEANUP,
-    # MiniStack leaves it out when a rollback is continued.
+    # MiniStack skips it when a rollback is continued.
     "UPDATE_ROLLBACK_COMPLETE": "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
 }
 
@@ -28,10 +28,10 @@ _events: queue.SimpleQueue = queue.SimpleQueue()
 
 
 def publish(source: str, detail_type: str, resources: list[str], detail: dict) -> None:
-    """To the default bus, through the rules there, in the order of the calls.
+    """Sends an event through the rules of the default bus, in the order of the calls.
 
-    On a thread of its own, since a rule's target may be slow; with the caller's context,
-    since that holds the account and the Region.
+    Uses a separate thread, because a rule's target may be slow, and the caller's context, because
+    it holds the account and the Region.
     """
     entry = {"Source": source, "DetailType": detail_type, "Resources": resources, "Detail": json.dumps(detail)}
     context = contextvars.copy_context()
@@ -44,13 +44,13 @@ def _deliver_for_ever() -> None:
         try:
             deliver()
         except Exception:
-            logger.exception("EventBridge: an event was not delivered")
+            logger.exception("EventBridge: cannot deliver an event")
 
 
 def add_event(
     stack_id, stack_name, logical_id, resource_type, status, reason="", physical_id="", detailed_status=""
 ) -> None:
-    """Records a stack event; one of the stack itself is also published."""
+    """Records a stack event. Events of the stack itself are also published."""
     of_stack = resource_type == STACK and (physical_id or stack_id) == stack_id
     cleanup = _CLEANUP_BEFORE.get(status) if of_stack else None
     if cleanup and _last_stack_status(stack_id) != cleanup:
@@ -74,7 +74,7 @@ def _last_stack_status(stack_id: str) -> str:
 
 
 def delete_resource(resource_type, physical_id, props, stack_name=None, logical_id=None) -> None:
-    """What an update removes is deleted only after all else succeeded: the cleanup phase."""
+    """The cleanup phase: removed resources are deleted only after everything else has succeeded."""
     stack = _stacks.get(stack_name)
     if stack is None or stack["StackStatus"] not in ("UPDATE_IN_PROGRESS", CLEANUP):
         _delete_elsewhere(resource_type, physical_id, props, stack_name, logical_id)
@@ -89,7 +89,7 @@ def delete_resource(resource_type, physical_id, props, stack_name=None, logical_
 
 
 async def roll_back(stack_name, stack_id, stack, operation, reason_override="") -> None:
-    """A custom resource whose creation failed is deleted by the rollback like any other."""
+    """The rollback also deletes custom resources whose creation failed."""
     for logical_id, resource in stack.get("_resources", {}).items():
         if resource["ResourceStatus"] == "CREATE_FAILED" and logical_id not in operation["created"]:
             operation["created"].append(logical_id)
@@ -99,7 +99,7 @@ async def roll_back(stack_name, stack_id, stack, operation, reason_override="") 
     before = dict(stack.get("_resources", {}))
     await _roll_back_elsewhere(stack_name, stack_id, stack, operation, reason_override)
     if stack["StackStatus"] == "ROLLBACK_FAILED":
-        # MiniStack forgets what it could not delete, and so would the next DeleteStack.
+        # MiniStack forgets resources that it couldn't delete, and so would the next DeleteStack.
         for logical_id in stack["_rollback_failed"]:
             stack["_resources"][logical_id] = {**before[logical_id], "ResourceStatus": "DELETE_FAILED"}
 
@@ -116,7 +116,7 @@ def create_stack(params):
 
 
 def without_updates_that_never_were(handler):
-    """AWS says when a stack was last updated only if it ever was."""
+    """AWS returns the time of the last update only if there was one."""
     both = re.compile(rb"(<CreationTime>([^<]*)</CreationTime>)<LastUpdatedTime>\2</LastUpdatedTime>")
 
     def handle(params):
@@ -127,7 +127,7 @@ def without_updates_that_never_were(handler):
 
 
 def keeping_what_was_deleted(handler):
-    """A deleted stack stays readable by its ARN after its name was taken again."""
+    """A deleted stack stays readable by its ARN, even after its name is used again."""
 
     def handle(params):
         existing = _stacks.get(_p(params, "StackName"))
@@ -171,7 +171,7 @@ _delete_stack_elsewhere = handlers._ACTION_HANDLERS["DeleteStack"]
 
 def install() -> None:
     threading.Thread(target=_deliver_for_ever, name="events", daemon=True).start()
-    # Several modules imported these functions by name.
+    # Several modules import these functions by name.
     for module in list(sys.modules.values()):
         if not getattr(module, "__name__", "").startswith("ministack."):
             continue
@@ -180,7 +180,7 @@ def install() -> None:
         if getattr(module, "_roll_back_operation", None) is _roll_back_elsewhere:
             module._roll_back_operation = roll_back
     stacks._delete_resource = delete_resource
-    # MiniStack asks for CAPABILITY_IAM only when it also checks permissions.
+    # MiniStack requires CAPABILITY_IAM only if it also checks permissions.
     handlers._capabilities_enforced = lambda: True
     handlers._ACTION_HANDLERS |= {
         "CreateStack": keeping_what_was_deleted(create_stack),

@@ -1,7 +1,7 @@
-"""What a test may ask of the local AWS and never of the real one: `/_local/…`.
+"""The control endpoint for tests, which the real AWS doesn't have: `/_local/…`.
 
-Faults are injected where requests arrive. What MiniStack calls inside itself (CloudFormation
-making a native resource, a state machine invoking a function) does not arrive there.
+Faults are injected into incoming requests. MiniStack's internal calls (CloudFormation creating a
+native resource, a state machine invoking a function) aren't affected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESPONSE_URL = "/_ministack/cfn-response/"
 
 @dataclass
 class Fault:
-    """The next `times` calls of an operation fail; always, if that is None."""
+    """Makes the next `times` calls of an operation fail. None means every call."""
 
     service: str
     operation: str
@@ -32,9 +32,9 @@ class Fault:
     message: str = ""
     times: int | None = 1
     when: dict[str, str] = field(default_factory=dict)
-    """Only calls with exactly these parameters."""
+    """Applies only to calls with exactly these parameters."""
     after: bool = False
-    """The call takes effect, and only its answer is lost: a timeout on the way back."""
+    """Whether the call takes effect and only its response is lost."""
     status: int = 400
 
     def matches(self, call: Call) -> bool:
@@ -57,7 +57,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def replace(self, entries: list[dict]) -> None:
-        """TypeError or ValueError if an entry is not as documented; then nothing changes."""
+        """Raises TypeError or ValueError if an entry is invalid. Then nothing changes."""
         faults = [Fault(**entry) for entry in entries]
         with self._lock:
             self._faults = faults
@@ -80,7 +80,7 @@ class Faults:
 
 
 class Control:
-    """The ASGI application around MiniStack's."""
+    """The ASGI application that wraps MiniStack's."""
 
     def __init__(self, app: App, timings: Timings, rds: RdsControl) -> None:
         self._app = app
@@ -96,7 +96,7 @@ class Control:
         if path.startswith("/_local/"):
             await self._control(method, path, await _body(receive), send)
         elif path.startswith(RESPONSE_URL) and _header(scope, b"content-type"):
-            # The real URL is signed for a request without a content type.
+            # The real URL is signed for requests without a content type.
             await _answer(send, 403, "application/xml", b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
         elif method == "POST" and path == "/" and self._faults:
             await self._maybe_fail(scope, receive, send)
@@ -141,14 +141,14 @@ class Control:
 
 
 def token_with_expiry(token: str, expiry: int) -> str:
-    """The same claims with another `exp`, signed with the user pool's own key.
+    """A token with the same claims but another `exp`, signed with the user pool's own key.
 
-    ValueError if the local Cognito did not issue the token.
+    Raises ValueError if the local Cognito didn't issue the token.
     """
     from ministack.services import cognito
 
     if not cognito._signature_valid(token):
-        raise ValueError("the token is not one that the local Cognito issued")
+        raise ValueError("the local Cognito didn't issue this token")
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     pool = claims["iss"].rpartition("/")[2]
@@ -156,7 +156,7 @@ def token_with_expiry(token: str, expiry: int) -> str:
 
 
 def _call(scope: dict, body: bytes) -> Call | None:
-    """Which operation a signed request is for; None if it is not one we can tell."""
+    """The operation of a signed request, or None if it's unknown."""
     signed_for = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", _header(scope, b"authorization"))
     if signed_for is None:
         return None
@@ -173,7 +173,7 @@ def _error(fault: Fault, as_json: bool) -> tuple[str, bytes]:
         error = {"__type": fault.code, "message": fault.message, "Message": fault.message}
         return "application/x-amz-json-1.1", json.dumps(error).encode()
     if fault.service == "ec2":
-        # Its protocol is a variant of the query protocol.
+        # Its protocol is a variant of the Query protocol.
         return "text/xml", (
             f"<Response><Errors><Error><Code>{escape(fault.code)}</Code><Message>{escape(fault.message)}</Message></Error>"
             "</Errors><RequestID>injected-fault</RequestID></Response>"

@@ -1,7 +1,7 @@
-"""Custom resources as CloudFormation runs them: asynchronously, with one answer, and in time.
+"""Custom resources as CloudFormation handles them: asynchronously, with one response, and a timeout.
 
-MiniStack calls the function synchronously and once; AWS calls it as an event, so that a
-failing function runs up to three times, and the answer may come from anybody at any time.
+MiniStack invokes the function synchronously and once. AWS invokes it as an event, so a failing
+function runs up to three times, and the response may come from anywhere at any time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT_SECONDS = 3600
 
 
 class CustomResourceFailed(RuntimeError):
-    """The text is what AWS shows as the reason; `physical_id` is what the answer named."""
+    """The text is the reason that AWS shows. `physical_id` is the one in the response."""
 
     def __init__(self, reason: str, physical_id: str = "") -> None:
         super().__init__(reason)
@@ -37,9 +37,9 @@ def invoke(
     physical_id: str | None = None,
     old_props: dict | None = None,
 ) -> tuple[str, dict]:
-    """Sends the event and waits for the answer, for `ServiceTimeout` seconds at most.
+    """Sends the event and waits for the response, for at most `ServiceTimeout` seconds.
 
-    Runs on a thread of its own: it blocks.
+    It blocks, so run it on a separate thread.
     """
     service_token = str(props.get("ServiceToken", ""))
     record, config, _ = lambda_svc._get_func_record_for_ref(service_token)
@@ -49,7 +49,7 @@ def invoke(
     event = {
         "RequestType": request_type,
         "ServiceToken": service_token,
-        # As on AWS the URL carries a signature, which must not get into a log.
+        # As on AWS, the URL contains a signature, which must not appear in a log.
         "ResponseURL": f"{protocol._response_url(token)}?Signature={secrets.token_urlsafe(24)}",
         "StackId": stack_id,
         "RequestId": request_id,
@@ -76,7 +76,7 @@ def invoke(
 
 
 def _show_properties(request: dict) -> None:
-    """AWS shows with a resource's event which properties it is to get; MiniStack leaves them out."""
+    """AWS includes the requested properties in a resource's event. MiniStack leaves them out."""
     logical_id = request["LogicalResourceId"]
     events = [event for event in _stack_events.get(request["StackId"], []) if event["LogicalResourceId"] == logical_id]
     if events and events[-1]["ResourceStatus"] == f"{request['RequestType'].upper()}_IN_PROGRESS":
@@ -113,8 +113,8 @@ def _timeout_seconds(props: dict) -> int:
 
 
 def create(logical_id: str, props: dict, stack_name: str, resource_type: str = "AWS::CloudFormation::CustomResource"):
-    """A failed creation stays in the stack as CREATE_FAILED, so that what rolls the stack back
-    or deletes it also sends Delete for it. If nobody named an id, CloudFormation invents one."""
+    """A failed creation stays in the stack as CREATE_FAILED, so that rolling back or deleting the
+    stack also sends Delete for it. If the response has no physical ID, CloudFormation makes one up."""
     try:
         return _create_elsewhere(logical_id, props, stack_name, resource_type)
     except CustomResourceFailed as failure:

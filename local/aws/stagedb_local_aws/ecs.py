@@ -1,4 +1,4 @@
-"""ECS: a deployment takes a while, and a task definition comes back as it was registered."""
+"""ECS: deployments take a while, and task definitions are returned as they were registered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stagedb_local_aws.settings import Timings
 
 Answer = tuple[int, dict, bytes]
 _OURS = "_rolling_out"
-"""Marks a deployment that we complete after a while. MiniStack hides names with `_`."""
+"""Marks a deployment that we complete after a while. MiniStack hides names that start with `_`."""
 
 
 class Services:
@@ -30,7 +30,7 @@ class Services:
         return _update_elsewhere(data)
 
     def complete_later(self, cluster_name: str, service_key: str, expected_deployment_id: str | None = None) -> None:
-        """Where MiniStack completes a deployment at once, ECS first waits for a steady state."""
+        """MiniStack completes a deployment immediately. ECS waits for a steady state first."""
         primary = service._primary_deployment(service._services[service_key])
         if primary is None or _OURS in primary or primary["rolloutState"] != "IN_PROGRESS":
             return
@@ -74,7 +74,7 @@ def make_deployment(*arguments, **options) -> dict:
 
 
 def wire_shape(record: object) -> object:
-    """While a deployment is under way, its tasks are still starting."""
+    """While a deployment is in progress, its tasks are still starting."""
     shown = _sanitize_elsewhere(record)
     if not (isinstance(record, dict) and "deployments" in record):
         return shown
@@ -90,7 +90,7 @@ def wire_shape(record: object) -> object:
 
 
 def register_task_definition(data: dict) -> Answer:
-    """Keeps every member that was given, and invents none that AWS would leave out."""
+    """Keeps every given member, and adds none that AWS would leave out."""
     status, headers, body = _register_elsewhere(data)
     if status != 200:
         return status, headers, body

@@ -1,4 +1,4 @@
-"""HTTP APIs as SAM makes them: an OpenAPI body, JWT authorizers, AWS's defaults."""
+"""HTTP APIs as SAM creates them: an OpenAPI body, JWT authorizers, and AWS's defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _is_http_api = contextvars.ContextVar("is_http_api", default=False)
 
 
 def import_body(api_id: str, body: dict) -> None:
-    """Replaces the API's routes, integrations and authorizers with those of an OpenAPI body."""
+    """Replaces the API's routes, integrations, and authorizers with those in an OpenAPI body."""
     for store in (gateway._routes, gateway._integrations, gateway._authorizers):
         store[api_id] = {}
     schemes = body.get("components", {}).get("securitySchemes") or {}
@@ -38,7 +38,7 @@ def _route_key(method: str, path: str) -> str:
 
 
 def _authorizer(api_id: str, name: str, scheme: dict) -> tuple[str, str]:
-    """The authorizer's id, and the type of the routes that use it."""
+    """The authorizer's ID, and the type of the routes that use it."""
     settings = scheme.get("x-amazon-apigateway-authorizer") or {}
     jwt = settings.get("jwtConfiguration")
     source = settings.get("identitySource", "$request.header.Authorization")
@@ -85,15 +85,15 @@ def _route(api_id: str, key: str, operation: dict, security: list, authorizers: 
 
 
 def _lower_first(value: object) -> object:
-    """CloudFormation writes `AllowOrigins`, the service reads `allowOrigins`."""
+    """CloudFormation uses `AllowOrigins`; the service uses `allowOrigins`."""
     if not isinstance(value, dict):
         return value
     return {name[0].lower() + name[1:]: entry for name, entry in value.items()}
 
 
 async def validate_token(route: dict, authorizer: dict, headers: dict, query: dict):
-    """MiniStack checks signature, issuer, audience and scopes; a token without an expiry, or
-    with claims of the wrong type, gets past it or breaks it. Both are 401 on AWS."""
+    """MiniStack checks signature, issuer, audience, and scopes. A token without an expiration, or with
+    claims of the wrong type, gets past the check or crashes it. On AWS, both return 401."""
     unauthorized = None, None, gateway._jwt_unauthorized()
     token = gateway._extract_token_from_identity_source(authorizer.get("identitySource", []), headers, query)
     try:
@@ -105,7 +105,7 @@ async def validate_token(route: dict, authorizer: dict, headers: dict, query: di
     if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers):
         return unauthorized
     if not (authorizer.get("jwtConfiguration") or {}).get("audience"):
-        return unauthorized  # AWS makes no authorizer without one; MiniStack would skip the check.
+        return unauthorized  # AWS rejects an authorizer without one; MiniStack would skip the check.
     return await _validate_elsewhere(route, authorizer, headers, query)
 
 
@@ -115,8 +115,8 @@ async def invoke_function(*arguments, **options):
 
 
 def read_function_answer(result: dict):
-    """An answer that gives a status but no content type is text, and what went wrong inside a
-    function stays inside: both unlike a REST API, with which MiniStack shares this step."""
+    """A response with a status but no content type is text, and errors inside a function aren't
+    exposed. Both differ from REST APIs, for which MiniStack uses the same code."""
     response, reason = _read_answer_elsewhere(result)
     if not _is_http_api.get():
         return response, reason
@@ -145,7 +145,7 @@ _extract_elsewhere = gateway._extract_path_params
 
 
 def extract_path_params(route_path: str, request_path: str) -> dict | None:
-    """A line break is a character of a path as any other; MiniStack's patterns stop at one."""
+    """Line breaks are ordinary characters in a path. MiniStack's patterns stop at them."""
     found = _extract_elsewhere(route_path, request_path.replace("\n", "\0"))
     return found and {name: value.replace("\0", "\n") for name, value in found.items()}
 
@@ -164,7 +164,7 @@ def install() -> None:
     create, update = handler["create"], handler["update"]
 
     def prepared(props: dict) -> dict:
-        """SAM puts the API's name into the body alone."""
+        """SAM puts the API's name only in the body."""
         title = ((props.get("Body") or {}).get("info") or {}).get("title")
         named = {"Name": title, **props} if title else props
         if "CorsConfiguration" not in named:

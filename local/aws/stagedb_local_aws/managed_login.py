@@ -1,7 +1,7 @@
-"""Cognito's managed login: the session that its cookie keeps, its address, and its style.
+"""Cognito's managed login: the session in its cookie, its address, and its style.
 
-MiniStack serves the login form, codes with PKCE, tokens and sign-out, but asks for the password at
-every authorization; Cognito remembers a person for an hour.
+MiniStack provides the sign-in form, codes with PKCE, tokens, and sign-out, but asks for the password
+at every authorization. Cognito remembers a user for an hour.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _sessions: dict[str, Session] = {}
 
 
 def authorize(method: str, path: str, headers: dict, query: dict) -> Answer:
-    """Whoever signed in within the hour gets a code at once, unless the client asks for the form."""
+    """A user who signed in within the last hour gets a code directly, unless the client requests the form."""
     answer = _authorize_elsewhere(method, path, headers, query)
     if answer[0] != 200 or _one(query, "identity_provider") or _one(query, "prompt") == "login":
         return answer
-    # What the request asks for is valid: the form would be shown now.
+    # The request is valid: the form would be shown now.
     client_id = _one(query, "client_id")
     pool_id, pool, _ = cognito._find_pool_by_client_id(client_id)
     session = _session(headers)
@@ -60,7 +60,7 @@ def authorize(method: str, path: str, headers: dict, query: dict) -> Answer:
 
 
 def log_in(method: str, path: str, headers: dict, body: bytes, query: dict) -> Answer:
-    """A form that led to a code begins a session."""
+    """A successful sign-in starts a session."""
     status, answered, content = _log_in_elsewhere(method, path, headers, body, query)
     code = parse_qs(urlsplit(answered.get("Location", "")).query).get("code", [""])[0]
     issued = cognito._authorization_codes.get(code)
@@ -83,8 +83,8 @@ _signed_in_at: dict[str, int] = {}
 
 
 def sign_token(claims: dict, *arguments, **options) -> str:
-    """A renewed token says when the person signed in, as Cognito's does, and not when it was renewed. OpenID Connect
-    demands it of an ID token, and clients check it."""
+    """A refreshed token contains the time of the sign-in, as with Cognito, not the time of the refresh.
+    OpenID Connect requires this for ID tokens, and clients check it."""
     origin = claims.get("origin_jti")
     if origin and "auth_time" in claims:
         claims = {**claims, "auth_time": _signed_in_at.setdefault(origin, claims["auth_time"])}
@@ -119,7 +119,7 @@ def _one(query: dict, name: str) -> str:
 
 
 def with_local_address(props: dict) -> dict:
-    """A browser on this computer cannot find the domain, so the functions tell it where it is served here."""
+    """A browser on this computer can't resolve the domain, so the functions use the local address."""
     variables = (props.get("Environment") or {}).get("Variables")
     if not variables:
         return props
@@ -140,7 +140,7 @@ def install() -> None:
     cognito.handle_logout = log_out
     cognito._signed_jwt = sign_token
     handlers = provisioners._RESOURCE_HANDLERS
-    # A style changes nothing here: the form is MiniStack's.
+    # The style has no effect, because the form is MiniStack's.
     handlers["AWS::Cognito::ManagedLoginBranding"] = {
         "create": lambda logical_id, props, stack: (f"{props['UserPoolId']}|{logical_id}", {}),
         "update": lambda physical_id, old, new, stack: (physical_id, {}),

@@ -1,8 +1,8 @@
-"""A real PostgreSQL server: the body behind an RDS instance.
+"""A real PostgreSQL server behind each RDS instance.
 
-As on RDS, the superuser (`rdsadmin`) belongs to the service and the customer's master user is
-not one: what needs a superuser fails here too, and not only after a deployment. Durability is
-off (`fsync`), because everything here may be thrown away.
+As on RDS, the superuser (`rdsadmin`) belongs to the service, and the customer's master user isn't a
+superuser. So anything that needs a superuser already fails here, not only after a deployment.
+Durability is off (`fsync`), because all data is disposable.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _SERVER_OPTIONS = {
     "log_timezone": "UTC",
 }
 _HBA = (
-    "# Everyone proves who they are, the service's own superuser included.\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    "# Everyone needs a password, including the service's own superuser.\nhost all all 127.0.0.1/32 scram-sha-256\n"
 )
 
 
 class PostgresError(Exception):
-    """The server could not be made or started. The text says which, and what it said."""
+    """The server couldn't be created or started. The text contains the reason."""
 
 
 class Installation:
-    """The binaries, and the folder in which clusters and copies of them are kept."""
+    """The binaries, and the directory for clusters and copies of them."""
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self.binaries = binaries
@@ -60,7 +60,7 @@ class Installation:
         self._running: set[Cluster] = set()
 
     def prepare(self) -> None:
-        """Empties the folder. Nothing here outlives the process that describes it to RDS."""
+        """Empties the directory. Nothing in it outlives the process."""
         self._stop_orphans()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -69,8 +69,8 @@ class Installation:
             _require_traversable(self.folder)
 
     def new_cluster(self, name: str) -> Cluster:
-        """An empty, stopped cluster. The first one takes an initdb, the others only a copy."""
-        return Cluster(self, self.copy(self._initialised_template(), name))
+        """An empty, stopped cluster. The first one needs an initdb, the others only a copy."""
+        return Cluster(self, self.copy(self._initialized_template(), name))
 
     def restored_cluster(self, files: Path, name: str) -> Cluster:
         return Cluster(self, self.copy(files, name))
@@ -78,7 +78,7 @@ class Installation:
     def copy(self, files: Path, name: str) -> Path:
         target = self.folder / name
         shutil.rmtree(target, ignore_errors=True)
-        # `cp -a` keeps the owner, and is many times faster than doing it in Python.
+        # `cp -a` keeps the owner, and is many times faster than Python code.
         _run(["cp", "-a", str(files), str(target)], privileged=True)
         (target / "postmaster.pid").unlink(missing_ok=True)
         return target
@@ -94,7 +94,7 @@ class Installation:
         for cluster in clusters:
             cluster.stop(max(0.05, deadline - time.monotonic()))
 
-    def _initialised_template(self) -> Path:
+    def _initialized_template(self) -> Path:
         with self._template_lock:
             if not (self._template / "PG_VERSION").exists():
                 password = secrets.token_hex(16)
@@ -104,7 +104,7 @@ class Installation:
                     [str(self.binaries / "initdb"), "--pgdata", str(self._template)]
                     + ["--username", ADMIN, "--pwfile", str(password_file)]
                     + ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
-                    # Small segments keep a cluster, and so each snapshot of it, small.
+                    # Small segments keep clusters and their snapshots small.
                     + ["--wal-segsize", "1", "--no-sync", "--no-instructions"]
                 )
                 password_file.unlink()
@@ -113,7 +113,7 @@ class Installation:
             return self._template
 
     def _stop_orphans(self) -> None:
-        """Servers of an earlier process that died without the chance to stop them."""
+        """Stops servers of an earlier process that died without stopping them."""
         for pid_file in self.folder.glob("*/postmaster.pid"):
             with contextlib.suppress(OSError, ValueError):
                 pid = int(pid_file.read_text().split("\n", 1)[0])
@@ -122,7 +122,7 @@ class Installation:
 
 
 class Cluster:
-    """One server with its data directory."""
+    """A server with its data directory."""
 
     def __init__(self, installation: Installation, directory: Path) -> None:
         self._installation = installation
@@ -135,16 +135,16 @@ class Cluster:
         _write_private(self.directory / "server.key", key)
 
     def start(self) -> None:
-        """Returns when the server accepts connections. Keeps its port over a restart."""
+        """Returns when the server accepts connections. It keeps its port after a restart."""
         for port in [self.port] if self.port else [_free_port() for _ in range(3)]:
             self.port = port
             self._launch()
             if self._wait_until_it_accepts():
                 return
-        raise PostgresError(f"postgres did not start; see {self._log}")
+        raise PostgresError(f"Postgres didn't start; see {self._log}")
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Ends connections and stops, first politely ("fast"), then at once ("immediate")."""
+        """Ends connections and stops: first in "fast" mode, then in "immediate" mode."""
         if self._process is None:
             return
         for number, patience in ((signal.SIGINT, seconds), (signal.SIGQUIT, 1.0)):
@@ -174,16 +174,16 @@ class Cluster:
         return self._process is not None and self._process.poll() is None
 
     def copy_files(self, name: str) -> Path:
-        """A copy of the data as of this moment, also while the server works.
+        """Copies the current data, even while the server is running.
 
-        All its processes stand still meanwhile, so the copy is what a power cut would have
-        left: starting it replays the write-ahead log.
+        All processes are paused meanwhile, so the copy is like the data after a power failure:
+        starting it replays the write-ahead log.
         """
         with self._frozen():
             return self._installation.copy(self.directory, name)
 
     def create_master_user(self, user: str, password: str, database: str) -> None:
-        """What RDS makes for the customer: a strong role, though no superuser."""
+        """Creates what RDS creates for the customer: a powerful role, but not a superuser."""
         role = sql.Identifier(user)
         with self._admin_connection() as cursor:
             cursor.execute("CREATE ROLE rds_superuser NOLOGIN")
@@ -244,7 +244,7 @@ class Cluster:
         if not self.is_running:
             yield
             return
-        # The postmaster first: after that no new process can appear.
+        # The postmaster first: after that, no new process can appear.
         self.signal(signal.SIGSTOP)
         frozen = processes.children_of(self._process.pid)
         try:
@@ -270,7 +270,7 @@ def _run(arguments: list[str], privileged: bool = False) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Postgres refuses a key that others can read."""
+    """Postgres rejects a key that others can read."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(text)
@@ -289,10 +289,10 @@ def _free_port() -> int:
 
 
 def _require_traversable(folder: Path) -> None:
-    """Root starts Postgres as `nobody`, who must be able to reach the data."""
+    """As root, Postgres runs as `nobody`, who must be able to access the data."""
     for parent in folder.parents:
         if not parent.stat().st_mode & 0o001:
             raise PostgresError(
-                f"Postgres cannot run as root, and the user nobody cannot enter {parent}: "
-                "set STAGEDB_LOCAL_DIR to a directory that everyone may enter"
+                f"Postgres can't run as root, and the user nobody can't enter {parent}: "
+                "set STAGEDB_LOCAL_DIR to a directory that everyone can enter"
             )

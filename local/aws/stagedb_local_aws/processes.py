@@ -16,17 +16,17 @@ from pathlib import Path
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
-# The kernel ties PDEATHSIG to the *thread* that forked, so children must come from a thread
-# that lives as long as the process: this pool's only one.
+# The kernel ties PDEATHSIG to the *thread* that forked, so children must be started by a thread
+# that lives as long as the process: the only thread in this pool.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
 def claim(directory: Path) -> bool:
-    """Makes the directory and takes it for this process alone; False if another one has it."""
+    """Creates and claims the directory for this process. False if another process uses it."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        # Held until the process ends, since nobody closes the descriptor.
+        # Held until the process ends, because nothing closes the descriptor.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
@@ -34,7 +34,7 @@ def claim(directory: Path) -> bool:
 
 
 def die_with_parent(number: int) -> None:
-    """Asks the kernel to send us signal `number` when our parent dies. Linux only."""
+    """Makes the kernel send us the signal `number` when our parent dies. Linux only."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
@@ -45,7 +45,7 @@ def unprivileged() -> dict[str, str]:
 
 
 def spawn(arguments: list[str], death_signal: int, **options: object) -> subprocess.Popen:
-    """Starts an unprivileged child that gets `death_signal` if this process dies."""
+    """Starts an unprivileged child that receives `death_signal` if this process dies."""
 
     def start() -> subprocess.Popen:
         return subprocess.Popen(
@@ -65,7 +65,7 @@ def children_of(pid: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            # "pid (name) state parent …"; the name may itself hold spaces and brackets.
+            # "pid (name) state parent …"; the name may contain spaces and parentheses.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
@@ -77,14 +77,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def wait_until_stopped(pids: list[int], seconds: float = 1.0) -> None:
-    """SIGSTOP takes effect a moment after it was sent; this waits for that moment."""
+    """Waits until SIGSTOP takes effect, which is a moment after it's sent."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(_state(pid) in "RS" for pid in pids):
         time.sleep(0.002)
 
 
 def _state(pid: int) -> str:
-    """One letter as in proc(5); `X` if there is no such process."""
+    """The state letter from proc(5), or `X` if the process doesn't exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -92,7 +92,7 @@ def _state(pid: int) -> str:
 
 
 def kill_descendants(patience_seconds: float = 0.5) -> None:
-    """Ends everything this process ever started: Lambda workers and whatever they started."""
+    """Kills everything that this process started: Lambda workers and whatever they started."""
     deadline = time.monotonic() + patience_seconds
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in children_of(os.getpid()):

@@ -1,4 +1,4 @@
-"""RDS for PostgreSQL: an instance is a real server, and passes through AWS's statuses over time."""
+"""RDS for PostgreSQL: each instance is a real server, and goes through AWS's statuses over time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from stagedb_local_aws.rds_store import (
 
 
 def new_record(request: Request, engine_version: str, storage_type: str) -> Record:
-    """The members that creating and restoring have in common. No Endpoint yet, as on AWS."""
+    """The members that created and restored instances have in common. No Endpoint yet, as on AWS."""
     identifier = rules.check_identifier(request.required("DBInstanceIdentifier"))
     group = subnet_group(request)
     region, account = get_region(), get_account_id()
@@ -86,11 +86,11 @@ def new_record(request: Request, engine_version: str, storage_type: str) -> Reco
 
 
 def check_creation(request: Request) -> None:
-    """Everything about the parameters that can be said without looking at anything else."""
+    """Checks everything about the parameters that doesn't depend on anything else."""
     for required in ("DBInstanceIdentifier", "DBInstanceClass", "Engine"):
         request.required(required)
     if request.flag("ManageMasterUserPassword"):
-        raise Refusal("InvalidParameterCombination", "The local AWS does not model ManageMasterUserPassword.")
+        raise Refusal("InvalidParameterCombination", "The local AWS doesn't model ManageMasterUserPassword.")
     for needed in ("AllocatedStorage", "MasterUsername", "MasterUserPassword"):
         if not request.given(needed):
             raise Refusal("InvalidParameterValue", f"The parameter {needed} must be provided and must not be blank.")
@@ -156,13 +156,13 @@ class Instances:
             rds._tags[record["DBInstanceArn"]] = list(record["TagList"])
 
     def complete(self, record: Record, make: Callable[[], Cluster], kind: events.Kind, message: str = "") -> None:
-        """Makes the server in the background, unless the creation is to end without one."""
+        """Creates the server in the background, unless the creation is planned to fail."""
 
         def run() -> None:
             server = None if record["_ending"] else make()
             time.sleep(self._timings.rds_create_seconds)
             if server is not None and not server.is_running and self._store.is_current(record):
-                raise PostgresError("the server died while its instance was being created")
+                raise PostgresError("the server stopped while its instance was being created")
             with self._store.lock:
                 is_wanted = self._store.is_current(record) and record["DBInstanceStatus"] == "creating"
                 if server is not None and is_wanted and not record["_ending"]:
@@ -216,7 +216,7 @@ class Instances:
         work: Callable[[Cluster], None],
         following: str = "",
     ) -> Answer:
-        """Through a status to the following one: without one, to where an instance is when nothing is being done."""
+        """Goes through a status to the next one, by default the status without changes in progress."""
         with self._store.lock:
             rules.check_state(record, allowed)
             record["DBInstanceStatus"] = status
@@ -231,7 +231,7 @@ class Instances:
 
 
 def install(store: Store, modifications: Modifications) -> Instances:
-    """Takes over the instance actions of MiniStack, for PostgreSQL only."""
+    """Replaces MiniStack's instance actions, for PostgreSQL only."""
     instances = Instances(store)
     _create_elsewhere = rds._ACTION_MAP["CreateDBInstance"]
     create = answers_refusals(instances.create)
@@ -253,7 +253,7 @@ def install(store: Store, modifications: Modifications) -> Instances:
     _events_elsewhere = rds._ACTION_MAP["DescribeEvents"]
 
     def describe_events(params):
-        # Identifiers have no case.
+        # Identifiers are case-insensitive.
         return _events_elsewhere({**params, "SourceIdentifier": [Request(params).text("SourceIdentifier").lower()]})
 
     rds._ACTION_MAP["DescribeEvents"] = describe_events
@@ -275,7 +275,7 @@ def install(store: Store, modifications: Modifications) -> Instances:
 
 
 def describe_instances(store: Store) -> Callable[[Request], Answer]:
-    """Ours by an identifier without case; and all instances in pages, which MiniStack's are not."""
+    """Finds our instances by case-insensitive identifier. Lists all instances in pages, unlike MiniStack."""
     _describe_elsewhere = rds._ACTION_MAP["DescribeDBInstances"]
 
     def describe(request: Request) -> Answer:
@@ -297,7 +297,7 @@ def describe_instances(store: Store) -> Callable[[Request], Answer]:
 
 
 def take_over(store: Store, action: str, method) -> None:
-    """Our method for our instances; MiniStack's for all others, and for unknown ones."""
+    """Uses our method for our instances, and MiniStack's for all others and for unknown ones."""
     elsewhere = rds._ACTION_MAP[action]
 
     def handle(params):

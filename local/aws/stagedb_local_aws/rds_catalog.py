@@ -1,4 +1,4 @@
-"""What can be ordered, in which versions, and the rules about subnet groups."""
+"""Orderable instance classes and versions, and the rules for subnet groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stagedb_local_aws.rds_store import Answer, Request, answer, answers_refusal
 
 def orderable_options(request: Request) -> Answer:
     wanted_class, wanted_version = request.text("DBInstanceClass"), request.text("EngineVersion")
-    # AWS lists every version unless one is named.
+    # AWS lists every version unless the request names one.
     named = [versions.full_version(wanted_version)] if wanted_version else versions.VERSIONS
     options = []
     if request.flag("Vpc", True):
@@ -66,10 +66,10 @@ def _option(name: str, version: str, storage_type: str) -> dict[str, object]:
 
 
 def check_zones(request: Request) -> None:
-    """A subnet group must reach over two availability zones."""
+    """A subnet group must cover two Availability Zones."""
     members = rds._resolve_subnet_group_members(request.many("SubnetIds"))
     if members is None:
-        return  # MiniStack has AWS's answer for that.
+        return  # MiniStack returns AWS's error for that.
     zones = sorted({subnet["SubnetAvailabilityZone"]["Name"] for subnet in members[0]})
     if len(zones) < 2:
         raise Refusal(
@@ -103,7 +103,7 @@ def install() -> None:
         ("DescribeDBEngineVersions", engine_versions),
     ):
         rds._ACTION_MAP[action] = _for_postgres(answers_refusals(ours), rds._ACTION_MAP[action])
-    # CloudFormation calls these two by name, the API through the map.
+    # CloudFormation calls these two by name, the API calls them through the map.
     for action, function, check in (
         ("CreateDBSubnetGroup", "_create_subnet_group", check_zones),
         ("DeleteDBSubnetGroup", "_delete_subnet_group", check_unused),

@@ -1,6 +1,6 @@
-"""Aurora PostgreSQL: a cluster is one real server, which all its instances share.
+"""Aurora PostgreSQL: a cluster is one real server that all its instances share.
 
-Enough for a database that somebody else owns: to be found, connected to, and gone one day.
+This is enough for a database that stagedb doesn't manage: it can be found, connected to, and deleted.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import documentdb, rds
 
+from stagedb_local_aws import rds_cluster_records as records
 from stagedb_local_aws import rds_events as events
 from stagedb_local_aws import rds_rules as rules
-from stagedb_local_aws import rds_windows as windows
 from stagedb_local_aws import rds_xml
 from stagedb_local_aws.postgres import START_SECONDS, Cluster
 from stagedb_local_aws.rds import bring_up
@@ -25,47 +24,16 @@ from stagedb_local_aws.rds_store import (
     Request,
     Store,
     answers_refusals,
-    default_security_group,
     in_background,
     instance_answer,
     must_be_new,
     now,
     page,
     security_groups,
-    subnet_group,
 )
 
-ENGINE = "aurora-postgresql"
 MEMBER_SECONDS = 0.3
-"""An instance of a cluster starts nothing, but must be seen to be created."""
-CLASSES = (
-    "db.serverless",
-    *(f"db.{family}.{size}" for family in ("t3", "t4g") for size in ("medium", "large")),
-) + tuple(
-    f"db.{family}.{size}" for family in ("r5", "r6g", "r7g") for size in ("large", "xlarge", "2xlarge", "4xlarge")
-)
-"""Not AWS's full list."""
-# What belongs to the cluster, and is refused for an instance of it.
-_OF_THE_CLUSTER = (
-    "AllocatedStorage",
-    "BackupRetentionPeriod",
-    "DBName",
-    "MasterUsername",
-    "MasterUserPassword",
-    "Port",
-)
-
-
-def full_version(given: str) -> str:
-    known = [version for version, _ in rds.AURORA_POSTGRESQL_ENGINE_VERSIONS]
-    if not given:
-        return rds._default_engine_version(ENGINE)
-    of_major = [version for version in known if version.startswith(f"{given}.") and "-" not in version]
-    if given.isdigit() and of_major:
-        return rds.AURORA_POSTGRESQL_DEFAULT_ENGINE_VERSIONS.get(given, of_major[-1])
-    if given not in known:
-        raise Refusal("InvalidParameterCombination", f"Cannot find version {given} for {ENGINE}")
-    return given
+"""Creating an instance of a cluster starts nothing, but its status must be visible for a while."""
 
 
 class Clusters:
@@ -77,9 +45,9 @@ class Clusters:
 
     def create(self, request: Request) -> Answer:
         identifier = rules.check_identifier(request.required("DBClusterIdentifier"), "DBClusterIdentifier")
-        _check_creation(request)
+        records.check_cluster(request)
         user, password, database = (request.text(n) for n in ("MasterUsername", "MasterUserPassword", "DatabaseName"))
-        cluster = _new_cluster(identifier, request)
+        cluster = records.new_cluster(identifier, request)
         arn, server_id = str(cluster["DBClusterArn"]), str(cluster["DbClusterResourceId"])
         with self._store.lock:
             if identifier in rds._clusters:
@@ -100,7 +68,7 @@ class Clusters:
                     cluster.update(Endpoint="localhost", ReaderEndpoint="localhost", Port=server.port)
                     cluster.update(EarliestRestorableTime=now(), LatestRestorableTime=now(), Status="available")
                     return
-            server.remove()  # It was deleted meanwhile.
+            server.remove()  # It was deleted in the meantime.
 
         in_background(f"create cluster {identifier}", make, cluster)
         return answer
@@ -118,10 +86,10 @@ class Clusters:
         return rds._xml(200, f"{action}Response", f"<{action}Result>{body}</{action}Result>")
 
     def modify(self, cluster: Record, request: Request) -> Answer:
-        """The password, the protection and the security groups: what may happen to a database that is in use."""
+        """Changes the password, deletion protection, and security groups, which may change during use."""
         with self._store.lock:
             if cluster["Status"] != "available":
-                raise _wrong_state(cluster)
+                raise records.wrong_state(cluster)
             if password := request.text("MasterUserPassword"):
                 rules.check_password(password)
                 self._server(cluster).set_password(str(cluster["MasterUsername"]), password)
@@ -163,10 +131,10 @@ class Clusters:
         identifier = rules.check_identifier(request.required("DBInstanceIdentifier"))
         cluster = _find(request.text("DBClusterIdentifier"))
         with self._store.lock:
-            _check_member(cluster, request)
+            records.check_member(cluster, request)
             must_be_new(identifier)
             members: list[Record] = cluster["DBClusterMembers"]
-            record = _new_member(identifier, cluster, request)
+            record = records.new_member(identifier, cluster, request)
             members.append(
                 {
                     "DBInstanceIdentifier": identifier,
@@ -242,7 +210,7 @@ class Clusters:
 
 
 def _find(identifier: str) -> Record:
-    """By identifier or ARN, without case. MiniStack's clusters too."""
+    """Finds a cluster by case-insensitive identifier or ARN, including MiniStack's clusters."""
     name = identifier.rpartition(":cluster:")[2]
     found = rds._clusters.get(name) or rds._clusters.get(name.lower())
     if found is None:
@@ -255,73 +223,9 @@ def _members(cluster: Record) -> Iterator[Record]:
         yield rds._instances[member["DBInstanceIdentifier"]]
 
 
-def _check_creation(request: Request) -> None:
-    if request.flag("ManageMasterUserPassword"):
-        raise Refusal("InvalidParameterCombination", "The local AWS does not model ManageMasterUserPassword.")
-    for needed in ("MasterUsername", "MasterUserPassword"):
-        if not request.given(needed):
-            raise Refusal("InvalidParameterValue", f"The parameter {needed} must be provided and must not be blank.")
-    rules.check_user(request.text("MasterUsername"))
-    rules.check_password(request.text("MasterUserPassword"))
-    if request.given("DatabaseName"):
-        rules.check_database_name(request.text("DatabaseName"))
-    if port := request.number("Port"):
-        rules.check_port(port)
-    if (mode := request.text("EngineMode", "provisioned")) != "provisioned":
-        raise Refusal("InvalidParameterValue", f"The engine mode {mode} you requested is currently unavailable.")
-
-
-def _new_cluster(identifier: str, request: Request) -> Record:
-    group = subnet_group(request)
-    vpc, region, version = str(group["VpcId"]), get_region(), full_version(request.text("EngineVersion"))
-    maintenance = request.text("PreferredMaintenanceWindow", windows.DEFAULT_MAINTENANCE).lower()
-    backup = request.text("PreferredBackupWindow", windows.backup_beside(maintenance)).lower()
-    windows.check(maintenance, backup)
-    return {
-        "DBClusterIdentifier": identifier,
-        "DBClusterArn": f"arn:aws:rds:{region}:{get_account_id()}:cluster:{identifier}",
-        "DbClusterResourceId": f"cluster-{new_uuid().replace('-', '')[:26].upper()}",
-        "Status": "creating",
-        "Engine": ENGINE,
-        "EngineVersion": version,
-        "EngineMode": "provisioned",
-        "EngineLifecycleSupport": request.text("EngineLifecycleSupport", "open-source-rds-extended-support"),
-        "AllocatedStorage": 1,
-        "AvailabilityZones": [region + letter for letter in "abc"],
-        "MultiAZ": False,
-        "DatabaseName": request.text("DatabaseName") or None,
-        "MasterUsername": request.text("MasterUsername"),
-        "DBSubnetGroup": group["DBSubnetGroupName"],
-        "_subnet_group": group,
-        "VpcSecurityGroups": security_groups(request, vpc) or default_security_group(vpc),
-        "DBClusterParameterGroup": request.text(
-            "DBClusterParameterGroupName", f"default.{ENGINE}{version.partition('.')[0]}"
-        ),
-        "DBClusterMembers": [],
-        "AssociatedRoles": [],
-        "ReadReplicaIdentifiers": [],
-        "BackupRetentionPeriod": request.number("BackupRetentionPeriod", 1),
-        "PreferredBackupWindow": backup,
-        "PreferredMaintenanceWindow": maintenance,
-        "ClusterCreateTime": now(),
-        "StorageEncrypted": request.flag("StorageEncrypted"),
-        "KmsKeyId": request.text("KmsKeyId") or None,
-        "DeletionProtection": request.flag("DeletionProtection"),
-        "IAMDatabaseAuthenticationEnabled": request.flag("EnableIAMDatabaseAuthentication"),
-        "HttpEndpointEnabled": False,
-        "CopyTagsToSnapshot": request.flag("CopyTagsToSnapshot"),
-        "CrossAccountClone": False,
-        "AutoMinorVersionUpgrade": True,
-        "ActivityStreamStatus": "stopped",
-        "NetworkType": "IPV4",
-        "HostedZoneId": "Z2R2ITUGPM61AM",
-        "TagList": request.tags(),
-    }
-
-
 def _check_deletion(cluster: Record, skip_snapshot: bool, snapshot: str) -> None:
     if cluster["Status"] == "deleting":
-        raise _wrong_state(cluster)
+        raise records.wrong_state(cluster)
     if cluster["DeletionProtection"]:
         raise Refusal(
             "InvalidParameterCombination",
@@ -337,81 +241,8 @@ def _check_deletion(cluster: Record, skip_snapshot: bool, snapshot: str) -> None
         raise Refusal("DBClusterSnapshotAlreadyExistsFault", f"DB cluster snapshot {snapshot} already exists.")
 
 
-def _wrong_state(cluster: Record) -> Refusal:
-    return Refusal(
-        "InvalidDBClusterStateFault",
-        f"DB Cluster {cluster['DBClusterIdentifier']} is in {cluster['Status']} state, not available.",
-    )
-
-
-def _check_member(cluster: Record, request: Request) -> None:
-    if (engine := request.required("Engine")) != ENGINE:
-        raise Refusal(
-            "InvalidParameterCombination",
-            f"The engine name requested for your DB instance ({engine}) doesn't match the engine name of your DB "
-            f"cluster ({ENGINE}).",
-        )
-    for name in _OF_THE_CLUSTER:
-        if request.given(name):
-            raise Refusal(
-                "InvalidParameterCombination",
-                f"The requested DB Instance will be a member of a DB Cluster. Set {name} for the DB Cluster.",
-            )
-    if (wanted := request.required("DBInstanceClass")) not in CLASSES:
-        raise Refusal(
-            "InvalidParameterCombination",
-            "RDS does not support creating a DB instance with the following combination: "
-            f"DBInstanceClass={wanted}, Engine={ENGINE}, EngineVersion={cluster['EngineVersion']}, "
-            "LicenseModel=postgresql-license. For supported combinations of instance class and database engine "
-            "version, see the documentation.",
-        )
-    if cluster["Status"] not in ("creating", "available"):
-        raise _wrong_state(cluster)
-
-
-def _new_member(identifier: str, cluster: Record, request: Request) -> Record:
-    region, major = get_region(), str(cluster["EngineVersion"]).partition(".")[0]
-    zone = region + "abc"[len(cluster["DBClusterMembers"]) % 3]
-    copied = ("Engine", "EngineVersion", "MasterUsername", "VpcSecurityGroups", "StorageEncrypted", "KmsKeyId")
-    copied += ("BackupRetentionPeriod", "PreferredBackupWindow", "EngineLifecycleSupport", "NetworkType")
-    return {
-        **{name: cluster[name] for name in copied},
-        "DBInstanceIdentifier": identifier,
-        "DBInstanceArn": f"arn:aws:rds:{region}:{get_account_id()}:db:{identifier}",
-        "DbiResourceId": f"db-{new_uuid().replace('-', '')[:26].upper()}",
-        "DBClusterIdentifier": cluster["DBClusterIdentifier"],
-        "_member_of": cluster["DbClusterResourceId"],
-        "DBInstanceClass": request.text("DBInstanceClass"),
-        "DBInstanceStatus": "creating",
-        "DBName": cluster["DatabaseName"],
-        "AllocatedStorage": 1,
-        "StorageType": "aurora",
-        "LicenseModel": "postgresql-license",
-        "MultiAZ": False,
-        "AvailabilityZone": request.text("AvailabilityZone", zone),
-        "DBSubnetGroup": cluster["_subnet_group"],
-        "DBSecurityGroups": [],
-        "DBParameterGroups": [{"DBParameterGroupName": f"default.{ENGINE}{major}", "ParameterApplyStatus": "in-sync"}],
-        "OptionGroupMemberships": [{"OptionGroupName": f"default:{ENGINE}-{major}", "Status": "in-sync"}],
-        "PubliclyAccessible": request.flag("PubliclyAccessible"),
-        "AutoMinorVersionUpgrade": request.flag("AutoMinorVersionUpgrade", True),
-        "PreferredMaintenanceWindow": cluster["PreferredMaintenanceWindow"],
-        "PromotionTier": request.number("PromotionTier", 1),
-        "DeletionProtection": False,
-        "CopyTagsToSnapshot": False,
-        "IAMDatabaseAuthenticationEnabled": cluster["IAMDatabaseAuthenticationEnabled"],
-        "MonitoringInterval": 0,
-        "PerformanceInsightsEnabled": False,
-        "CACertificateIdentifier": "rds-ca-rsa2048-g1",
-        "ReadReplicaDBInstanceIdentifiers": [],
-        "PendingModifiedValues": {},
-        "CustomerOwnedIpEnabled": False,
-        "TagList": request.tags(),
-    }
-
-
 def _pass_the_writer_on(leaving: Record) -> None:
-    """When the writer goes, another instance becomes it."""
+    """When the writer is deleted, another instance becomes the writer."""
     cluster = _find(str(leaving["DBClusterIdentifier"]))
     was_writer = False
     for member in cluster["DBClusterMembers"]:
@@ -467,7 +298,7 @@ def install(store: Store) -> None:
 
     def is_our_new_cluster(params: Params) -> bool:
         request = Request(params)
-        return request.text("Engine") == ENGINE and not request.given("GlobalClusterIdentifier")
+        return request.text("Engine") == records.ENGINE and not request.given("GlobalClusterIdentifier")
 
     def is_our_new_member(params: Params) -> bool:
         cluster = named(params)
@@ -475,7 +306,7 @@ def install(store: Store) -> None:
 
     def not_modelled(_record: Record, request: Request) -> Answer:
         action = request.text("Action")
-        raise Refusal("InvalidParameterCombination", f"The local AWS does not model {action} for {ENGINE}.")
+        raise Refusal("InvalidParameterCombination", f"The local AWS doesn't model {action} for {records.ENGINE}.")
 
     take_over_creation("CreateDBCluster", clusters.create, is_our_new_cluster)
     take_over_creation("CreateDBInstance", clusters.create_member, is_our_new_member)

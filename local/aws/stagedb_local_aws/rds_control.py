@@ -1,4 +1,4 @@
-"""What AWS does to an instance by itself, on a test's command: `/_local/rds/…`."""
+"""Simulates what AWS does to an instance on its own, at a test's request: `/_local/rds/…`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RdsControl:
         self._modifications = modifications
 
     def answer(self, method: str, path: list[str], data: object) -> tuple[int, object] | None:
-        """None if there is nothing of that method and path. ValueError and the like for wrong data."""
+        """Returns None for an unknown method and path. Raises ValueError and the like for invalid data."""
         try:
             match method, path:
                 case (("GET" | "PUT" | "DELETE"), ["next-creations"]):
@@ -57,13 +57,13 @@ class RdsControl:
 
     @contextmanager
     def _instance(self, identifier: str) -> Iterator[Record]:
-        """In the account and Region of the instance, which this request does not name."""
+        """Yields the instance, in its account and Region, which aren't in the request."""
         found = [key for key, record in rds._instances.all_items() if key[2] == identifier.lower()]
         found = [key for key in found if self._store.owns(rds._instances.get_scoped(*key))]
         if not found:
-            raise _NotFound(f"no DB instance {identifier} with a server")
+            raise _NotFound(f"there is no DB instance {identifier} with a server")
         if len(found) > 1:
-            raise ValueError(f"{identifier} is in several accounts or Regions")
+            raise ValueError(f"{identifier} exists in several accounts or Regions")
         account, region, name = found[0]
         with request_scope(account, region):
             yield rds._instances[name]
@@ -71,14 +71,14 @@ class RdsControl:
     def _change(self, record: Record, data: object) -> None:
         changes = dict(data)
         if unknown := changes.keys() - set(_CHANGES):
-            raise ValueError(f"{', '.join(sorted(unknown))}: not one of {', '.join(_CHANGES)}")
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}; use {', '.join(_CHANGES)}")
         status, creation_status = changes.get("status"), changes.get("creation_status")
         event = str(changes.get("event", ""))
         with self._store.lock:
             for name in filter(None, (status, creation_status)):
                 _check_status(name)
             if status in (*rules.USABLE, "stopped") and self._store.servers[str(record["DbiResourceId"])] is None:
-                raise ValueError(f"status: the instance has no server, so it cannot be {status}")
+                raise ValueError(f"status: the instance has no server, so it can't be {status}")
             if creation_status:
                 if record["DBInstanceStatus"] != "creating":
                     raise ValueError(f"creation_status: the instance is {record['DBInstanceStatus']}, not creating")
@@ -97,7 +97,7 @@ class RdsControl:
 
 def _check_status(status: str) -> None:
     if status not in rules.STATUSES:
-        raise ValueError(f"{status} is no status of an instance; there are {', '.join(rules.STATUSES)}")
+        raise ValueError(f"{status} isn't an instance status; use one of {', '.join(rules.STATUSES)}")
 
 
 def _shown(record: Record) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What happens to an instance, told twice: by DescribeEvents for 14 days, and to EventBridge.
+"""The events of an instance: DescribeEvents returns them for 14 days, and EventBridge receives them.
 
 Identifiers, categories and messages: user guide, "Amazon RDS event categories and event messages".
 """
@@ -64,11 +64,11 @@ ENTERED = {
     "incompatible-network": Kind("RDS-EVENT-0036", "failure", "Database instance in incompatible-network."),
     "storage-full": Kind("RDS-EVENT-0007", "low storage", "Allocated storage has been exhausted."),
 }
-"""What is said when an instance gets into a status by itself."""
+"""The events when an instance enters a status on its own."""
 
 
 def record(instance: Record, kind: Kind, message: str = "") -> None:
-    """That this happened now. `message` says it in other words than the kind's."""
+    """Records an event now. `message` replaces the message of its kind."""
     identifier, arn, text = instance["DBInstanceIdentifier"], str(instance["DBInstanceArn"]), message or kind.message
     now = time.time()
     rds._events[new_uuid()] = {
@@ -85,7 +85,7 @@ def record(instance: Record, kind: Kind, message: str = "") -> None:
         "SourceArn": arn,
         "Date": rds._format_time(now),
         "Message": text,
-        # As the user guide's examples have it; that the API says it without `rds:` is no mistake of ours.
+        # As in the user guide's examples. The API's format, without `rds:`, is correct too.
         "SourceIdentifier": f"rds:{identifier}",
         "EventID": kind.id,
     }

@@ -1,6 +1,6 @@
-"""Changing an instance: at once, over time, in the maintenance window, or by AWS itself.
+"""Changes to an instance: immediate, over time, in the maintenance window, or by AWS itself.
 
-Which change waits, and which interrupts: user guide, "Available settings" of modifying an instance.
+For which changes wait and which cause an interruption, see "Available settings" in the user guide.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stagedb_local_aws.rds_store import (
     security_groups,
 )
 
-# What AWS changes at once, whatever ApplyImmediately says: parameter -> member of the instance.
+# What AWS changes immediately, regardless of ApplyImmediately: parameter -> member of the instance.
 _IMMEDIATE_FLAGS = {
     "DeletionProtection": "DeletionProtection",
     "CopyTagsToSnapshot": "CopyTagsToSnapshot",
@@ -32,12 +32,12 @@ _IMMEDIATE_FLAGS = {
     "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
 }
 _WINDOWS = ("PreferredBackupWindow", "PreferredMaintenanceWindow")
-# What goes through PendingModifiedValues.
+# What appears in PendingModifiedValues.
 _PENDING_TEXTS = ("DBInstanceClass", "StorageType")
 _PENDING_NUMBERS = ("AllocatedStorage", "BackupRetentionPeriod", "Iops", "StorageThroughput")
 _STORAGE = {"AllocatedStorage", "StorageType", "Iops", "StorageThroughput"}
 _INTERRUPTING = {"DBInstanceClass", "EngineVersion", "BackupRetentionPeriod"}
-"""Connections end. (A retention gets here only from or to none at all.)"""
+"""These changes end connections. (Retention only if backups are turned on or off.)"""
 _PASSWORD = "MasterUserPassword"
 
 
@@ -68,7 +68,7 @@ class Modifications:
             return instance_answer("ModifyDBInstance", record)
 
     def maintain(self, record: Record) -> list[str]:
-        """The maintenance window opens. Returns what is now applied."""
+        """Opens the maintenance window. Returns the changes that are now applied."""
         with self._store.lock:
             rules.check_state(record, rules.USABLE)
             changes = dict(record["PendingModifiedValues"])
@@ -77,15 +77,15 @@ class Modifications:
             return list(changes)
 
     def scale_storage(self, record: Record, gib: int) -> None:
-        """What storage autoscaling does, all at once but for the optimization."""
+        """What storage autoscaling does. Everything except the optimization happens immediately."""
         with self._store.lock:
             rules.check_state(record, rules.MODIFIABLE)
             limit = record["MaxAllocatedStorage"]
             if gib <= record["AllocatedStorage"] or (limit and gib > limit):
                 raise Refusal(
                     "InvalidParameterValue",
-                    f"Storage autoscaling takes {record['AllocatedStorage']} GiB to more"
-                    + (f", {limit} GiB at most." if limit else "."),
+                    f"Storage autoscaling must increase the storage from {record['AllocatedStorage']} GiB"
+                    + (f" to at most {limit} GiB." if limit else "."),
                 )
             self._check_storage_may_change(record)
             events.record(record, events.STORAGE_SCALES)
@@ -95,7 +95,7 @@ class Modifications:
             record["DBInstanceStatus"] = self._store.settled_status(record)
 
     def upgrade_minor_version(self, record: Record, version: str) -> None:
-        """What RDS does in a maintenance window if AutoMinorVersionUpgrade is on."""
+        """What RDS does in a maintenance window when AutoMinorVersionUpgrade is on."""
         with self._store.lock:
             rules.check_state(record, rules.USABLE)
             wanted = versions.upgraded(str(record["EngineVersion"]), version, allow_major=False)
@@ -105,7 +105,7 @@ class Modifications:
     def _wanted_changes(self, record: Record, request: Request) -> tuple[Record, str]:
         """Checks the whole request before anything changes."""
         if request.given("NewDBInstanceIdentifier") or request.flag("ManageMasterUserPassword"):
-            raise Refusal("InvalidParameterCombination", "The local AWS models neither renaming nor managed passwords.")
+            raise Refusal("InvalidParameterCombination", "The local AWS doesn't model renaming or managed passwords.")
         password = request.text(_PASSWORD)
         if password:
             rules.check_password(password)
@@ -216,7 +216,7 @@ class Modifications:
 
 
 def default_groups(version: str, record: Record | None = None) -> Record:
-    """The parameter and the option group that belong to a version. Groups of one's own stay."""
+    """The default parameter and option groups of a version. Custom groups stay."""
     family = f"default.postgres{versions.major(version)}"
     given = record["DBParameterGroups"] if record else []
     own = [group for group in given if not group["DBParameterGroupName"].startswith("default.")]
@@ -228,13 +228,13 @@ def default_groups(version: str, record: Record | None = None) -> Record:
 
 
 def secondary_zone(record: Record) -> str | None:
-    """Where the standby of a Multi-AZ instance is."""
+    """The Availability Zone of a Multi-AZ instance's standby."""
     zone = str(record["AvailabilityZone"])
     return (zone[:-1] + ("a" if zone.endswith("b") else "b")) if record["MultiAZ"] else None
 
 
 def _events_of(changes: Record) -> list[tuple[events.Kind | None, events.Kind]]:
-    """What is said when the changes begin, and when they have ended."""
+    """The events when the changes begin, and when they have finished."""
     told: list[tuple[events.Kind | None, events.Kind]] = []
     if "EngineVersion" in changes:
         told.append((events.UPGRADES, events.UPGRADED))

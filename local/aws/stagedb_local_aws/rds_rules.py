@@ -1,7 +1,7 @@
-"""What RDS accepts for PostgreSQL: pure functions, so that every rule can be tested alone.
+"""What RDS accepts for PostgreSQL: pure functions, so that each rule can be tested separately.
 
-Sources: the API model of RDS (boto/botocore) and the user guide. Where AWS documents a rule
-without its message, the message is our wording; the error codes are AWS's.
+Sources: the RDS API model (boto/botocore) and the user guide. Where AWS documents a rule without its
+message, the wording is ours. The error codes are AWS's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# Sizes of the families that RDS for PostgreSQL offers everywhere; not AWS's full list.
+# The sizes of the families that RDS for PostgreSQL offers everywhere. Not AWS's full list.
 _SMALL = ("micro", "small", "medium", "large", "xlarge", "2xlarge")
 _LARGE = ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge")
 ORDERABLE_CLASSES = [f"db.{family}.{size}" for family in ("t3", "t4g") for size in _SMALL] + [
@@ -19,7 +19,7 @@ STORAGE_TYPES = ("gp3", "gp2")
 MIN_STORAGE_GIB, MAX_STORAGE_GIB = 20, 65_536
 USABLE = ("available", "storage-optimization")
 MODIFIABLE = (*USABLE, "storage-full")
-"""More storage is what an instance needs whose storage is full."""
+"""Includes storage-full, because such an instance needs more storage."""
 STATUSES = (
     *("available", "backing-up", "configuring-enhanced-monitoring", "configuring-iam-database-auth"),
     *("configuring-log-exports", "converting-to-vpc", "creating", "delete-precheck", "deleting", "failed"),
@@ -34,7 +34,7 @@ RESERVED_USERS = ("admin", "rdsadmin", "rdsrepladmin", "rds_superuser")
 
 
 class Refusal(Exception):
-    """A request that AWS would refuse: its error code, its message and the HTTP status."""
+    """A request that AWS would reject: the error code, message, and HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 
 def check_identifier(value: str, parameter: str = "DBInstanceIdentifier", longest: int = 63) -> str:
-    """Returns the identifier as AWS stores it: in lower case."""
+    """Returns the identifier as AWS stores it: in lowercase."""
     valid = re.fullmatch(r"[A-Za-z](-?[A-Za-z0-9])*", value) and len(value) <= longest
     if not valid:
         raise Refusal(
@@ -87,7 +87,7 @@ def check_growth(current: int, wanted: int) -> None:
 
 
 def check_autoscaling_limit(limit: int, storage: int, storage_type: str) -> None:
-    # Equal to the storage turns autoscaling off.
+    # A limit equal to the storage turns autoscaling off.
     if limit != storage and limit * 10 < storage * 11:
         raise Refusal(
             "InvalidParameterCombination",

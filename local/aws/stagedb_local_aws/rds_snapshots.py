@@ -1,4 +1,4 @@
-"""Deleting, snapshots that hold the data, and bringing it back."""
+"""Deleting instances, snapshots that hold the data, and restoring it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stagedb_local_aws.rds_store import (
     snapshot_answer,
 )
 
-# What an instance restored from a snapshot has from the instance the snapshot was made of.
+# What a restored instance inherits from the instance that the snapshot was taken of.
 _INHERITED = (
     "AllocatedStorage",
     "MasterUsername",
@@ -46,7 +46,7 @@ class Snapshots:
     def create(self, request: Request) -> Answer:
         name = rules.check_identifier(request.required("DBSnapshotIdentifier"), "DBSnapshotIdentifier", 255)
         record = self._store.instance(request.required("DBInstanceIdentifier"))
-        assert record is not None, "the caller looked"
+        assert record is not None, "the caller checked this"
         with self._store.lock:
             self._must_be_new(name)
             rules.check_state(record, (*rules.USABLE, "stopped"))
@@ -128,7 +128,7 @@ class Snapshots:
         return answer
 
     def describe(self, request: Request) -> Answer:
-        """By name, or of one instance, or all: those of one type."""
+        """Finds snapshots of one type: by name, of one instance, or all."""
         name = request.text("DBSnapshotIdentifier")
         if name and _find(name) is None:
             raise _not_found(name)
@@ -175,7 +175,7 @@ class Snapshots:
             )
 
     def _add(self, name: str, record: Record, tags: list[dict[str, str]]) -> Record:
-        """The row of a snapshot that is being made."""
+        """The record of a snapshot that is being created."""
         if not tags and record["CopyTagsToSnapshot"]:
             tags = [dict(tag) for tag in record["TagList"]]
         arn = f"arn:aws:rds:{get_region()}:{get_account_id()}:snapshot:{name}"
@@ -186,7 +186,7 @@ class Snapshots:
             **{member: record[member] for member in copied},
             "DBSnapshotIdentifier": name,
             "DBSnapshotArn": arn,
-            # As on AWS, only once it is there.
+            # As on AWS, only when it's complete.
             "SnapshotCreateTime": None,
             "OriginalSnapshotCreateTime": None,
             "SnapshotDatabaseTime": None,
@@ -219,7 +219,7 @@ class Snapshots:
 
 
 def _find(name: str) -> Record | None:
-    """A snapshot by name or ARN."""
+    """Finds a snapshot by name or ARN."""
     return rds._snapshots.get(name.rpartition(":snapshot:")[2].lower())
 
 
@@ -246,7 +246,7 @@ def install(store: Store, instances: Instances) -> None:
 
 
 def _unless_elsewhere(ours, elsewhere):
-    """Ours for our snapshots and unknown ones; MiniStack's for those of its own instances."""
+    """Uses our method for our snapshots and unknown ones, and MiniStack's for those of its own instances."""
 
     def handle(params):
         snapshot = _find(Request(params).text("DBSnapshotIdentifier"))

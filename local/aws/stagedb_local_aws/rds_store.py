@@ -1,9 +1,8 @@
-"""What the RDS modules share: requests, answers, and which instances have a real server.
+"""What the RDS modules share: requests, responses, and which instances have a real server.
 
-The records live in MiniStack's own dictionaries, so that its tags and filters see them. An
-instance is ours if a server is known by its `DbiResourceId`, or if it is a member of a cluster
-whose server is known; all others (MySQL, what CloudFormation makes by itself) stay with
-MiniStack, as a control plane only.
+The records are in MiniStack's own dictionaries, so that its tags and filters work. An instance is
+ours if there is a server for its `DbiResourceId`, or if it's a member of a cluster with a server.
+MiniStack handles all others (MySQL, what CloudFormation itself creates), as a control plane only.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Record = dict[str, object]
 
 
 class Request:
-    """The parameters of one call, each parsed once."""
+    """The parameters of a call, each parsed only once."""
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -68,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a creation ends that does not end in `available`: with no server and no endpoint."""
+    """How a failed creation ends: not in `available`, without a server, and without an endpoint."""
 
     status: str
     event: str = ""
@@ -80,22 +79,22 @@ class Store:
         self.timings = timings
         self.lock = threading.RLock()
         self.servers: dict[str, Cluster | None] = {}
-        """By DbiResourceId. None until the server of a new instance has been made."""
+        """By DbiResourceId. None until the server of a new instance has been created."""
         self.cluster_servers: dict[str, Cluster | None] = {}
         """By DbClusterResourceId."""
         self.snapshot_files: dict[str, Path] = {}
         """By DBSnapshotArn."""
         self.next_creations: dict[str, Ending] = {}
-        """By DBInstanceIdentifier: each takes effect once."""
+        """By DBInstanceIdentifier. Each takes effect only once."""
         self._optimized_at: dict[str, float] = {}
-        """By DbiResourceId: when the optimization of its storage ends."""
+        """By DbiResourceId: when the storage optimization ends."""
 
     def find(self, identifier: str) -> Record | None:
-        """The instance, whoever makes it. Identifiers have no case."""
+        """Finds an instance, ours or MiniStack's. Identifiers are case-insensitive."""
         return rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
 
     def instance(self, identifier: str) -> Record | None:
-        """The instance, if it is one with a server of its own."""
+        """Finds an instance with its own server."""
         found = self.find(identifier)
         return found if found is not None and self.owns(found) else None
 
@@ -118,17 +117,17 @@ class Store:
         return time.monotonic() < self._optimized_at.get(str(record["DbiResourceId"]), 0.0)
 
     def settled_status(self, record: Record) -> str:
-        """The status of an instance with which nothing else is being done."""
+        """The status of an instance without changes in progress."""
         return "storage-optimization" if self.is_optimizing(record) else "available"
 
     def leave(self, record: Record, status: str, following: str) -> None:
-        """To the following status, unless something else happened meanwhile."""
+        """Goes to the next status, unless something else has happened in the meantime."""
         with self.lock:
             if record["DBInstanceStatus"] == status:
                 record["DBInstanceStatus"] = following
 
     def forget_everything(self) -> None:
-        """For MiniStack's own reset."""
+        """Called by MiniStack's reset."""
         with self.lock:
             for server in [*self.servers.values(), *self.cluster_servers.values()]:
                 if server is not None:
@@ -142,7 +141,7 @@ class Store:
 
 
 def in_background(name: str, work: Callable[[], None], record: Record, failed_status: str = "failed") -> None:
-    """Work that goes on after the answer. If it breaks, the record says so."""
+    """Work that continues after the response. If it fails, the record shows it."""
 
     def run() -> None:
         try:
@@ -179,7 +178,7 @@ def instance_xml(record: Record) -> str:
 
 
 def page(request: Request, items: list, most: int = 100) -> tuple[list, dict[str, object]]:
-    """One page of a list, and the `Marker` of the next one if there is one."""
+    """One page of a list, and the `Marker` of the next page, if there is one."""
     size, marker = request.number("MaxRecords", 100), request.text("Marker", "0")
     if not 20 <= size <= most:
         raise Refusal("InvalidParameterValue", f"Invalid value {size} for MaxRecords. Must be between 20 and {most}.")
@@ -198,7 +197,7 @@ def now() -> str:
 
 
 def security_groups(request: Request, vpc_id: str) -> list[dict[str, str]]:
-    """The requested groups as RDS describes them; each must exist, in the database's VPC."""
+    """The requested groups as RDS describes them. Each must exist in the database's VPC."""
     from ministack.services import ec2
 
     ec2._ensure_defaults_initialized()

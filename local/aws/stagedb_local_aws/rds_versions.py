@@ -1,7 +1,7 @@
 """The PostgreSQL versions of RDS, and what each can be upgraded to: data and pure functions.
 
-A small part of AWS's list. The default of a major version is its newest minor version here
-(on AWS often the one before).
+This is a small part of AWS's list. Here, the default of a major version is its newest minor version
+(on AWS, it's often the previous one).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RELEASED = {
     "17.5": (2025, 5),
     "18.3": (2026, 2),
 }
-"""When PostgreSQL released each version: year and month."""
+"""The year and month when PostgreSQL released each version."""
 VERSIONS = tuple(_RELEASED)
 """Oldest first, as AWS lists them."""
 
@@ -32,13 +32,13 @@ def major(version: str) -> str:
 
 
 DEFAULTS = {major(version): version for version in VERSIONS}
-"""The version that a major version stands for."""
+"""The default minor version of each major version."""
 DEFAULT = DEFAULTS["17"]
-"""The version of an instance for which none is named."""
+"""The version of an instance if the request doesn't name one."""
 
 
 def full_version(given: str) -> str:
-    """`17` stands for its default minor version. Refused if there is no such version."""
+    """Resolves `17` to its default minor version. Rejects unknown versions."""
     version = DEFAULTS.get(given, given) or DEFAULT
     if version not in _RELEASED:
         raise Refusal("InvalidParameterCombination", f"Cannot find version {given} for postgres")
@@ -46,7 +46,7 @@ def full_version(given: str) -> str:
 
 
 def listed(given: str, default_only: bool) -> list[str]:
-    """What DescribeDBEngineVersions lists for a version, a major version, or none: nothing for an unknown one."""
+    """What DescribeDBEngineVersions lists for a version, a major version, or none. Empty if it's unknown."""
     versions = [version for version in VERSIONS if given in ("", version, major(version))]
     if not default_only:
         return versions
@@ -55,19 +55,19 @@ def listed(given: str, default_only: bool) -> list[str]:
 
 
 def upgrade_targets(version: str) -> list[str]:
-    """Every newer version that was not released before this one: so 16.9 leads to 17.5, and not to 17.4.
+    """Every newer version that wasn't released before this one: 16.9 can be upgraded to 17.5, not to 17.4.
 
-    As the lists in the user guide are, "Choosing a major version upgrade for PostgreSQL".
+    This matches the lists in the user guide, "Choosing a major version upgrade for PostgreSQL".
     """
     newer = VERSIONS[VERSIONS.index(version) + 1 :]
     return [target for target in newer if _RELEASED[target] >= _RELEASED[version]]
 
 
 def upgraded(current: str, given: str, allow_major: bool) -> str:
-    """The version that ModifyDBInstance leads to; the current one if there is nothing to do.
+    """The version after ModifyDBInstance. This is the current one if there is nothing to do.
 
-    A major version alone asks for its default minor version, unless the current one is newer
-    (API model of RDS, ModifyDBInstance).
+    A major version alone means its default minor version, unless the current one is newer (RDS API
+    model, ModifyDBInstance).
     """
     wanted = full_version(given)
     if wanted == current or (given == major(current) and wanted not in upgrade_targets(current)):
@@ -83,7 +83,7 @@ def upgraded(current: str, given: str, allow_major: bool) -> str:
 
 
 def described(version: str) -> dict[str, object]:
-    """As DescribeDBEngineVersions describes a version."""
+    """A version as described by DescribeDBEngineVersions."""
     targets = [
         {
             "Engine": "postgres",

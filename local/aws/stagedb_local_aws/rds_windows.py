@@ -1,6 +1,6 @@
 """The weekly maintenance window and the daily backup window of an instance: pure functions.
 
-Their forms and limits: API model of RDS, CreateDBInstance; times are UTC.
+For formats and limits, see CreateDBInstance in the RDS API model. Times are in UTC.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _WEEK_TIME = rf"({'|'.join(_WEEKDAYS)}):{_TIME}"
 
 
 def check(maintenance: str, backup: str) -> None:
-    """Each lasts half an hour at least, and never are both open. In lower case, as AWS keeps them."""
+    """Each lasts at least half an hour, and they must not overlap. In lowercase, as AWS stores them."""
     weekly, daily = _weekly(maintenance), _daily(backup)
-    # From the day before to the day after, since both may go on over midnight, and the week goes round.
+    # From the previous day to the next day, because both may extend past midnight or the end of the week.
     for day in range(-1, 9):
         start = daily.start + day * _DAY
         if max(weekly.start, start) < min(weekly.stop, start + len(daily)):
@@ -27,7 +27,7 @@ def check(maintenance: str, backup: str) -> None:
 
 
 def backup_beside(maintenance: str) -> str:
-    """A backup window for an instance that was given none: AWS takes one that does not overlap."""
+    """The default backup window: AWS chooses one that doesn't overlap."""
     halves = [f"{hour:02}:00-{hour:02}:30" for hour in range(24)]
     return next((window for window in ("03:00-04:00", *halves) if _apart(maintenance, window)), "03:00-04:00")
 
@@ -41,7 +41,7 @@ def _apart(maintenance: str, backup: str) -> bool:
 
 
 def _weekly(text: str) -> range:
-    """Minutes since Monday. The end may be in the next week."""
+    """Minutes since the start of Monday. The end may be in the next week."""
     found = re.fullmatch(f"{_WEEK_TIME}-{_WEEK_TIME}", text)
     if found is None:
         raise Refusal(

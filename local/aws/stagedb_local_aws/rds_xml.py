@@ -1,11 +1,11 @@
-"""How RDS writes an instance and a snapshot down (query protocol, XML)."""
+"""RDS's XML format for instances and snapshots (Query protocol)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
-# The query protocol names each item of a list; the API model of RDS has these names.
+# The Query protocol names the items of each list. These names are from the RDS API model.
 _ITEM_NAMES = {
     "VpcSecurityGroups": "VpcSecurityGroupMembership",
     "DBParameterGroups": "DBParameterGroup",
@@ -26,7 +26,7 @@ _ITEM_NAMES = {
 
 
 def fields(record: Mapping[str, object]) -> str:
-    """The members of a structure. What is None is left out, and so is what begins with `_`."""
+    """The members of a structure, without those that are None or start with `_`."""
     return "".join(
         f"<{name}>{_value(name, value)}</{name}>"
         for name, value in record.items()

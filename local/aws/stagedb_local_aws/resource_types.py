@@ -1,4 +1,4 @@
-"""CloudFormation resource types that MiniStack lacks, or makes unlike AWS."""
+"""CloudFormation resource types that MiniStack lacks or handles differently from AWS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ministack.services.cloudformation import provisioners
 from stagedb_local_aws import security_groups
 
 Created = tuple[str, dict]
-"""The physical id, which is what `!Ref` gives, and the attributes for `!GetAtt`."""
+"""The physical ID, which is what `!Ref` returns, and the attributes for `!GetAtt`."""
 
 
 def install() -> None:
@@ -70,7 +70,7 @@ def create_ingress(_logical_id: str, props: dict, _stack_name: str) -> Created:
 
 
 def update_ingress(physical_id: str, old: dict, new: dict, stack_name: str) -> Created:
-    """Every property but the description replaces the rule on AWS; a new one is made first."""
+    """On AWS, changing any property but the description replaces the rule. The new one is created first."""
     rules = [{key: value for key, value in props.items() if key != "Description"} for props in (old, new)]
     if rules[0] != rules[1]:
         return create_ingress("", new, stack_name)
@@ -83,7 +83,7 @@ def update_ingress(physical_id: str, old: dict, new: dict, stack_name: str) -> C
 
 
 def delete_ingress(physical_id: str, props: dict) -> None:
-    """Whoever revoked the rule, or deleted its group, was only faster."""
+    """Succeeds if the rule was already revoked, or its group deleted."""
     group = ec2._security_groups.get(props.get("GroupId"))
     rules = group["IpPermissions"] if group else []
     security_groups.remove(rules, [rule for rule in rules if rule.get("SecurityGroupRuleId") == physical_id])
@@ -101,7 +101,7 @@ def _make_ref_of_secret_its_arn(handler: dict) -> None:
     def create_secret(logical_id: str, props: dict, stack_name: str) -> Created:
         name, attributes = create(logical_id, props, stack_name)
         if "SecretString" not in props and "GenerateSecretString" not in props:
-            # MiniStack stores an empty string; AWS makes a secret without any version.
+            # MiniStack stores an empty string; AWS creates a secret without a version.
             secrets._secrets[name]["Versions"] = {}
         return attributes["Arn"], attributes
 
@@ -114,7 +114,7 @@ def _make_ref_of_secret_its_arn(handler: dict) -> None:
     handler["delete"] = lambda physical_id, props: delete(name_of(physical_id), props)
 
 
-# ---- What a database still uses cannot be deleted
+# ---- Resources that a database still uses can't be deleted
 
 
 def _refuse_to_delete_what_is_used(handlers: dict) -> None:

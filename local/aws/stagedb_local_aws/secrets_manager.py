@@ -1,4 +1,4 @@
-"""Secrets Manager: versions that never change, labels that move, filters that match prefixes."""
+"""Secrets Manager: versions that never change, labels that move, and filters that match prefixes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def put_secret_value(data: dict) -> Answer:
 
 
 def update_secret(data: dict) -> Answer:
-    """MiniStack's UpdateSecret, except that a new value follows the rules of a version."""
+    """MiniStack's UpdateSecret, except that a new value follows the rules for versions."""
     secret = _changeable(data.get("SecretId"))
     value = {name: data[name] for name in ("SecretString", "SecretBinary") if name in data}
     if not value:
@@ -77,7 +77,7 @@ def update_secret_version_stage(data: dict) -> Answer:
 
 
 def get_secret_value(data: dict) -> Answer:
-    """AWS's words, which clients match: no full stop after the label."""
+    """AWS's wording, which clients match: no period after the label."""
     answer = _get_elsewhere(data)
     if answer[0] != 400:
         return answer
@@ -97,7 +97,7 @@ def list_secret_version_ids(data: dict) -> Answer:
 
 
 def filter_names(names: list[str], filters: list[dict]) -> list[str]:
-    """All filters must match; in each, any of its values may. A leading `!` negates a value."""
+    """All filters must match. A filter matches if any of its values does. A leading `!` negates a value."""
     for entry in filters:
         key, values = entry.get("Key", ""), entry.get("Values", [])
         names = [name for name in names if any(_matches(service._secrets[name], key, value) for value in values)]
@@ -128,7 +128,7 @@ def _matches(secret: Secret, key: str, value: str) -> bool:
 
 
 def _put(secret: Secret, data: dict, labels: list[str]) -> str:
-    """Adds a version, or recognises a repeat. Returns the version's id."""
+    """Adds a version, or recognizes a repeated request. Returns the version ID."""
     value = {name: data.get(name) for name in ("SecretString", "SecretBinary")}
     if value == {"SecretString": None, "SecretBinary": None}:
         raise Refusal("InvalidParameterException", "You must provide either SecretString or SecretBinary.")
@@ -138,7 +138,7 @@ def _put(secret: Secret, data: dict, labels: list[str]) -> str:
     existing = secret["Versions"].get(token)
     if existing is not None:
         if {name: existing.get(name) for name in value} == value:
-            return token  # A repeat. It moves no label, not even of a version long replaced.
+            return token  # A repeated request. It moves no label, even if the version was replaced long ago.
         raise Refusal(
             "ResourceExistsException",
             f"You can't use ClientRequestToken {token} because that value is already in use for a version of "
@@ -157,8 +157,8 @@ def _put(secret: Secret, data: dict, labels: list[str]) -> str:
 
 
 def _promote(secret: Secret, version_id: str) -> None:
-    """AWSCURRENT moves; its old holder becomes AWSPREVIOUS. No version is ever forgotten:
-    a repeated token must be recognised also after its version was replaced."""
+    """Moves AWSCURRENT, and makes its previous version AWSPREVIOUS. Versions are never dropped,
+    because a repeated token must be recognized even after its version was replaced."""
     before = _holder(secret, CURRENT)
     _move_label(secret, CURRENT, version_id)
     if before not in (None, version_id):

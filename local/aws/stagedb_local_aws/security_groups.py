@@ -1,6 +1,6 @@
-"""The rules of security groups, as EC2 keeps them: each has one source and an id of its own, and none is there twice.
+"""Security group rules as in EC2: each has one source and its own ID, and there are no duplicates.
 
-MiniStack keeps a permission as it was given, makes its id of what it says, and takes it again in silence.
+MiniStack stores a permission as given, derives its ID from its content, and silently accepts duplicates.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ministack.services.cloudformation import provisioners
 Answer = tuple[int, dict, bytes]
 Params = Mapping[str, object]
 Rule = dict[str, object]
-"""One permission of MiniStack's with one source."""
+"""A MiniStack permission with one source."""
 Group = dict[str, object]
 
 _SOURCES = {
@@ -27,11 +27,11 @@ _SOURCES = {
 }
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}
 DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
-"""What EC2 takes as a description of a group or a rule (EC2 API reference, UserIdGroupPair): no apostrophe."""
+"""What EC2 accepts as a description of a group or rule: no apostrophe (EC2 API reference, UserIdGroupPair)."""
 
 
 class Refusal(Exception):
-    """What EC2 answers; as text, what CloudFormation makes of it."""
+    """An error from EC2. Its text is in CloudFormation's format."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{message} (Service: Ec2, Status Code: 400, Error Code: {code})")
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 
 def split(permission: Rule) -> list[Rule]:
-    """A rule for each source, with the protocol by its name and the network by its first address."""
+    """One rule per source, with the protocol's name and the network's first address."""
     protocol = str(permission["IpProtocol"]).lower()
     shared = {"IpProtocol": _PROTOCOLS.get(protocol, protocol)}
     shared |= {name: permission[name] for name in ("FromPort", "ToPort") if name in permission}
@@ -64,13 +64,13 @@ def source_of(rule: Rule) -> dict[str, str]:
 
 
 def peer_of(rule: Rule) -> str:
-    """The network, the prefix list or the group."""
+    """The network, prefix list, or group."""
     source = source_of(rule)
     return next(source[member] for member in _SOURCES.values() if source.get(member))
 
 
 def key_of(rule: Rule) -> tuple:
-    """What tells a rule from all others of its group: not its description."""
+    """What identifies a rule within its group. The description isn't part of it."""
     protocol = rule["IpProtocol"]
     ports = (None, None) if protocol == "-1" else (rule.get("FromPort"), rule.get("ToPort"))
     return (protocol, *ports, peer_of(rule))
@@ -84,12 +84,12 @@ def described(rule: Rule) -> str:
 
 
 def rule_id(_group_id: str, _is_egress: bool, rule: Rule) -> str:
-    """Each rule gets another id, for as long as it is there."""
+    """Gives each new rule its own ID."""
     return rule.setdefault("SecurityGroupRuleId", f"sgr-0{secrets.token_hex(8)}")
 
 
 def add(existing: list[Rule], rules: list[Rule]) -> None:
-    """All of them, or none."""
+    """Adds all of the rules, or none."""
     check_descriptions([str(source_of(rule).get("Description", "")) for rule in rules])
     keys = [key_of(rule) for rule in rules]
     if len(set(keys)) < len(keys):
@@ -120,7 +120,8 @@ def remove(existing: list[Rule], gone: list[Rule]) -> None:
 
 
 def replace(existing: list[Rule], old: list[Rule], new: list[Rule]) -> None:
-    """What CloudFormation does when a template's list changes: what stays keeps its id, and what others made stays."""
+    """What CloudFormation does when the list in a template changes: remaining rules keep their IDs, and rules
+    added by others stay."""
     before = {key_of(rule) for rule in old}
     after = {key_of(rule): rule for rule in new}
     add(existing, [rule for rule in new if key_of(rule) not in before])
@@ -140,7 +141,7 @@ def update_description(rule: Rule, wanted: Rule) -> None:
 def find_group(group_id: str, name: str = "") -> Group:
     ec2._ensure_defaults_initialized()
     if not group_id and name:
-        # By name only in the default VPC.
+        # Names work only in the default VPC.
         for group in ec2._security_groups.values():
             if (group["GroupName"], group["VpcId"]) == (name, ec2._DEFAULT_VPC_ID):
                 return group
@@ -245,7 +246,7 @@ def create_tags(params: Params) -> Answer:
 
 
 def delete_tags(params: Params) -> Answer:
-    """Those of a key, or of a key and a value if one is given; all, if no key is given (EC2 API reference)."""
+    """Deletes tags by key, or by key and value. Without a key, deletes all of them (EC2 API reference)."""
     wanted = ec2._parse_tags(params)
     for resource in ec2._parse_member_list(params, "ResourceId"):
         ec2._tags[resource] = [
@@ -259,7 +260,7 @@ def _names(wanted: dict[str, str], tag: dict[str, str]) -> bool:
 
 
 def merged(rules: list[Rule]) -> list[Rule]:
-    """As DescribeSecurityGroups shows rules: those of one protocol and ports together."""
+    """Rules as in DescribeSecurityGroups: grouped by protocol and ports."""
     together: dict[tuple, Rule] = {}
     for rule in rules:
         permission = together.setdefault(key_of(rule)[:3], {**rule, **{kind: [] for kind in _SOURCES}})
@@ -305,7 +306,7 @@ def _check_group(handler: dict) -> None:
     def check(props: dict) -> None:
         check_descriptions([str(props.get("GroupDescription", ""))])
         for name in ("SecurityGroupIngress", "SecurityGroupEgress"):
-            # As if they were added to a group that has none.
+            # As if they were added to an empty group.
             add([], provisioners._ec2_sg_permissions(props.get(name)))
 
     def create_group(logical_id: str, props: dict, stack_name: str):

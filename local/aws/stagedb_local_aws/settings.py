@@ -1,4 +1,4 @@
-"""Configuration: read once from the environment, and refused with the variable's name."""
+"""The configuration: read once from the environment. Errors name the variable."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ PREFIX = "STAGEDB_LOCAL_"
 
 @dataclass
 class Timings:
-    """How long things take, in seconds. Real AWS takes minutes; tests want less.
+    """How long operations take, in seconds. The real AWS takes minutes; tests need less.
 
-    A test may change them while the server runs (`PUT /_local/timings`), so they are read
-    at the moment they are needed and never copied.
+    Tests can change them while the server is running (`PUT /_local/timings`), so they're read when
+    they're needed and never copied.
     """
 
     rds_create_seconds: float = 0.0
-    """Added to what starting the database takes anyway."""
+    """In addition to the time the database needs to start."""
     rds_modify_seconds: float = 1.0
     rds_delete_seconds: float = 1.0
     rds_optimization_seconds: float = 1.0
-    """`storage-optimization` after a growth of the storage."""
+    """`storage-optimization` after the storage has grown."""
     rds_snapshot_seconds: float = 0.5
     rds_storage_cooldown_seconds: float = 0.0
-    """After a storage change, another one is refused for so long. AWS: six hours. 0 is off."""
+    """How long after a storage change another one is rejected. On AWS: six hours. 0 means off."""
     ecs_steady_seconds: float = 2.0
     cloudformation_change_set_seconds: float = 0.5
-    """How long a change set is being created."""
+    """How long it takes to create a change set."""
 
     def update(self, changes: Mapping[str, object]) -> None:
-        """Changes some timings; none of them if any name or value is wrong (ValueError)."""
+        """Changes some timings. If a name or value is invalid, raises ValueError and changes none."""
         known = {field.name for field in fields(self)}
         parsed: dict[str, float] = {}
         for name, value in changes.items():
             if name not in known:
-                raise ValueError(f"{name} is no timing; there are {', '.join(sorted(known))}")
+                raise ValueError(f"unknown timing {name}; use one of {', '.join(sorted(known))}")
             parsed[name] = _seconds(name, value)
         for name, seconds in parsed.items():
             setattr(self, name, seconds)
@@ -56,7 +56,7 @@ class Settings:
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> Settings:
-        """Raises ValueError, whose text names the variable."""
+        """Raises ValueError with the name of the variable."""
         given = {
             field.name: _seconds(variable, environment[variable])
             for field in fields(Timings)
@@ -71,10 +71,10 @@ class Settings:
 
 
 def prepare_ministack(settings: Settings, environment: dict[str, str]) -> None:
-    """Sets what MiniStack reads from its environment; call before importing it.
+    """Sets the environment variables for MiniStack. Call this before importing it.
 
-    Nothing may listen beyond this machine, and nothing may be left outside our directory, in
-    which nothing is left over from an earlier run.
+    It must listen only on this computer, must write only to our directory, and must find nothing
+    from an earlier run there.
     """
     environment["GATEWAY_PORT"] = str(settings.port)
     environment.setdefault("BIND_HOST", "127.0.0.1")
@@ -96,7 +96,7 @@ def _required(environment: Mapping[str, str], name: str) -> str:
 
 def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise ValueError(f"GATEWAY_PORT is {text!r}, and must be a port from 1 to 65535")
+        raise ValueError(f"GATEWAY_PORT is {text!r}, but must be a port from 1 to 65535")
     return int(text)
 
 
@@ -104,7 +104,7 @@ def _postgres_bin(text: str) -> Path:
     folder = Path(text)
     for program in ("postgres", "initdb"):
         if not os.access(folder / program, os.X_OK):
-            raise ValueError(f"{PREFIX}POSTGRES_BIN is {text!r}, where no {program} can be run")
+            raise ValueError(f"{PREFIX}POSTGRES_BIN is {text!r}, which contains no executable {program}")
     return folder
 
 
@@ -114,5 +114,5 @@ def _seconds(name: str, value: object) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 86_400:
-        raise ValueError(f"{name} is {value!r}, and must be a number of seconds")
+        raise ValueError(f"{name} is {value!r}, but must be a number of seconds")
     return seconds

@@ -1,4 +1,4 @@
-"""What is done to a stack: once for each token; and what can be done after it failed."""
+"""Stack operations: one per token, and what you can do after one has failed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Handler = Callable[[Params], Answer]
 
 
 def once_per_token(action: str, handler: Handler) -> Handler:
-    """A repeated call answers as the first one did, and begins nothing.
+    """A repeated call returns the same response as the first, and starts nothing.
 
     API reference, ClientRequestToken: "so that CloudFormation knows that you're not attempting to
-    update a stack with the same name". For how long AWS remembers a token, it does not say: here,
-    for as long as the stack is there.
+    update a stack with the same name". AWS doesn't document how long it remembers a token. Here, it's
+    as long as the stack exists.
     """
 
     def handle(params: Params) -> Answer:
@@ -47,10 +47,10 @@ def _answers(params: Params) -> dict[str, tuple[str, Answer]]:
 
 
 def describe_events(params: Params) -> Answer:
-    """The next page begins where the last one ended, also if more has happened meanwhile.
+    """The next page begins where the last one ended, even if there are new events in the meantime.
 
-    MiniStack counts from the newest event; this token says how many older ones are left.
-    The events of custom resources also show the properties that were asked for.
+    MiniStack counts from the newest event. This token contains the number of older events that are
+    left. The events of custom resources also include the requested properties.
     """
     stack = handlers._resolve_stack(_p(params, "StackName"))
     total = len(_stack_events.get(stack["StackId"], [])) if stack else 0
@@ -75,7 +75,7 @@ def describe_events(params: Params) -> Answer:
 async def revert_update(
     stack_id, stack_name, logical_id, rtype, physical_id, applied_props, previous_props, attrs, record=None
 ) -> None:
-    """A resource that could not be sent back says so itself, not only by its event."""
+    """A resource that couldn't be rolled back has a failed status itself, not only in its event."""
     try:
         await _revert_elsewhere(
             stack_id, stack_name, logical_id, rtype, physical_id, applied_props, previous_props, attrs, record
@@ -91,7 +91,7 @@ async def revert_update(
 def continue_update_rollback(params: Params) -> Answer:
     answer = _continue_elsewhere(params)
     if answer[0] == 200:
-        # The task that does it begins a moment later.
+        # The task that does it starts a moment later.
         stack = handlers._resolve_stack(_p(params, "StackName"))
         stack |= {"StackStatus": "UPDATE_ROLLBACK_IN_PROGRESS", "StackStatusReason": ""}
     return answer
@@ -113,7 +113,7 @@ _continue_in_background_elsewhere = stacks._continue_update_rollback_async
 
 
 def install() -> None:
-    """After `cloudformation.install`, whose handlers these call."""
+    """Call this after `cloudformation.install`, whose handlers these use."""
     actions = handlers._ACTION_HANDLERS
     stacks._revert_update = revert_update
     handlers._continue_update_rollback_async = continue_in_background

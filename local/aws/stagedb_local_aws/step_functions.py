@@ -1,4 +1,4 @@
-"""Step Functions: what makes a repeat of a start a success, and the time limit of an execution."""
+"""Step Functions: idempotent starts, and the timeout of an execution."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ministack.core.concurrency import spawn_background
 from ministack.core.responses import json_response, now_iso
 from ministack.services import stepfunctions as service
 
-# Two starts of one name at the same moment must not both find it free.
+# If two starts use the same name at the same moment, only one of them may get it.
 _lock = threading.Lock()
 
 
 def start_execution(data: dict):
-    """For STANDARD state machines. An execution that has ended, or has another input, keeps its
-    name for 90 days: ExecutionAlreadyExists. (Spaces in the input count as on AWS: as a difference.)"""
+    """For STANDARD state machines. If the execution has ended or has another input, its name stays in use
+    for 90 days: ExecutionAlreadyExists. (As on AWS, whitespace in the input matters.)"""
     with _lock:
         answer = _start_elsewhere(data)
         if answer[0] == 200:
@@ -36,7 +36,7 @@ def start_execution(data: dict):
 
 
 def _limit_time(execution: dict) -> None:
-    """MiniStack knows the `TimeoutSeconds` of a state, but not that of the whole state machine."""
+    """MiniStack supports the `TimeoutSeconds` of a state, but not of the whole state machine."""
     machine = service._state_machines[execution["stateMachineArn"]]
     seconds = json.loads(machine["definition"]).get("TimeoutSeconds")
     if not isinstance(seconds, int):
@@ -55,11 +55,11 @@ def _limit_time(execution: dict) -> None:
 
 
 def fail_execution(execution: dict, error: str, cause: str) -> None:
-    """Only what still runs can fail: not what was stopped, or ran out of time, meanwhile."""
+    """Fails an execution only if it's still running, not if it was stopped or timed out in the meantime."""
     if execution["status"] != "RUNNING":
         return
     _fail_elsewhere(execution, error, cause)
-    execution["output"] = None  # AWS sets it only when an execution succeeds.
+    execution["output"] = None  # AWS sets this only when an execution succeeds.
 
 
 _start_elsewhere = service._start_execution

@@ -13,21 +13,21 @@ from local_aws import REGION, LocalAws, wait_for  # noqa: E402
 
 @pytest.fixture(scope="session")
 def aws():
-    """One local AWS for all tests; each uses names of its own."""
+    """One local AWS for all tests. Each test uses its own names."""
     with LocalAws() as running:
         yield running
 
 
 @pytest.fixture
 def nothing_left(aws):
-    """Ends each test with an empty AWS: dozens of servers would slow the others down."""
+    """Empties the AWS after each test, because dozens of servers would slow the others down."""
     yield
     assert aws.http("POST", "/_ministack/reset")[0] == 200
 
 
 @pytest.fixture
 def expect_error():
-    """Calls, and returns code and message of the error that must come."""
+    """Makes a call that must fail, and returns the error code and message."""
     from botocore.exceptions import ClientError
 
     def call(operation, **parameters):
@@ -41,7 +41,7 @@ def expect_error():
 
 @pytest.fixture
 def status_events(aws):
-    """The 'Stack Status Change' events that the default bus brings to a queue."""
+    """The 'Stack Status Change' events that the default bus delivers to a queue."""
     sqs, events = aws.client("sqs"), aws.client("events")
     name = f"status-{time.time_ns()}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]

@@ -1,4 +1,4 @@
-"""Starting the local AWS as a process, and talking to it: what all tests share."""
+"""What all tests share: starting the local AWS as a process, and calling it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def postgres_bin() -> str:
 
 
 def postgres_has_ssl() -> bool:
-    """The builds on PyPI have none."""
+    """The builds on PyPI don't have it."""
     return b"SSL_CTX_new" in Path(postgres_bin(), "postgres").read_bytes()
 
 
 class LocalAws:
-    """One running local AWS in a directory of its own. Use as a context manager."""
+    """A running local AWS in its own directory. Use it as a context manager."""
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
-        # Not pytest's tmp_path, which the user `nobody` may not enter.
+        # Not pytest's tmp_path, which the user `nobody` can't enter.
         self.directory = Path(tempfile.mkdtemp(prefix="stagedb-local-aws-"))
         self.directory.chmod(0o755)
         with socket.socket() as probe:
@@ -101,7 +101,7 @@ class LocalAws:
         )
 
     def http(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None):
-        """Status, headers and body. A body that is not bytes is sent as JSON."""
+        """Returns status, headers, and body. A body that isn't bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers or {})
         try:
@@ -135,7 +135,7 @@ class LocalAws:
         return self.describe(identifier)
 
     def statuses_until(self, identifier: str, last: str) -> list[str]:
-        """Every status seen on the way to the last one."""
+        """Every status on the way to the last one."""
         seen: list[str] = []
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline and seen[-1:] != [last]:
@@ -163,7 +163,7 @@ class LocalAws:
     # ---- Lambda and CloudFormation
 
     def create_function(self, name: str, code: str, timeout: int = 20) -> str:
-        """A Python function whose handler is `handle` in `code`. Returns its ARN."""
+        """Creates a Python function whose handler is `handle` in `code`. Returns its ARN."""
         created = self.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.11",
@@ -175,7 +175,7 @@ class LocalAws:
         return created["FunctionArn"]
 
     def create_stack(self, name: str, template: dict, **options: object) -> dict:
-        """Creates a stack and waits until nothing is in progress any more."""
+        """Creates a stack, and waits until nothing is in progress anymore."""
         self.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template), **options)
         return self.settled_stack(name)
 
@@ -200,7 +200,7 @@ class LocalAws:
         return self.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"][::-1]
 
     def stack_statuses(self, name: str) -> list[str]:
-        """The statuses that the stack itself went through."""
+        """The statuses of the stack itself."""
         events = self.stack_events(name)
         return [event["ResourceStatus"] for event in events if event["PhysicalResourceId"] == event["StackId"]]
 

@@ -1,4 +1,4 @@
-"""Change sets: what an update would do, without doing any of it."""
+"""Change sets: what an update would do, without doing it."""
 
 import json
 import time
@@ -24,7 +24,7 @@ def answerer(aws):
 
 
 def template(token: str, **more: object) -> dict:
-    """As a stage stack: what the second resource gets, the first one says."""
+    """Like a stage stack: the second resource uses an attribute of the first."""
     return {
         "Parameters": {
             "Size": {"Type": "String"},
@@ -59,7 +59,7 @@ def stack(aws, answerer):
 
 
 def create(aws, stack: dict, body: dict, size: str, name: str = "preview", **more: object) -> dict:
-    """As the settings page previews: what was not typed stays."""
+    """Like the settings page's preview: what the user didn't enter stays the same."""
     wanted = [
         {"ParameterKey": "Size", "ParameterValue": size},
         {"ParameterKey": "Stage", "UsePreviousValue": True},
@@ -145,7 +145,7 @@ def test_neither_making_nor_deleting_a_change_set_touches_the_stack(aws, answere
     aws.client("cloudformation").delete_change_set(ChangeSetName=first)
     assert aws.stack(stack["StackName"]) == stack
     assert len(aws.stack_events(stack["StackName"])) == events
-    # Whatever was on its way would come before this.
+    # Anything still on its way would arrive before this.
     aws.update_stack(stack["StackName"], template(answerer), Parameters=parameters("40"))
     told = status_events(stack["StackId"], "UPDATE_COMPLETE")
     assert told[0]["detail"]["status-details"]["status"] == "UPDATE_IN_PROGRESS"

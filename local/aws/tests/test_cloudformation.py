@@ -1,4 +1,4 @@
-"""Stacks: their events, their phases, what they refuse, and the types added here."""
+"""Stacks: their events, their phases, what they reject, and the types added here."""
 
 import json
 import os
@@ -185,7 +185,7 @@ def test_a_subnet_group_that_a_database_uses_stays(aws):
 
 @pytest.fixture
 def change_sets_at_once(aws):
-    """The AWS CLI looks every five seconds."""
+    """The AWS CLI polls every five seconds."""
     before = json.loads(aws.http("GET", "/_local/timings")[2])
     aws.http("PUT", "/_local/timings", {"cloudformation_change_set_seconds": 0})
     yield
@@ -203,7 +203,7 @@ def test_the_deploy_command_creates_and_updates_through_change_sets(aws, status_
         file.write_text(json.dumps(resources))
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        time.sleep(1)  # The command names its change sets after the second.
+        time.sleep(1)  # The command names its change sets after the current second.
     stack = aws.settled_stack("deployed")
     assert stack["StackStatus"] == "UPDATE_COMPLETE"
     statuses = [e["detail"]["status-details"]["status"] for e in status_events(stack["StackId"], "UPDATE_COMPLETE")]

@@ -1,4 +1,4 @@
-"""Custom resources: one event, one answer from anybody at any time, and Delete after a failed Create."""
+"""Custom resources: one event, one response from anywhere at any time, and Delete after a failed Create."""
 
 import json
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 from local_aws import wait_for
 
-# Writes each event to a log group, and answers as the property `Answer` says.
+# Sends each event to a queue, and responds as the property `Answer` says.
 RECORDER = """
 import json, os, urllib.request, boto3
 
@@ -42,7 +42,7 @@ def recorder(aws):
 
 @pytest.fixture
 def received(aws):
-    """The events since the test began."""
+    """The events since the start of the test."""
     sqs = aws.client("sqs")
     url = sqs.get_queue_url(QueueName="custom-events")["QueueUrl"]
     seen: list[dict] = []

@@ -1,4 +1,4 @@
-"""ECS: a deployment takes a while; a task definition comes back as it was given."""
+"""ECS: deployments take a while, and task definitions are returned as they were registered."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_an_unknown_task_definition_is_refused(ecs, expect_error):
 
 
 def sample(shape, path: tuple = ()) -> object:
-    """A value for every member of a shape of the API model."""
+    """A value for every member of a shape in the API model."""
     if shape.name in path:
         return None
     if shape.type_name == "structure":
@@ -133,7 +133,7 @@ def test_a_deployment_is_announced_on_the_default_bus(aws, ecs):
 
 
 def test_the_fixture_of_the_adapters_has_every_member_of_a_task_definition():
-    """`shared/aws` must keep every field in a new revision; a member that ECS adds has to show up there."""
+    """`shared/aws` must keep every field in a new revision, so it must know any member that ECS adds."""
     fixture = Path(__file__).parents[3] / "shared/aws/tests/task-definition.json"
     described = json.loads(fixture.read_text())["taskDefinition"]
     shapes = botocore.session.get_session().get_service_model("ecs")

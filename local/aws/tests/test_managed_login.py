@@ -1,4 +1,4 @@
-"""Cognito's managed login: codes with PKCE, the session of its cookie, and the address that functions are told."""
+"""Cognito's managed login: codes with PKCE, the session in its cookie, and the address for functions."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @pytest.fixture
 def login(aws):
-    """A pool with a client for the code flow and one user: the request of an authorization."""
+    """An authorization request to a pool with a client for the code flow and one user."""
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName="login")["UserPool"]["Id"]
     client = cognito.create_user_pool_client(
@@ -45,7 +45,7 @@ def login(aws):
 
 @pytest.fixture
 def call(aws):
-    """Status, headers and body of one request; a redirect is not followed."""
+    """Status, headers, and body of one request. Redirects aren't followed."""
     import http.client
 
     def send(method, path, body=None, cookie=""):
@@ -87,7 +87,7 @@ def test_a_person_who_signed_in_gets_further_codes_without_a_password(call, logi
     tokens = json.loads(body)
     assert status == 200 and {"access_token", "id_token", "refresh_token"} <= tokens.keys()
 
-    # A renewal is no new sign-in.
+    # A refresh isn't a new sign-in.
     time.sleep(1.1)
     renewal = {"grant_type": "refresh_token", "client_id": login["client_id"]}
     status, _, body = call("POST", "/oauth2/token", {**renewal, "refresh_token": tokens["refresh_token"]})

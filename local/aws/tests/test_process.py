@@ -1,4 +1,4 @@
-"""The process: it is quickly ready, listens to this machine only, and leaves nothing behind."""
+"""The process: it's ready quickly, listens only on this computer, and leaves nothing behind."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_a_signal_stops_it_and_all_it_started(number):
         arn = aws.create_function("sleeper", FUNCTION)
         aws.client("lambda").invoke(FunctionName=arn)
         aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload='{"sleep": 15}')
-        endpoint = aws.connect("one")  # An open connection must not keep the server.
+        endpoint = aws.connect("one")  # An open connection must not keep the server running.
         assert commands_naming(str(aws.directory))
         started = time.monotonic()
         aws.process.send_signal(number)

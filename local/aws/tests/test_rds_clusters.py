@@ -86,7 +86,7 @@ def test_a_cluster_comes_up_with_a_server_and_says_all_about_itself(aws):
     assert query(cluster, "SELECT current_database()") == [("orders",)]
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         query(cluster, "SELECT 1", "not-the-password")
-    # What is in use cannot be deleted.
+    # Resources in use can't be deleted.
     with pytest.raises(rds.exceptions.InvalidDBSubnetGroupStateFault):
         rds.delete_db_subnet_group(DBSubnetGroupName="aurora")
     with pytest.raises(ec2.exceptions.ClientError, match="DependencyViolation"):
@@ -119,7 +119,7 @@ def test_the_instances_of_a_cluster_share_its_server_and_one_writes(aws):
     rds.reboot_db_instance(DBInstanceIdentifier="shared-1")
     aws.wait_for_status("shared-1", "available")
     assert query(cluster, "SELECT answer FROM kept") == [(42,)]
-    # When the writer goes, the other one writes.
+    # When the writer is deleted, the other instance becomes the writer.
     rds.delete_db_instance(DBInstanceIdentifier="shared-1")
     wait_for(lambda: len(describe(aws, "shared")["DBClusterMembers"]) == 1)
     assert describe(aws, "shared")["DBClusterMembers"][0]["IsClusterWriter"]

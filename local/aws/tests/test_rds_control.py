@@ -1,4 +1,4 @@
-"""What AWS does to an instance by itself, on a test's command."""
+"""What AWS does to an instance on its own, simulated at a test's request."""
 
 import json
 
@@ -50,7 +50,7 @@ def test_without_words_of_its_own_a_bad_status_has_those_of_aws(aws):
     aws.create_database("full")
     put(aws, "instances/full", {"status": "storage-full"})
     assert messages(aws, "full")[-1] == "Allocated storage has been exhausted."
-    # What such an instance needs is more storage.
+    # Such an instance needs more storage.
     aws.client("rds").modify_db_instance(DBInstanceIdentifier="full", AllocatedStorage=40, ApplyImmediately=True)
     aws.wait_for_status("full", "available")
 

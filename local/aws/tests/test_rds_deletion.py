@@ -1,4 +1,4 @@
-"""Deleting, snapshots, and getting the data back."""
+"""Deleting instances, snapshots, and restoring the data."""
 
 import psycopg2
 import pytest
@@ -36,7 +36,7 @@ def test_a_deletion_takes_a_while_and_its_final_snapshot_keeps_the_data(aws):
     assert row["TagList"] == tags and row["Encrypted"] and row["PercentProgress"] == 100
     assert (row["DBInstanceIdentifier"], row["MasterUsername"], row["AllocatedStorage"]) == ("leaving", "app", 20)
     assert (row["Engine"], row["EngineVersion"]) == ("postgres", "17.5") and row["SnapshotCreateTime"]
-    # The same identifier is free again.
+    # The identifier is available again.
     rds.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier="leaving",
         DBSnapshotIdentifier="leaving-final",

@@ -1,4 +1,4 @@
-"""What an instance went through: as DescribeEvents tells it, and as EventBridge does."""
+"""The events of an instance, in DescribeEvents and in EventBridge."""
 
 import datetime
 import json

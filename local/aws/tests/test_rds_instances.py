@@ -1,4 +1,4 @@
-"""An instance: a real server behind AWS's statuses, attributes and refusals."""
+"""Instances: a real server behind AWS's statuses, attributes, and errors."""
 
 import time
 
@@ -107,7 +107,7 @@ def test_all_attributes_of_a_creation_are_described_back(aws):
     assert instance["MasterUsername"] == instance["DBName"] == "app"
     assert "LatestRestorableTime" in instance and "InstanceCreateTime" in instance
     assert instance["PendingModifiedValues"] == {}
-    # What is in use cannot be deleted.
+    # Resources in use can't be deleted.
     rds = aws.client("rds")
     with pytest.raises(rds.exceptions.InvalidDBSubnetGroupStateFault):
         rds.delete_db_subnet_group(DBSubnetGroupName="two-zones")

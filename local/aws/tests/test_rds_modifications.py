@@ -1,4 +1,4 @@
-"""Changing an instance: what happens at once, what takes its time, what waits, and what is refused."""
+"""Changes to an instance: what happens immediately, what takes time, what waits, and what is rejected."""
 
 import psycopg2
 import pytest
@@ -21,13 +21,13 @@ def test_a_change_is_pending_while_modifying_and_then_applied(aws):
     assert aws.query("changed", "SELECT answer FROM kept") == [(42,)]
 
 
-def test_a_growth_of_the_storage_is_optimised_afterwards(aws, expect_error):
+def test_a_growth_of_the_storage_is_optimized_afterwards(aws, expect_error):
     aws.create_database("grown")
     rds = aws.client("rds")
     rds.modify_db_instance(DBInstanceIdentifier="grown", AllocatedStorage=40, ApplyImmediately=True)
     assert aws.describe("grown")["AllocatedStorage"] == 20
-    optimising = aws.wait_for_status("grown", "storage-optimization")
-    assert optimising["AllocatedStorage"] == 40 and optimising["PendingModifiedValues"] == {}
+    optimizing = aws.wait_for_status("grown", "storage-optimization")
+    assert optimizing["AllocatedStorage"] == 40 and optimizing["PendingModifiedValues"] == {}
     code, message = expect_error(
         rds.modify_db_instance, DBInstanceIdentifier="grown", AllocatedStorage=80, ApplyImmediately=True
     )
@@ -66,7 +66,7 @@ def test_a_change_that_is_not_to_be_applied_immediately_stays_pending(aws):
     waiting = aws.describe("patient")
     assert waiting["DBInstanceStatus"] == "available"
     assert waiting["PendingModifiedValues"] == {"DBInstanceClass": "db.t4g.small"}
-    # The next change with ApplyImmediately takes the waiting one along.
+    # The next change with ApplyImmediately also applies the waiting one.
     rds.modify_db_instance(DBInstanceIdentifier="patient", BackupRetentionPeriod=3, ApplyImmediately=True)
     after = aws.wait_for_status("patient", "available")
     assert (after["DBInstanceClass"], after["BackupRetentionPeriod"]) == ("db.t4g.small", 3)
@@ -105,7 +105,7 @@ def test_what_is_being_modified_cannot_be_modified_again(aws, expect_error):
 
 
 def modify(aws, identifier: str, **changes: object) -> dict:
-    """Begins a change at once."""
+    """Starts a change immediately."""
     call = aws.client("rds").modify_db_instance
     return call(DBInstanceIdentifier=identifier, **{"ApplyImmediately": True, **changes})["DBInstance"]
 
@@ -159,7 +159,7 @@ def test_what_waits_for_the_maintenance_window_is_pending(aws):
     waiting = aws.describe("waiting")
     assert waiting["DBInstanceStatus"] == "available" and waiting["PendingModifiedValues"] == changes
     assert (waiting["EngineVersion"], waiting["MultiAZ"], waiting["AllocatedStorage"]) == ("16.8", False, 20)
-    # What is asked for as it is, waits no more.
+    # Requesting the current value cancels the waiting change.
     modify(aws, "waiting", DBInstanceClass="db.t4g.micro", AllocatedStorage=20, ApplyImmediately=False)
     left = {"EngineVersion": "16.9", "MultiAZ": True, "BackupRetentionPeriod": 0}
     assert aws.describe("waiting")["PendingModifiedValues"] == left

@@ -1,4 +1,4 @@
-"""The rules of RDS alone, as data."""
+"""Unit tests of the RDS rules, as data."""
 
 import pytest
 

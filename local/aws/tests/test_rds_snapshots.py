@@ -1,4 +1,4 @@
-"""Snapshots: how they are listed, what they say, and what is made from them."""
+"""Snapshots: how they're listed, what they contain, and what is restored from them."""
 
 import pytest
 from local_aws import wait_for

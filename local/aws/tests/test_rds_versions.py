@@ -1,4 +1,4 @@
-"""The versions of PostgreSQL: what there is, what a short name stands for, and what leads to what."""
+"""The PostgreSQL versions: which exist, what a major version means, and the upgrade targets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The windows of an instance alone, as data."""
+"""Unit tests of an instance's windows, as data."""
 
 import pytest
 

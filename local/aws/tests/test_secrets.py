@@ -1,4 +1,4 @@
-"""Secrets Manager: versions, labels, filters, and secrets that CloudFormation makes."""
+"""Secrets Manager: versions, labels, filters, and secrets that CloudFormation creates."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from local_aws import REGION
 
 @pytest.fixture
 def secret(aws):
-    """An empty secret's ARN."""
+    """The ARN of an empty secret."""
     return aws.client("secretsmanager").create_secret(Name=f"test-{uuid.uuid4()}")["ARN"]
 
 
@@ -23,7 +23,7 @@ def sm(aws):
 
 
 def labels(sm, arn: str) -> dict[str, set[str]]:
-    """Value by label."""
+    """The values by label."""
     listed = sm.list_secret_version_ids(SecretId=arn)["Versions"]
     by_value: dict[str, set[str]] = {}
     for version in listed:
@@ -50,7 +50,7 @@ def test_a_repeat_with_the_same_token_and_value_does_nothing(sm, secret, expect_
         assert sm.put_secret_value(SecretId=secret, SecretString="one", ClientRequestToken=token)["VersionId"] == token
     for value in ("two", "three"):
         sm.put_secret_value(SecretId=secret, SecretString=value)
-    # Not even when the version was long replaced: the old value must not come back.
+    # Not even if the version was replaced long ago: the old value must not come back.
     sm.put_secret_value(SecretId=secret, SecretString="one", ClientRequestToken=token)
     assert sm.get_secret_value(SecretId=secret)["SecretString"] == "three"
     other = {"SecretId": secret, "SecretString": "other", "ClientRequestToken": token}

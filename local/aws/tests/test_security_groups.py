@@ -1,11 +1,11 @@
-"""The rules of security groups: ids, tags, and never twice; made by the API and by templates."""
+"""Security group rules: IDs, tags, and no duplicates, whether added by the API or by templates."""
 
 import pytest
 
 
 @pytest.fixture
 def groups(aws):
-    """Makes groups in the default VPC."""
+    """Creates groups in the default VPC."""
     ec2 = aws.client("ec2")
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     made: list[str] = []
@@ -246,6 +246,6 @@ def test_a_rule_of_its_own_that_exists_fails_and_its_description_changes_in_plac
     assert ids_by_port(aws, to) == before
     assert aws.update_stack("owner", with_rule(Description="now"))["StackStatus"] == "UPDATE_COMPLETE"
     assert ids_by_port(aws, to) == before and rules_of(aws, to)[0]["Description"] == "now"
-    # What was revoked by somebody else is gone already.
+    # A rule that someone else revoked is already gone.
     aws.client("ec2").revoke_security_group_ingress(GroupId=to, SecurityGroupRuleIds=list(before.values()))
     assert aws.delete_stack("owner")["StackStatus"] == "DELETE_COMPLETE"

@@ -1,11 +1,11 @@
-"""What is done to a stack once, what can be done after it failed, and how all of it is told."""
+"""Stack operations: what happens only once, what you can do after a failure, and how events show it."""
 
 import json
 
 import pytest
 
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
-# Fails each kind of request that the file `broken` names, and writes every one down.
+# Fails every kind of request listed in the file `broken`, and logs each request.
 BREAKABLE = """
 import json, os, urllib.request
 
@@ -29,7 +29,7 @@ def breakable(aws):
 
 @pytest.fixture
 def broken(aws):
-    """Says which kinds of requests fail from now on."""
+    """Sets which kinds of requests fail from now on."""
     path = aws.directory / "broken"
     yield lambda kinds: path.write_text(kinds)
     path.unlink(missing_ok=True)
@@ -53,7 +53,7 @@ def resource(aws, stack: str) -> dict:
 
 
 def stuck(aws, name: str, token: str, broken) -> dict:
-    """A stack whose update failed, and whose rollback failed too."""
+    """A stack whose update and rollback both failed."""
     aws.create_stack(name, template(token, 1))
     broken("Update")
     stack = aws.update_stack(name, template(token, 2))

@@ -1,4 +1,4 @@
-"""Step Functions: what a state machine that waits for a database relies on."""
+"""Step Functions: the features that a state machine waiting for a database needs."""
 
 import json
 

@@ -1,20 +1,22 @@
-//! `cargo local bench`: figures of a release build on this computer. Nothing is asserted.
-#![expect(clippy::print_stdout, reason = "a person reads it")]
+//! `cargo local bench`: measures a release build on this computer. Nothing is asserted.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 
 mod cold_start;
+mod median;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use local::{DEMO_DATABASE, DEMO_STACK, Lap, LocalAws, Options, Profile, interrupt};
+use median::median;
 use serde_json::Value;
 
 const STAGE: &str = "dev";
-/// Repeats of what is given as a median.
+/// How often to repeat measurements that are reported as a median.
 const REPEATS: usize = 10;
 
-/// Measures and prints. A free port is used, so another local AWS does not matter, but it takes its share of the
-/// processor.
+/// Measures, and prints the figures. It uses a free port, so you can run it next to another local AWS, but the two
+/// share the processor.
 pub(crate) fn bench() -> anyhow::Result<()> {
     interrupt::install()?;
     let show = |lap: &Lap| {
@@ -29,11 +31,11 @@ pub(crate) fn bench() -> anyhow::Result<()> {
         report: Some(show),
         ..Options::default()
     };
-    // Once to build, once to measure.
+    // The first start builds, the second one is measured.
     LocalAws::start(&options)?.stop();
     let started = Instant::now();
     let local = LocalAws::start(&options)?;
-    row("ready, once built", &milliseconds(started.elapsed()));
+    row("startup, already built", &milliseconds(started.elapsed()));
     for lap in local.laps() {
         row(&format!("  {}", lap.what), &lap.took.map(milliseconds).unwrap_or_default());
     }
@@ -47,9 +49,9 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     put(&local, &path, &settings, 202)?;
     row("PUT …/database that changes something (202)", &milliseconds(saved.elapsed()));
     let save = follow_save(&local, saved)?;
-    row("Save to published variables", &milliseconds(save.published));
-    row("  of it the database's own time", &milliseconds(save.database));
-    row("  the rest is ours", &milliseconds(save.published.saturating_sub(save.database)));
+    row("from a save to published variables", &milliseconds(save.published));
+    row("  time RDS needs for the database", &milliseconds(save.database));
+    row("  time stagedb adds", &milliseconds(save.published.saturating_sub(save.database)));
     local.wait_for_rebuild(DEMO_STACK, STAGE, |_| ())?;
 
     put(&local, &path, &settings, 200)?;
@@ -72,7 +74,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
         );
     }
     println!(
-        "init: from the process' start to its first request for work. memory: resident, idle after init."
+        "init: from the start of the process to its first request for an invocation. memory: resident, idle after init."
     );
     super::page::bench(&local)?;
     local.stop();
@@ -87,11 +89,11 @@ fn put(local: &LocalAws, path: &str, settings: &Value, expected: u16) -> anyhow:
     Ok(())
 }
 
-/// How long a Save took, from the call of the API.
+/// How long a save took, from the API call.
 struct Save {
-    /// Until a new container would get the variables.
+    /// The time until a new container would get the variables.
     published: Duration,
-    /// From the first time RDS shows the instance to the first time it is available.
+    /// The time from when RDS first shows the instance until it is available.
     database: Duration,
 }
 
@@ -113,14 +115,7 @@ fn follow_save(local: &LocalAws, saved: Instant) -> anyhow::Result<Save> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("the variables were not published within 300 s")
-}
-
-/// The middle one of what was measured.
-fn median(measured: impl Iterator<Item = anyhow::Result<Duration>>) -> anyhow::Result<Duration> {
-    let mut all = measured.collect::<anyhow::Result<Vec<_>>>()?;
-    all.sort();
-    all.get(all.len() / 2).copied().context("nothing was measured")
+    bail!("the variables weren't published within 300 s")
 }
 
 fn row(what: &str, figure: &str) {
@@ -132,7 +127,7 @@ fn milliseconds(time: Duration) -> String {
 }
 
 fn megabytes(bytes: u64) -> String {
-    // One decimal, without a detour through a lossy float conversion.
+    // One decimal, without a lossy conversion to a float.
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

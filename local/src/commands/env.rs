@@ -1,12 +1,12 @@
-//! `cargo local env`: what a shell needs to speak to the local AWS.
+//! `cargo local env`: the environment variables for using the local AWS from a shell.
 
 use local::LocalAws;
 
-/// Prints exports, with a fresh token.
-#[expect(clippy::print_stdout, reason = "a shell reads it")]
+/// Prints `export` lines with a fresh token.
+#[expect(clippy::print_stdout, reason = "the shell reads it")]
 pub(crate) fn env(port: Option<u16>) -> anyhow::Result<()> {
     let local = LocalAws::attach(port)?;
-    // A profile or a session of a real account would mix with what follows.
+    // A profile or session of a real account would interfere with these variables.
     println!("unset AWS_PROFILE AWS_SESSION_TOKEN");
     let own = [("STAGEDB_URL", local.api_url().to_owned()), ("STAGEDB_TOKEN", local.token().to_owned())];
     for (name, value) in own.into_iter().chain(local.aws_environment()) {
@@ -15,7 +15,7 @@ pub(crate) fn env(port: Option<u16>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In single quotes, for any POSIX shell.
+/// Quotes a value for any POSIX shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

@@ -1,5 +1,5 @@
-//! The main job once: give a stage a database, and see its container connect.
-#![expect(clippy::print_stdout, reason = "a person watches it")]
+//! The main use case, once: create a database for a stage, and have its container connect.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use local::{DEMO_DATABASE, DEMO_STACK, LocalAws, Rebuild};
 use serde_json::Value;
 
-/// The command that plays the application in the stage's container.
+/// The command that acts as the application in the stage's container.
 pub(crate) fn application(local: &LocalAws) -> Vec<&'static str> {
     let command = ["python3", "examples/python/main.py"];
     let without_tls = ["env", "PGSSLMODE=disable"];
     without_tls.into_iter().filter(|_| !local.running().tls).chain(command).collect()
 }
 
-/// Saves the settings of that stage, waits for the rebuild, and runs the application.
+/// Saves the stage's settings, waits for the rebuild, and runs the application.
 pub(crate) fn run(local: &LocalAws, stage: &str) -> anyhow::Result<()> {
-    let progress = Progress::start(&format!("a database for {DEMO_STACK} {stage}"))?;
+    let progress = Progress::start(&format!("creating a database for {DEMO_STACK} {stage}"))?;
     let path = format!("/api/stacks/{DEMO_STACK}/stages/{stage}/database");
     let settings: Value = serde_json::from_str(DEMO_DATABASE)?;
     let answer = local.api("PUT", &path, Some(&settings))?;
@@ -39,7 +39,7 @@ pub(crate) fn run(local: &LocalAws, stage: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A bar on a terminal, a line for each change elsewhere.
+/// A progress bar on a terminal; otherwise one line per change.
 struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
@@ -88,7 +88,7 @@ impl Progress {
 
     fn end(self) {
         if let Some(bar) = self.bar {
-            // Steps that were not needed stay pending.
+            // Steps that weren't needed stay pending.
             bar.set_position(bar.length().unwrap_or_default());
             bar.finish();
         }

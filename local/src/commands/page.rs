@@ -1,31 +1,40 @@
-//! The settings page in a browser, on a local AWS: its tests, the README's screenshots, and how soon it can be used.
-#![expect(clippy::print_stdout, reason = "a person reads it")]
+//! The settings page in a browser, with a local AWS: tests, screenshots for the documentation, and load times.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use local::{Browser, Lap, LocalAws, Options, PageChecks, Timings, Workspace, interrupt};
 
-/// `cargo local test --page`: what can be checked without a browser, then the browser tests.
+/// `cargo local test --page`: the checks that need no browser, then the browser tests.
 pub(crate) fn test() -> anyhow::Result<()> {
-    let workspace = Workspace::find()?;
-    let mut checks = PageChecks::command(&workspace, |news| println!("{news}"))?;
+    check(&Workspace::find()?)?;
+    browser()
+}
+
+/// The checks that need no browser. They also build the page.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut checks = PageChecks::command(workspace, |news| println!("{news}"))?;
     println!("$ npm run check");
-    run("the settings page is not clean", &mut checks)?;
+    run("the checks of the settings page failed", &mut checks)
+}
+
+/// `cargo local test --browser`: the browser tests, on a local AWS.
+pub(crate) fn browser() -> anyhow::Result<()> {
     in_browser("page", "a browser test failed")
 }
 
 /// `cargo local screenshots`
 pub(crate) fn screenshots() -> anyhow::Result<()> {
-    in_browser("screenshots", "the screenshots could not be made")
+    in_browser("screenshots", "cannot take the screenshots")
 }
 
-/// `cargo local bench`: how soon the page can be used. Left out, in words, where there is no browser.
+/// `cargo local bench`: how long until the page can be used. Without a browser, prints that this is skipped.
 pub(crate) fn bench(local: &LocalAws) -> anyhow::Result<()> {
     match Browser::command(local, "bench") {
-        Ok(mut command) => run("the settings page could not be measured", &mut command),
+        Ok(mut command) => run("cannot measure the settings page", &mut command),
         Err(missing) => {
-            println!("{missing:#}");
+            println!("the load time of the settings page isn't measured: {missing:#}");
             Ok(())
         }
     }

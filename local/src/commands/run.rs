@@ -1,4 +1,4 @@
-//! `cargo local run`: plays a stage's container.
+//! `cargo local run`: runs a command as a stage's container.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use anyhow::Context as _;
 use local::{LocalAws, run_as_container};
 
-/// Becomes the command, so that its exit code and any signal are its own.
+/// Replaces this process with the command, so that its exit code and any signal are passed on.
 pub(crate) fn run(port: Option<u16>, stack: &str, stage: &str, command: &[OsString]) -> anyhow::Result<()> {
     let local = LocalAws::attach(port)?;
     let environment = local.container_environment(stack, stage)?;

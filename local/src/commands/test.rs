@@ -1,46 +1,132 @@
-//! `cargo local test`: every test there is, with all set-up.
-#![expect(clippy::print_stdout, reason = "a person reads it")]
+//! `cargo local test`: every test, with all setup.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 
-use std::process::Command;
+use std::{
+    env,
+    process::Command,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use local::{Workspace, set_up_tests};
 
-/// Sets up what the tests need, then lints the templates and runs the tests of the Rust and the Python parts and of the
-/// settings page.
+use super::page;
+
+/// How many end-to-end tests run at the same time. Each has its own local AWS, and mostly waits for it.
+const END_TO_END_THREADS: &str = "4";
+
+/// Sets up what the tests need, lints the templates, and runs all tests. They share one build. The tests that start a
+/// local AWS run at the same time.
 pub(crate) fn test() -> anyhow::Result<()> {
+    // Before the build, which may replace it.
+    let program = env::current_exe().context("cannot find this program")?;
     let workspace = Workspace::find()?;
     set_up_tests(&workspace, |news| println!("{news}"))?;
+    let steps = Steps { workspace: &workspace, took: Mutex::default() };
 
     let mut lint = Command::new(workspace.program("cfn-lint"));
-    run(
-        "the templates are not clean",
-        lint.args(["template.yaml", "stage.yaml", "local/demo.yaml"]),
-        &workspace,
-    )?;
-
-    let mut rust = Command::new("cargo");
-    run("a Rust test failed", rust.args(["test", "--workspace", "--exclude", "model"]), &workspace)?;
-
-    // Thousands of histories, which take three times as long unoptimised.
-    let mut model = Command::new("cargo");
-    model.args(["test", "--profile", "histories", "--package", "model"]);
-    run("a test against the model of AWS failed", &mut model, &workspace)?;
-
+    lint.args(["template.yaml", "stage.yaml", "local/demo.yaml"]);
+    steps.run("templates", &mut lint)?;
+    // Before the build, which embeds the page.
+    steps.time("settings page", || page::check(&workspace))?;
+    for more in [&[][..], &["--test", "end_to_end"]] {
+        let mut build = Command::new("cargo");
+        build.args(["test", "--quiet", "--workspace", "--no-run"]).args(more);
+        steps.run("build", &mut build)?;
+    }
+    // These select targets of the whole workspace. A selection of packages has fewer features, and so another build of the
+    // dependencies. The tests without a local AWS give way to those that watch a clock.
+    let mut rest = Command::new("nice");
+    rest.args(["cargo", "test", "--workspace"]);
+    let mut end_to_end = Command::new("cargo");
+    end_to_end.args(["test", "--workspace", "--test", "end_to_end"]);
+    end_to_end.env("RUST_TEST_THREADS", END_TO_END_THREADS);
     let mut python = Command::new(workspace.program("python"));
     python.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "local/aws/tests"]);
-    run("a Python test failed", &mut python, &workspace)?;
-    super::page::test()
+    let mut browser = Command::new(program);
+    browser.args(["test", "--browser"]);
+    let done = steps.beside([
+        ("unit tests and the model of AWS", rest),
+        ("end-to-end tests", end_to_end),
+        ("the local AWS", python),
+        ("browser tests", browser),
+    ]);
+    steps.print();
+    done
 }
 
-fn run(failure: &'static str, command: &mut Command, workspace: &Workspace) -> anyhow::Result<()> {
-    println!("$ {}", in_words(command));
-    let status = command.current_dir(workspace.path(".")).status();
-    let status = status.with_context(|| format!("cannot run {}", in_words(command)))?;
-    if !status.success() {
-        bail!(failure);
+/// Runs the steps, and remembers how long each took.
+struct Steps<'a> {
+    workspace: &'a Workspace,
+    took: Mutex<Vec<(&'static str, Duration)>>,
+}
+
+impl Steps<'_> {
+    /// Runs a step, and shows its output as it arrives.
+    fn run(&self, name: &'static str, command: &mut Command) -> anyhow::Result<()> {
+        println!("$ {}", in_words(command));
+        self.time(name, || {
+            let status = command.current_dir(self.workspace.path(".")).status();
+            let status = status.with_context(|| format!("cannot run {}", in_words(command)))?;
+            if !status.success() {
+                bail!("{name}: failed");
+            }
+            Ok(())
+        })
     }
-    Ok(())
+
+    fn time(&self, name: &'static str, step: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let done = step();
+        self.end(name, started);
+        done
+    }
+
+    /// Runs steps at the same time, and shows the output of each when it ends. If any fail, fails after the last one.
+    fn beside<const N: usize>(&self, steps: [(&'static str, Command); N]) -> anyhow::Result<()> {
+        let run = |name: &'static str, mut command: Command| {
+            let started = Instant::now();
+            let output = command.current_dir(self.workspace.path(".")).output();
+            let output = output.with_context(|| format!("cannot run {}", in_words(&command)))?;
+            self.end(name, started);
+            println!(
+                "$ {}\n{}{}",
+                in_words(&command),
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+            anyhow::Ok(output.status.success())
+        };
+        let failed = thread::scope(|scope| {
+            let started = steps.map(|(name, command)| (name, scope.spawn(move || run(name, command))));
+            let mut failed = Vec::new();
+            for (name, step) in started {
+                match step.join() {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false)) => failed.push(name.to_owned()),
+                    Ok(Err(error)) => failed.push(format!("{name} ({error:#})")),
+                    Err(_) => failed.push(format!("{name} (it panicked)")),
+                }
+            }
+            failed
+        });
+        if !failed.is_empty() {
+            bail!("{}: failed", failed.join(", "));
+        }
+        Ok(())
+    }
+
+    fn end(&self, name: &'static str, started: Instant) {
+        self.took.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((name, started.elapsed()));
+    }
+
+    fn print(&self) {
+        for (name, took) in self.took.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+            println!("{name:<36}{:>6} s", took.as_secs());
+        }
+    }
 }
 
 fn in_words(command: &Command) -> String {

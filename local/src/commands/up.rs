@@ -1,5 +1,5 @@
-//! `cargo local`: brings everything up, does the main job once, and waits for Ctrl-C.
-#![expect(clippy::print_stdout, reason = "a person watches it")]
+//! `cargo local`: starts everything, runs the main use case once, and waits for Ctrl-C.
+#![expect(clippy::print_stdout, reason = "the user reads it")]
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use local::{Lap, LocalAws, Options, Profile, interrupt};
 
 use super::{job, walk};
 
-/// Runs in the foreground until Ctrl-C, which is a success.
+/// Runs in the foreground until Ctrl-C, which counts as success.
 pub(crate) fn up(port: u16, release: bool, demo: bool) -> anyhow::Result<()> {
     interrupt::install()?;
     match bring_up(port, release, demo) {
@@ -35,7 +35,10 @@ fn bring_up(port: u16, release: bool, demo: bool) -> anyhow::Result<()> {
     println!("\n{}", walk::text(&local, demo));
     while !interrupt::requested() {
         if let Some(how) = local.ended() {
-            bail!("the local AWS is gone: {how}; its log: {}", local.run_dir().join("aws.log").display());
+            bail!(
+                "the local AWS stopped unexpectedly: {how} (log: {})",
+                local.run_dir().join("aws.log").display()
+            );
         }
         thread::sleep(Duration::from_millis(100));
     }
@@ -44,7 +47,7 @@ fn bring_up(port: u16, release: bool, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line for each lap of the way.
+/// Prints one line per step.
 fn show(lap: &Lap) {
     match lap.took {
         Some(took) => println!("{:>7.1} s  {}", took.as_secs_f64(), lap.what),

@@ -1,10 +1,10 @@
-//! What to do next, to be copied into another terminal.
+//! The next steps, ready to copy into another terminal.
 
 use local::{DEMO_DATABASE, DEMO_STACK, LocalAws, Running};
 
 use super::job;
 
-/// The walk: the same job for `prod`, by hand. After the demo, `dev` has its database already.
+/// The walkthrough: the same use case for `prod`, by hand. After the demo, `dev` already has its database.
 pub(crate) fn text(local: &LocalAws, demo: bool) -> String {
     let stage = if demo { "prod" } else { "dev" };
     let path = format!("$STAGEDB_URL/api/stacks/{DEMO_STACK}/stages/{stage}");
@@ -14,23 +14,23 @@ pub(crate) fn text(local: &LocalAws, demo: bool) -> String {
     let logs = local.run_dir().display();
     let Running { page_url: page, username, password, .. } = local.running();
     format!(
-        r#"The local AWS runs on port {port}; logs and data are in {logs}
+        r#"The local AWS is running on port {port}. Logs and data are in {logs}
 
-  The settings page:  {page}
-  Sign in as:         {username}
-  Password:           {password}
+  Settings page:  {page}
+  Sign in as:     {username}
+  Password:       {password}
 
-In another terminal, in this folder, give {stage} a database by hand:
+To create a database for {stage} by hand, run this in another terminal, in this directory:
 
   eval "$(cargo local env)"
   curl -sS -X PUT "{path}/database" {bearer} \
     -H 'Content-Type: application/json' -d '{DEMO_DATABASE}'
-  curl -sS "{path}/rebuild" {bearer} | jq .phase   # again, until "complete"
+  curl -sS "{path}/rebuild" {bearer} | jq .phase   # repeat until it prints "complete"
   cargo local aws secretsmanager list-secrets --region us-east-1 \
     --filters Key=tag-key,Values=aws:cloudformation:stack-name Key=tag-value,Values={DEMO_STACK} \
     | jq '.[][] | select(.Name|test("^{stage}"))'
   cargo local run {DEMO_STACK} {stage} -- {application}
 
-Ctrl-C stops everything."#
+Press Ctrl-C to stop everything."#
     )
 }

@@ -1,4 +1,4 @@
-//! Somebody else's database: attached to stages, and never changed.
+//! An existing database that stagedb doesn't manage: attached to stages, and never changed.
 
 use local::LocalAws;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
         (&json!(true), &json!("instance"), &json!([]))
     );
 
-    // By the ARN of a secret.
+    // With the ARN of a secret.
     let by_secret = json!({
         "source": "attached", "identifier": "orders", "databaseName": "orders", "credentials": {"secretArn": arn},
     });
@@ -60,7 +60,7 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     the_secret_has_the_seven_keys(&local, "dev", "orders");
     the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
     let made = rules(&local, &group);
-    let [rule] = made.as_slice() else { panic!("one rule, and only that: {made:?}") };
+    let [rule] = made.as_slice() else { panic!("not exactly one rule: {made:?}") };
     assert_eq!(
         (&rule["FromPort"], &rule["ToPort"], &rule["IpProtocol"]),
         (&rule["ToPort"], &rule["FromPort"], &json!("tcp"))
@@ -69,14 +69,14 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     assert_eq!(shown(&local, "dev")["settings"]["credentials"]["secretArn"], arn.as_str());
     save(&local, "dev", &by_secret, 200);
 
-    // By typed credentials, on the second stage, whose service is in the same security group.
+    // With typed credentials, on the second stage, whose service is in the same security group.
     let typed = json!({
         "source": "attached", "identifier": "orders", "databaseName": "orders",
         "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
     });
     save_and_follow(&local, "prod", &typed);
     the_examples_connect(&local, "prod", "connected to orders as clerk on PostgreSQL");
-    assert_eq!(rules(&local, &group).len(), 1, "EC2 has a rule once");
+    assert_eq!(rules(&local, &group).len(), 1, "EC2 has each rule only once");
     assert_eq!(shown(&local, "prod")["usedBy"], json!(["test-django2/dev"]));
     assert_eq!(listed(&local, "orders")["usedBy"], json!(["test-django2/dev", "test-django2/prod"]));
     save(&local, "prod", &typed, 200);
@@ -94,7 +94,7 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     the_examples_connect(&local, "prod", "connected to orders as clerk on PostgreSQL");
 
     delete_stack_by_force(&local, "test-django2-prod");
-    eventually("the rule goes with the last stage", || rules(&local, &group).is_empty());
+    eventually("the rule is removed with the last stage", || rules(&local, &group).is_empty());
     eventually("the variables are gone", || {
         container(&local, "prod")["secrets"].as_array().is_none_or(Vec::is_empty)
     });
@@ -119,7 +119,7 @@ fn a_rotated_password_comes_with_a_save_of_another_setting() {
 
     query(&secret(&local, "dev"), "create database archive");
     rotate(&local, &arn, "rotated-Password-1");
-    // No credentials are given, and none of the settings that tell where they come from differs.
+    // The save has the same credentials as before, and only another setting changes.
     save_and_follow(&local, "dev", &settings("archive"));
     the_examples_connect(&local, "dev", "connected to archive as clerk on PostgreSQL");
 
@@ -129,7 +129,7 @@ fn a_rotated_password_comes_with_a_save_of_another_setting() {
     the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
 }
 
-/// Gives the user of the attached database another password, and writes it into the secret that it is copied from.
+/// Gives the user of the attached database another password, and writes it into the secret that it's copied from.
 fn rotate(local: &LocalAws, arn: &str, password: &str) {
     query(&secret(local, "dev"), &format!("alter role clerk password '{password}'"));
     let body = json!({
@@ -156,13 +156,13 @@ fn a_rotated_password_comes_with_the_next_rebuild(local: &LocalAws, arn: &str) {
     }
 }
 
-/// A rebuild is refused without it, and a rollback goes back to what was copied.
+/// Without the secret, a rebuild is refused, and a rollback uses the copied credentials.
 fn the_secret_that_credentials_come_from_may_go(local: &LocalAws, arn: &str) {
     let delete = json!({"SecretId": arn, "ForceDeleteWithoutRecovery": true});
     local.post_json("secretsmanager.DeleteSecret", &delete).unwrap();
     let refused = local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap();
     assert_eq!(refused.status, 409);
-    assert!(refused.text.contains("cannot be copied from"), "{}", refused.text);
+    assert!(refused.text.contains("can't be copied from"), "{}", refused.text);
 
     let denied = json!([{
         "service": "ec2", "operation": "DescribeSecurityGroupRules", "code": "UnauthorizedOperation",
@@ -195,7 +195,7 @@ fn their_group(local: &LocalAws, identifier: &str) -> String {
     group.as_str().unwrap().to_owned()
 }
 
-/// Everything that somebody may read who may not read the secrets.
+/// Looks at everything that someone without access to the secrets may be able to read.
 fn no_typed_password_is_anywhere_but_in_secrets(local: &LocalAws) {
     let mut places = vec![("the functions' logs".to_owned(), local.function_logs().unwrap())];
     let mut look = |arguments: &[&str]| {
@@ -243,7 +243,7 @@ fn an_attached_aurora_cluster_is_let_go_by_a_rollback_and_by_a_removal() {
         "source": "attached", "identifier": "ledger", "databaseName": "ledger",
         "credentials": {"username": "clerk", "password": THEIR_PASSWORD},
     });
-    // The last resource of the stage stack fails: everything before it is taken back.
+    // One of the last resources of the stage stack fails, so everything before it is rolled back.
     let denied = json!([{
         "service": "ec2", "operation": "DescribeSecurityGroupRules", "code": "UnauthorizedOperation",
         "message": "You are not authorized to perform this operation.", "times": 1,
@@ -263,7 +263,7 @@ fn an_attached_aurora_cluster_is_let_go_by_a_rollback_and_by_a_removal() {
     the_secret_has_the_seven_keys(&local, "dev", "ledger");
     the_examples_connect(&local, "dev", "connected to ledger as clerk on PostgreSQL");
     assert_eq!(shown(&local, "dev")["settings"]["kind"], "cluster");
-    // Another database inside it, with the credentials it has.
+    // Another database in the same DB cluster, with the same credentials.
     let secret = secret(&local, "dev");
     query(&secret, "create database archive");
     save_and_follow(

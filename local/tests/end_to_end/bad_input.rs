@@ -1,4 +1,4 @@
-//! What is refused, with the stage as it was.
+//! Invalid input is refused, and the stage stays as it was.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,8 @@ fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
     let before = (stack(), container(&local, "dev"));
 
     let class = detail(save(&local, "dev", &settings("db.t4g.gigantic", 20), 422));
-    let expected = "must be a DB instance class that can be ordered here for PostgreSQL 17 with gp3 storage.";
+    let expected =
+        "must be a DB instance class that RDS offers in this Region for PostgreSQL 17 with gp3 storage.";
     assert_eq!(class, format!("/instanceClass {expected}"));
     assert_eq!(
         detail(save(&local, "dev", &settings("db.t4g.micro", 5), 422)),
@@ -21,24 +22,24 @@ fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
     );
     let unknown = local.api("PUT", "/api/stacks/nobody/stages/dev/database", Some(&micro())).unwrap();
     assert_eq!(unknown.status, 404);
-    let words = "The stage nobody/dev is not registered. Register it with PUT /api/stacks/nobody/stages/dev.";
+    let words = "The stage nobody/dev isn't registered. Register it with PUT /api/stacks/nobody/stages/dev.";
     assert_eq!(detail(unknown.body), words);
     let huge = json!({"source": "x".repeat(100_000)});
-    assert_eq!(save(&local, "dev", &huge, 413)["title"], "The body cannot be read");
+    assert_eq!(save(&local, "dev", &huge, 413)["title"], "The body can't be read");
     assert_eq!((stack(), container(&local, "dev")), before);
     assert_eq!(instance(&local, "dev"), None);
 
     save_and_follow(&local, "dev", &settings("db.t4g.micro", 100));
     let before = stack();
     let shrunk = detail(save(&local, "dev", &settings("db.t4g.micro", 50), 422));
-    assert_eq!(shrunk, "/storageGiB cannot shrink; it is 100 GiB now.");
+    assert_eq!(shrunk, "/storageGiB can't be decreased. It's 100 GiB now.");
     let little = detail(save(&local, "dev", &settings("db.t4g.micro", 105), 422));
-    assert_eq!(little, "/storageGiB must grow by at least 10 %, to 110 GiB or more; it is 100 GiB now.");
+    assert_eq!(little, "/storageGiB must increase by at least 10%, to 110 GiB or more. It's 100 GiB now.");
     let mut renamed = settings("db.t4g.micro", 100);
     renamed["databaseName"] = json!("other");
     assert_eq!(
         detail(save(&local, "dev", &renamed, 422)),
-        "/databaseName cannot be changed; the database was created as app."
+        "/databaseName can't be changed. The database was created as app."
     );
     assert_eq!(stack(), before);
 }
@@ -69,25 +70,25 @@ fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database()
         register("/api/stacks/shop/stages/dev", "nobody", "web"),
         (
             422,
-            "/service/name must be the name of an active ECS service in the cluster; there is none of that name."
+            "/service/name must be the name of an active ECS service in the cluster. There is no service with this name."
                 .to_owned()
         )
     );
     assert_eq!(
         register("/api/stacks/shop/stages/dev", "test-django2-dev", "nobody"),
-        (
-            422,
-            "/service/container must be a container of the service's task definition, one of web.".to_owned()
-        )
+        (422, "/service/container must be a container in the service's task definition: web.".to_owned())
     );
     let (status, detail) = register("/api/stacks/test/stages/django2-dev", "test-django2-dev", "web");
     assert_eq!(status, 409);
     assert!(
-        detail.starts_with("The stage test-django2/dev has the stack name test-django2-dev already"),
+        detail.starts_with(
+            "The stage test-django2/dev already uses the CloudFormation stack name test-django2-dev"
+        ),
         "{detail}"
     );
     let of_another =
-        "/service/name must be a service of no other stage; this one is of test-django2/dev.".to_owned();
+        "/service/name must be a service that no other stage uses. The stage test-django2/dev uses it."
+            .to_owned();
     assert_eq!(register("/api/stacks/demo/stages/dev", "test-django2-dev", "web"), (422, of_another));
     let free = json!({"cluster": "demo", "service": "test-django2-prod"});
     let tag = "AmazonEC2ContainerServiceV20141113";

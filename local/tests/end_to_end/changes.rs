@@ -1,4 +1,4 @@
-//! Every setting of a created database can be changed, by RDS's rules.
+//! Every setting of a created database can be changed, within RDS's rules.
 
 use local::LocalAws;
 use serde_json::{Value, json};
@@ -44,17 +44,17 @@ fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
     assert_eq!(changed["EngineVersion"], "16.9");
     save(&local, "dev", &micro(), 200);
 
-    // What is left out stays; null takes the ceiling off.
+    // A setting that's left out stays as it is. Null turns autoscaling off.
     save_and_follow(&local, "dev", &with(micro(), &json!({"maxStorageGiB": null})));
     let ceiling = instance(&local, "dev").unwrap()["MaxAllocatedStorage"].clone();
     assert!(ceiling.is_null() || ceiling == 20, "{ceiling}");
 
-    // A new major version has to be confirmed, and leaves a snapshot of before.
+    // A new major version has to be confirmed, and a snapshot is taken before it.
     let upgrade = with(micro(), &json!({"engineVersion": "17"}));
     let words = refused(&local, &upgrade, 422);
     assert_eq!(
         words,
-        "/confirm must be test-django2-dev-postgres, because the upgrade from the major version 16 to 17 cannot be undone."
+        "/confirm must be test-django2-dev-postgres, because you can't undo the upgrade from major version 16 to 17."
     );
     save_and_follow(&local, "dev", &with(upgrade, &json!({"confirm": "test-django2-dev-postgres"})));
     assert_eq!(instance(&local, "dev").unwrap()["EngineVersion"], "17.5", "the newest of it");
@@ -64,7 +64,7 @@ fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
     assert_eq!((&before["engineVersion"], &before["status"]), (&json!("16.9"), &json!("available")));
     assert!(before["identifier"].as_str().unwrap().contains("-before-17-5-"), "{before}");
     let back = refused(&local, &with(micro(), &json!({"engineVersion": "16.9"})), 422);
-    assert_eq!(back, "/engineVersion cannot be lowered; it is 17.5 now.");
+    assert_eq!(back, "/engineVersion can't be downgraded. It's 17.5 now.");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn what_interrupts_waits_for_the_maintenance_window_if_a_person_wants_that() {
     });
     eventually("it is available", || shown(&local, "dev")["state"] == "available");
 
-    // Later again, and then after all at once.
+    // In the maintenance window again, and then now after all.
     save_and_follow(
         &local,
         "dev",
@@ -115,18 +115,18 @@ fn storage_rests_after_a_change_and_what_grew_by_itself_is_a_floor() {
     let minute = earliest.get(..13).unwrap();
     assert!(
         words.starts_with(
-            "The storage of test-django2-dev-postgres was changed less than six hours ago, and RDS takes the next change at the \
-             earliest at 20"
+            "The storage of test-django2-dev-postgres was changed less than six hours ago. RDS doesn't accept another storage \
+             change before 20"
         ),
         "{words}"
     );
-    assert!(words.contains(minute), "{words} is not about {earliest}");
+    assert!(words.contains(minute), "{words} isn't about {earliest}");
     assert_eq!(
         refused(&local, &settings("db.t4g.micro", 30), 422),
-        "/storageGiB cannot shrink; it is 33 GiB now."
+        "/storageGiB can't be decreased. It's 33 GiB now."
     );
 
-    // The class can be changed meanwhile, with the storage that was chosen once.
+    // The class can be changed in the meantime, with the storage in the settings.
     save_and_follow(&local, "dev", &settings("db.t4g.small", 20));
     let changed = instance(&local, "dev").unwrap();
     assert_eq!(
@@ -147,20 +147,19 @@ fn a_failure_that_rds_explains_is_told_in_its_words_with_a_next_step() {
     let rebuild = local.api("GET", &stage_path("dev", "/rebuild"), None).unwrap().body;
     let reason = rebuild["reason"].as_str().unwrap();
     assert!(
-        reason
-            .starts_with("The DB instance test-django2-dev-postgres is in the status incompatible-network."),
+        reason.starts_with("The DB instance test-django2-dev-postgres has the status incompatible-network."),
         "{reason}"
     );
     assert!(
         reason.ends_with("RDS says: The DB instance can't be created: no free addresses in subnet-1."),
         "{reason}"
     );
-    assert_eq!(rebuild["nextStep"], "Free addresses in the stage's subnets, then save again.");
+    assert_eq!(rebuild["nextStep"], "Free up IP addresses in the stage's subnets, then save again.");
     let raw = rebuild["raw"][0].as_str().unwrap();
     assert!(raw.starts_with("Database UPDATE_FAILED: Received response status [FAILED]"), "{raw}");
-    assert_eq!(instance(&local, "dev"), None, "nothing half-made is left");
+    assert_eq!(instance(&local, "dev"), None, "nothing unfinished is left");
 
-    // Retry by one call.
+    // One call retries it.
     save_and_follow(&local, "dev", &micro());
     assert_eq!(query(&secret(&local, "dev"), "select 1"), "1");
 }

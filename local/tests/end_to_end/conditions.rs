@@ -1,4 +1,4 @@
-//! Two people at once, and one request twice.
+//! Two users at once, and one request twice.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{follow, micro, save_and_follow, settings, shown, stage_path, world};
 
-/// How many operations a person has begun at the stage stack of `dev`.
+/// How many operations users have started on the stage stack of `dev`.
 fn operations(local: &LocalAws) -> usize {
     let events =
         local.aws(&["cloudformation", "describe-stack-events", "--stack-name", "test-django2-dev"]).unwrap();

@@ -1,4 +1,4 @@
-//! The API does what `openapi.json` says, for requests that nobody thought of.
+//! The API does what `openapi.json` says, for generated requests.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ fn the_api_keeps_what_its_description_promises() {
         .arg("run")
         .arg(&description)
         .args(["--url", local.api_url(), "--header", &format!("Authorization: Bearer {}", local.token())])
-        // Everything but `positive_data_acceptance`: what is well formed may still not go with the stage's state.
+        // Everything except `positive_data_acceptance`: the stage's state may not allow a valid request.
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
         .args(["--checks", "response_headers_conformance,response_schema_conformance"])
         .args(["--checks", "negative_data_rejection,unsupported_method,allow_header_conformance"])

@@ -1,4 +1,4 @@
-//! Adding a database, using it, and changing it.
+//! Creating a database, using it, and changing it.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use local::LocalAws;
 use serde_json::{Value, json};
 
 use crate::world::{
-    PASSWORD, STACK, container, deployment, instance, jq, micro, psql, query, save, save_and_follow, secret,
-    service, settings, stage_path, world,
+    PASSWORD, STACK, container, definitions, deployment, instance, jq, micro, psql, query, save,
+    save_and_follow, secret, service, settings, stage_path, world,
 };
 
 #[test]
@@ -90,7 +90,7 @@ fn the_containers_see_the_variables_beside_what_they_had(
     }
     expected.insert("PG_PORT".to_owned(), secret["port"].to_string());
     assert!(!before.is_empty(), "the demo's container has variables of its own");
-    assert!(local.container_environment(STACK, "dev").unwrap() == expected, "not what the secret says");
+    assert!(local.container_environment(STACK, "dev").unwrap() == expected, "not the values of the secret");
 
     let answer = local.api("GET", &stage_path("dev", "/runtime-variables"), None).unwrap();
     assert_eq!(
@@ -187,11 +187,18 @@ fn a_change_keeps_the_data_and_redeploys_once(local: &LocalAws) {
     assert_eq!(query(&crate::world::secret(local, "dev"), "select row from kept"), "written before");
 
     let shown = local.api("GET", &stage_path("dev", "/database"), None).unwrap();
+    let mut expected = json!({"source": "created"});
+    for setting in definitions().iter().filter(|setting| setting["name"] != "fromSnapshot") {
+        expected[setting["name"].as_str().unwrap()] = setting["default"].clone();
+    }
     let chosen = json!({
         "source": "created", "instanceClass": "db.t4g.small", "storageGiB": 40, "maxStorageGiB": null,
         "multiAz": false, "backupRetentionDays": 7, "engineVersion": "17", "databaseName": "app", "apply": "now",
     });
-    assert_eq!(shown.body["settings"], chosen);
+    for (name, value) in chosen.as_object().unwrap() {
+        expected[name] = value.clone();
+    }
+    assert_eq!(shown.body["settings"], expected);
     assert_eq!(shown.body["state"], "available");
     assert_eq!(shown.body["live"]["storageGiB"], 40);
     assert_eq!(shown.body["live"]["endpoint"]["port"], secret["port"]);
@@ -240,7 +247,7 @@ fn the_lists_show_both_stages(local: &LocalAws) {
     );
 }
 
-/// Everything that somebody may read who may not read the secret.
+/// Looks at everything that someone without access to the secret may be able to read.
 fn no_password_is_anywhere_but_in_the_secret(local: &LocalAws) {
     let mut places = vec![("the functions' logs".to_owned(), local.function_logs().unwrap())];
     let mut look = |arguments: &[&str]| {

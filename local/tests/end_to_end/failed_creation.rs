@@ -1,4 +1,4 @@
-//! A creation that fails ends in a rolled-back stage, with a reason, without leftovers, and can be tried again.
+//! A failed creation is rolled back with a reason and without leftovers, and can be tried again.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() 
     assert_eq!(rebuild.phase, "rolled-back");
     assert_eq!(rebuild.reason, Some(format!("RDS refused: {refused} (InsufficientDBInstanceCapacity)")));
     assert_eq!(stack_status(&local).as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
-    assert_eq!(instance(&local, "dev"), None, "no half-made database");
+    assert_eq!(instance(&local, "dev"), None, "no unfinished database");
     assert_eq!(container(&local, "dev"), before, "the containers are as they were");
 
     save_and_follow(&local, "dev", &micro());
@@ -60,9 +60,9 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
     let theirs = instance(&local, "dev").unwrap();
 
     let problem = save(&local, "dev", &micro(), 409);
-    assert!(problem["detail"].as_str().unwrap().contains("was not made by this stage"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("this stage didn't create it"), "{problem}");
 
-    // As if it were made between the check and the creation.
+    // As if it were created between the check and the creation.
     local
         .set_faults(&json!([{
             "service": "rds", "operation": "DescribeDBInstances", "code": "DBInstanceNotFound",
@@ -73,7 +73,7 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back");
     let reason = rebuild.reason.unwrap();
-    assert!(reason.contains("already exists and was not made by this stage"), "{reason}");
+    assert!(reason.contains("already exists, and this stage didn't create it"), "{reason}");
     assert_eq!(instance(&local, "dev").unwrap(), theirs, "it saw no write");
 
     local
@@ -87,7 +87,7 @@ fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_a
 fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and_no_instance() {
     let local = world();
     save(&local, "dev", &micro(), 202);
-    // The credentials are written before the database is made; what comes after it cannot be.
+    // The credentials are written before the database is created. The write after it fails.
     eventually("the database is being made", || instance(&local, "dev").is_some());
     local
         .set_faults(&json!([{
@@ -107,7 +107,7 @@ fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and
     assert_eq!(
         snapshots["DBSnapshots"].as_array().unwrap().len(),
         1,
-        "it was available, so it may hold data"
+        "it was available, so it may have data"
     );
 
     local.clear_faults().unwrap();

@@ -1,5 +1,5 @@
-//! Faults for real: processes that are killed, deliveries that are repeated and out of order, an address that refuses
-//! answers, a state machine that runs out of time.
+//! Real faults: killed processes, repeated and out-of-order deliveries, a URL that refuses answers, and a state machine
+//! that times out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::world::{
     stack_status, stage_path, world,
 };
 
-/// The processes that a local AWS has started, by their ids, with what they were started with.
+/// The processes that a local AWS has started: their IDs, command lines, and environments.
 fn processes(local: &LocalAws) -> BTreeMap<i32, String> {
     let read = |pid: i32, of: &str| fs::read(format!("/proc/{pid}/{of}")).ok();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace('\0', " ");
@@ -38,7 +38,7 @@ fn processes(local: &LocalAws) -> BTreeMap<i32, String> {
     all.filter(is_below).filter_map(started).collect()
 }
 
-/// Kills a process, as the kernel does when there is no memory; whether it was still there.
+/// Kills a process, as the kernel does when it runs out of memory. Returns whether the process still existed.
 fn killed(pid: i32) -> bool {
     kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
 }
@@ -47,11 +47,11 @@ fn killed(pid: i32) -> bool {
 fn functions_that_are_killed_in_mid_flight_leave_nothing_half_done() {
     let local = world();
     local.set_timings(&Timings { rds_create_seconds: Some(4.0), ..Timings::default() }).unwrap();
-    // The state machine calls `database-progress` again and again; the others have three tries each.
+    // The state machine calls `database-progress` again and again. The others have three attempts each.
     let often = "AWS_LAMBDA_FUNCTION_NAME=stagedb-database-progress ";
     let twice = ["credentials-resource", "database-resource", "access-resource", "publish-variables"];
     let twice = twice.map(|name| format!("AWS_LAMBDA_FUNCTION_NAME=stagedb-{name} "));
-    // The first of each to die may just wait for its next event; the second one was started for an event.
+    // The first process that's killed may just be waiting for its next event. The second one was started for an event.
     let (ended, mut deaths) = (AtomicBool::new(false), [0_u32; 5]);
     save(&local, "dev", &micro(), 202);
     let phase = thread::scope(|scope| {
@@ -92,7 +92,8 @@ fn a_postgres_that_is_killed_while_it_is_created_is_rolled_back_in_words_and_can
         processes(&local).into_iter().any(|(pid, started)| {
             let folder = started.split_once("/postgres -D ").and_then(|(_, rest)| rest.split(' ').next());
             let state = folder.and_then(|folder| fs::read_to_string(format!("{folder}/postmaster.pid")).ok());
-            // The server itself, once it has its users: neither what it starts nor what makes its files.
+            // The server itself once it's ready, not its child processes, and not the process that initializes its
+            // files.
             state.is_some_and(|state| state.starts_with(&format!("{pid}\n")) && state.contains("ready")) && {
                 thread::sleep(Duration::from_secs(2));
                 killed(pid)
@@ -110,7 +111,8 @@ fn a_postgres_that_is_killed_while_it_is_created_is_rolled_back_in_words_and_can
     assert_eq!(query(&secret(&local, "dev"), "select 1"), "1");
 }
 
-/// A service of CloudFormation's for answers, which refuses the first ones; what it was sent, in order.
+/// Stands in for the URL that CloudFormation's answers are sent to, and refuses the first ones. Returns the URL, and
+/// the bodies in order.
 fn answers(refused: usize) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/answer", listener.local_addr().unwrap());
@@ -161,7 +163,7 @@ fn an_answer_that_is_refused_twice_is_sent_again_and_is_the_same() {
     }
 }
 
-/// The event that CloudFormation sends of a stage stack, in this status.
+/// The event that CloudFormation sends for a stage stack with this status.
 fn event(local: &LocalAws, status: &str) -> Value {
     let stack =
         local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
@@ -192,11 +194,11 @@ fn events_that_are_repeated_late_and_out_of_order_change_nothing() {
     assert_eq!(follow(&local, "dev").0.phase, "complete");
     let without = definition();
     assert_ne!(without, with);
-    // The event of the creation comes days late.
+    // The event for the creation arrives days late.
     for status in ["CREATE_COMPLETE", "UPDATE_COMPLETE"] {
         invoke(&local, "stagedb-publish-variables", &event(&local, status));
     }
-    assert_eq!(definition(), without, "what counts is what the stack is, not what an event says");
+    assert_eq!(definition(), without, "the stack's current state counts, not the event's");
 }
 
 #[test]
@@ -266,13 +268,13 @@ fn a_state_machine_that_runs_out_of_time_is_answered_for_and_the_stage_goes_back
     local.set_timings(&Timings { rds_create_seconds: Some(20.0), ..Timings::default() }).unwrap();
     save(&local, "dev", &micro(), 202);
     eventually("the database is being made", || instance(&local, "dev").is_some());
-    // The rollback has the usual time.
+    // The rollback has the usual timeout.
     definition["TimeoutSeconds"] = json!(3480);
     limit(&definition);
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
     let reason = rebuild.reason.unwrap_or_default();
-    assert_eq!(reason, "The state machine that works on the database ran out of time. Save again.");
+    assert_eq!(reason, "The state machine that changes the database ran out of time. Save again.");
     eventually("no database is left behind", || instance(&local, "dev").is_none());
     local.set_timings(&Timings { rds_create_seconds: Some(0.5), ..Timings::default() }).unwrap();
     save_and_follow(&local, "dev", &micro());

@@ -1,5 +1,5 @@
-//! The whole way on a local AWS: the unchanged templates, the real functions, a real Postgres, real containers'
-//! environments. What AWS itself would do beyond the local AWS is in `local/aws/README.md`.
+//! End-to-end tests on a local AWS: the unchanged templates, the real functions, a real Postgres, and the environments
+//! of real containers. `local/aws/README.md` says what AWS does that the local AWS doesn't.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -9,6 +9,7 @@ mod changes;
 mod conditions;
 mod contract;
 mod created;
+mod earlier_version;
 mod failed_creation;
 mod faults;
 mod preview;

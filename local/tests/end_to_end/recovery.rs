@@ -1,4 +1,4 @@
-//! What goes wrong between requests, and the way back.
+//! What goes wrong between requests, and how to recover.
 
 use local::Timings;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
     save(&local, "dev", &micro(), 202);
     eventually("the database is being made", || instance(&local, "dev").is_some());
 
-    // As Lambda may do with a request from before: it delivers it late, while CloudFormation waits for another.
+    // Lambda may deliver an earlier request late, while CloudFormation waits for another one.
     let stack =
         local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
     let late = json!({
@@ -26,7 +26,7 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
     crate::created::invoke(&local, "stagedb-database-resource", &late);
 
     assert_eq!(follow(&local, "dev").0.phase, "complete");
-    assert!(instance(&local, "dev").is_some(), "it is not removed");
+    assert!(instance(&local, "dev").is_some(), "it isn't removed");
     eventually("both executions have ended", || {
         let machines = local.aws(&["stepfunctions", "list-state-machines"]).unwrap();
         let arn = machines["stateMachines"][0]["stateMachineArn"].as_str().unwrap();
@@ -36,7 +36,7 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
         let is_late = |e: &Value| e["name"].as_str().unwrap().ends_with("a-late-request");
         executions.iter().any(is_late) && executions.iter().all(|e| e["status"] == "SUCCEEDED")
     });
-    assert!(instance(&local, "dev").is_some(), "nor is it removed later");
+    assert!(instance(&local, "dev").is_some(), "it isn't removed later, either");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_labels_of_old_generations_make_room_for_new_ones() {
     let generations = labels.iter().filter(|label| label.starts_with("generation-")).count();
     assert_eq!(generations, 11, "ten old ones and the new one: {labels:?}");
     assert!(!labels.contains(&label(3).as_str()), "the oldest are gone: {labels:?}");
-    assert!(labels.contains(&label(4).as_str()), "the newest are there: {labels:?}");
+    assert!(labels.contains(&label(4).as_str()), "the newest are kept: {labels:?}");
     assert_ne!(secret(&local, "dev")["password"], "old");
 }
 
@@ -122,7 +122,7 @@ fn a_secret_that_somebody_spoilt_fails_a_rebuild_in_words_and_is_not_overwritten
     assert_eq!(again.status, 202, "{}", again.text);
     let (rebuild, _) = follow(&local, "dev");
     let reason = rebuild.reason.unwrap();
-    assert!(reason.contains("is not the JSON that stagedb wrote"), "{reason}");
+    assert!(reason.contains("isn't the JSON that stagedb wrote"), "{reason}");
     let current = local.post_json("secretsmanager.GetSecretValue", &json!({"SecretId": id})).unwrap();
     assert_eq!(current["SecretString"], "spoilt");
 }

@@ -1,4 +1,4 @@
-//! Every refusal, word for word: what would fail or lose data is refused before anything begins, by a Save and by its
+//! Every refusal, verbatim. What would fail or lose data is refused before anything starts, by a save and by its
 //! preview alike.
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::world::{
     stage_path, their_instance, their_network, world,
 };
 
-/// What is refused, a line or more for each case.
+/// The refusals, one or more lines each.
 struct Table<'a> {
     local: &'a LocalAws,
     text: String,
@@ -19,7 +19,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Refused by a Save and by its preview, in the same words.
+    /// Checks that a save and its preview are refused with the same message.
     fn save(&mut self, what: &str, body: &Value) {
         let put = self.call(what, "PUT", &stage_path("dev", "/database"), &[], body);
         let preview =
@@ -27,7 +27,7 @@ impl Table<'_> {
         assert_eq!(without_id(&preview.body), put, "{what}: the preview says the same");
     }
 
-    /// A Save with one field of a valid one replaced.
+    /// Checks a save of a valid body with one field replaced.
     fn field(&mut self, field: &str, value: Value) {
         let mut body = micro();
         let what = format!("{field} = {}", shortened(&value));
@@ -55,7 +55,7 @@ impl Table<'_> {
         )
         .unwrap();
         let errors = answer.body["errors"].as_array().into_iter().flatten();
-        for error in errors.filter(|_| answer.body["detail"] == "Several fields are not valid.") {
+        for error in errors.filter(|_| answer.body["detail"] == "Several fields aren't valid.") {
             let (pointer, detail) = (error["pointer"].as_str().unwrap(), error["detail"].as_str().unwrap());
             writeln!(self.text, "    {pointer} {detail}").unwrap();
         }
@@ -79,7 +79,7 @@ fn shortened(value: &Value) -> String {
     if text.chars().count() > 60 { text.chars().take(57).collect::<String>() + "..." } else { text }
 }
 
-/// Operations that were begun at the stage stack, and what RDS has: nothing of it may change by a refusal.
+/// The number of stack events, and the DB instances. A refusal must change neither.
 fn world_as_it_is(local: &LocalAws) -> (usize, Value) {
     let events =
         local.aws(&["cloudformation", "describe-stack-events", "--stack-name", "test-django2-dev"]).unwrap();
@@ -98,7 +98,7 @@ fn every_refusal_is_in_words_and_changes_nothing() {
     values_of_a_new_database(&mut table);
     attachments(&mut table);
     conditions_and_confirmations(&mut table);
-    assert_eq!(world_as_it_is(&local), before, "nothing of it has changed anything");
+    assert_eq!(world_as_it_is(&local), before, "the refusals have changed nothing");
 
     a_created_database(&mut table, &local);
     a_removed_database(&mut table, &local);
@@ -178,34 +178,34 @@ fn attachments(table: &mut Table<'_>) {
         &json!({"source": "attached", "identifier": "orders", "databaseName": "orders"}),
     );
     table.save("nothing but the source", &json!({"source": "attached"}));
-    table.save("one that is not there", &attach("bills", &typed));
-    table.save("an identifier that is none", &attach("Orders;", &typed));
+    table.save("one that doesn't exist", &attach("bills", &typed));
+    table.save("an identifier that isn't valid", &attach("Orders;", &typed));
     let mut body = attach("orders", &typed);
     body["kind"] = json!("table");
     table.save("an unknown kind", &body);
     body["kind"] = json!("cluster");
-    table.save("a cluster of that identifier", &body);
+    table.save("a cluster with that identifier", &body);
     body = attach("orders", &typed);
     body["databaseName"] = json!("a b");
     table.save("a name that needs quotes", &body);
     body["instanceClass"] = json!("db.t4g.micro");
-    table.save("a class, which is not ours to choose", &body);
+    table.save("an instance class", &body);
     for (what, credentials) in [
-        ("a secret that is no ARN", json!({"secretArn": "orders"})),
+        ("a secret that isn't an ARN", json!({"secretArn": "orders"})),
         (
-            "a secret that is not there",
+            "a secret that doesn't exist",
             json!({"secretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:nothing-AbCdEf"}),
         ),
         (
-            "a foreign account's secret",
+            "another account's secret",
             json!({"secretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders-AbCdEf"}),
         ),
         (
-            "another region's secret",
+            "another Region's secret",
             json!({"secretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:orders-AbCdEf"}),
         ),
         ("a password without a user", json!({"password": "hunter2"})),
-        ("a password that is empty", json!({"username": "clerk", "password": ""})),
+        ("an empty password", json!({"username": "clerk", "password": ""})),
         ("a password with a line break", json!({"username": "clerk", "password": "hunter2\n"})),
         ("an unknown key", json!({"username": "clerk", "password": "hunter2", "token": "hunter2"})),
         (
@@ -214,7 +214,7 @@ fn attachments(table: &mut Table<'_>) {
                 "secretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:nothing-AbCdEf", "password": "hunter2",
             }),
         ),
-        ("credentials that are no object", json!("hunter2")),
+        ("credentials that aren't an object", json!("hunter2")),
     ] {
         table.save(what, &attach("orders", &credentials));
     }
@@ -224,7 +224,7 @@ fn attachments(table: &mut Table<'_>) {
         let made = local.post_json("secretsmanager.CreateSecret", &body).unwrap();
         json!({"secretArn": made["ARN"]})
     };
-    table.save("a secret that is not JSON", &attach("orders", &secret("plain", "hunter2")));
+    table.save("a secret that isn't JSON", &attach("orders", &secret("plain", "hunter2")));
     table.save("a secret without a password", &attach("orders", &secret("half", "{\"username\":\"clerk\"}")));
     table.save(
         "a secret with a number",
@@ -268,7 +268,7 @@ fn conditions_and_confirmations(table: &mut Table<'_>) {
     for (what, content_type, body) in [
         ("a body that is too deep", "application/json", deep.as_str()),
         ("a body of 10 MB", "application/json", long.as_str()),
-        ("a body that is not JSON", "application/json", "hunter2"),
+        ("a body that isn't JSON", "application/json", "hunter2"),
         ("a form", "application/x-www-form-urlencoded", "source=created"),
     ] {
         let token = format!("Bearer {}", table.local.token());
@@ -306,8 +306,8 @@ fn a_created_database(table: &mut Table<'_>, local: &LocalAws) {
     let typed = json!({"username": "clerk", "password": THEIR_PASSWORD});
     let attach =
         json!({"source": "attached", "identifier": "orders", "databaseName": "orders", "credentials": typed});
-    table.save("attaching another one directly", &attach);
-    table.call("forgetting its stage", "DELETE", &stage_path("dev", ""), &[], &Value::Null);
+    table.save("attaching another database directly", &attach);
+    table.call("deleting its stage", "DELETE", &stage_path("dev", ""), &[], &Value::Null);
     table.call(
         "a removal with another confirmation",
         "DELETE",
@@ -368,7 +368,7 @@ fn an_attached_database(table: &mut Table<'_>, local: &LocalAws) {
     let attach =
         json!({"source": "attached", "identifier": "orders", "databaseName": "orders", "credentials": typed});
     save_and_follow(local, "dev", &attach);
-    table.save("creating one directly", &micro());
+    table.save("creating a database directly", &micro());
     table.save(
         "another one without its credentials",
         &json!({"source": "attached", "identifier": "test-django2-dev-postgres", "databaseName": "orders"}),

@@ -1,4 +1,4 @@
-//! A database that is no longer desired goes with a final snapshot, and a rollback brings it back.
+//! A removed database is deleted with a final snapshot, and a rollback restores it.
 
 use local::LocalAws;
 use serde_json::{Value, json};
@@ -20,10 +20,10 @@ fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variab
     };
     let refused = remove("test-django2-prod-postgres");
     assert_eq!(refused.status, 422);
-    let words = "/confirm must be test-django2-dev-postgres, the identifier of what is removed.";
+    let words = "/confirm must be test-django2-dev-postgres, the identifier of the database to remove.";
     assert_eq!(refused.body["detail"], words);
     let stage = local.api("DELETE", &stage_path("dev", ""), None).unwrap();
-    assert_eq!(stage.status, 409, "a stage with a database is not forgotten: {}", stage.text);
+    assert_eq!(stage.status, 409, "a stage with a database can't be deleted: {}", stage.text);
 
     assert_eq!(remove("test-django2-dev-postgres").status, 202);
     assert_eq!(follow(&local, "dev").0.phase, "complete");
@@ -38,7 +38,7 @@ fn a_removed_database_leaves_a_final_snapshot_and_its_containers_lose_the_variab
     assert!(snapshot["DBSnapshotIdentifier"].as_str().unwrap().starts_with("test-django2-dev-postgres-"));
     assert_eq!(secret(&local, "dev"), before, "the secret keeps its last value");
 
-    // The same generation is desired again, as in a rollback after a removal: its data comes back.
+    // The same generation is desired again, as in a rollback after a removal, so its data is restored.
     update_stage_stack(&local, &[("Source", "created")]);
     let after = secret(&local, "dev");
     assert_eq!(after[PASSWORD], before[PASSWORD]);
@@ -56,7 +56,7 @@ fn a_new_database_after_a_removal_is_empty_and_has_a_new_password() {
     assert_eq!(local.api("DELETE", &stage_path("dev", "/database"), Some(&confirm)).unwrap().status, 202);
     assert_eq!(follow(&local, "dev").0.phase, "complete");
 
-    // The old instance may still be being deleted; the new one waits for that.
+    // RDS may still be deleting the old instance. The new one waits for that.
     save_and_follow(&local, "dev", &micro());
     let after = secret(&local, "dev");
     assert_ne!(after[PASSWORD], before[PASSWORD]);
@@ -69,7 +69,7 @@ fn a_stage_without_a_database_is_forgotten_and_can_be_registered_again() {
     let local = world();
     let gone = || local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap().status == 404;
     assert_eq!(local.api("DELETE", &stage_path("prod", ""), None).unwrap().status, 202);
-    eventually("the stage is forgotten", gone);
+    eventually("the stage is deleted", gone);
     let stacks = local.api("GET", "/api/stacks", None).unwrap();
     let stages = stacks.body["stacks"][0]["stages"].as_array().unwrap();
     assert_eq!(stages.iter().map(|stage| &stage["name"]).collect::<Vec<_>>(), ["dev"]);
@@ -106,7 +106,7 @@ fn snapshots(local: &LocalAws) -> Vec<Value> {
     found["DBSnapshots"].as_array().unwrap().clone()
 }
 
-/// Updates the stage stack as CloudFormation itself would in a rollback, past the API.
+/// Updates the stage stack without the API, as CloudFormation would in a rollback.
 fn update_stage_stack(local: &LocalAws, changes: &[(&str, &str)]) {
     let name = "test-django2-dev";
     let described = local.aws(&["cloudformation", "describe-stacks", "--stack-name", name]).unwrap();

@@ -1,4 +1,4 @@
-//! The way back from a removal, and what nobody claims.
+//! Restoring a removed database, and what no stage uses.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn a_removed_database_is_restored_with_its_data_and_credentials_that_work() {
     assert_eq!((&snapshot["status"], &snapshot["storageGiB"]), (&json!("available"), &json!(20)));
     assert!(snapshot["createdAt"].as_str().unwrap().ends_with('Z'));
 
-    // Somebody had two other databases meanwhile: the data is none of theirs.
+    // Another database was created and removed in the meantime. The restored data isn't its data.
     save_and_follow(&local, "dev", &micro());
     remove(&local, "dev", "test-django2-dev-postgres");
     eventually("the second one is gone", || instance(&local, "dev").is_none() && snapshots().len() == 2);
@@ -49,7 +49,7 @@ fn a_removed_database_is_restored_with_its_data_and_credentials_that_work() {
     assert_eq!(shown(&local, "dev")["settings"]["fromSnapshot"], snapshot["identifier"]);
     save(&local, "dev", &restore, 200);
 
-    // It goes on as any other: changed, and removed with a snapshot of its own.
+    // It works like any other database: it can be changed, and removed with its own snapshot.
     save_and_follow(&local, "dev", &micro());
     query(&after, "insert into kept values ('written after')");
     remove(&local, "dev", "test-django2-dev-postgres");
@@ -82,13 +82,13 @@ fn what_no_stage_claims_is_shown_and_a_stage_registered_again_finds_its_snapshot
             }
         }
     };
-    assert_eq!(leftovers(), (vec![], vec![]), "what a stage has is no leftover");
+    assert_eq!(leftovers(), (vec![], vec![]), "what a stage uses isn't a leftover");
     remove(&local, "prod", "test-django2-prod-postgres");
     eventually("the removal is done", || instance(&local, "prod").is_none());
     assert_eq!(leftovers(), (vec![], vec![]), "its stage can restore it");
 
     assert_eq!(local.api("DELETE", &stage_path("prod", ""), None).unwrap().status, 202);
-    eventually("the stage is forgotten", || {
+    eventually("the stage is deleted", || {
         local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap().status == 404
     });
     let (instances, snapshots) = leftovers();
@@ -96,7 +96,7 @@ fn what_no_stage_claims_is_shown_and_a_stage_registered_again_finds_its_snapshot
     let [left] = snapshots.as_slice() else { panic!("{snapshots:?}") };
     assert_eq!(left["stage"], "test-django2/prod");
 
-    // An instance with our tags that lost its stage.
+    // An instance with stagedb's tags whose stage doesn't exist.
     let tags = ["stack=test-django2", "stage=gone", "logical-id=Database", "generation=20200101-000000"];
     let mut create =
         vec!["rds", "create-db-instance", "--db-instance-identifier", "test-django2-gone-postgres"];

@@ -1,4 +1,4 @@
-//! A variable that somebody else gave the container.
+//! A container variable that stagedb didn't add.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ fn a_variable_that_stagedb_did_not_put_there_is_reported_and_never_overwritten()
     assert_eq!(shown.body["conflicts"], json!([{"name": "PG_HOST"}]));
     assert_eq!(container(&local, "dev")["environment"], json!([{"name": "PG_HOST", "value": "their-host"}]));
 
-    // Put there after the check: the database is made, the containers are left as they are, and the stage says why.
+    // Added after the check: the database is created, the containers stay as they are, and the stage says why.
     deploy(own.clone());
     save(&local, "dev", &micro(), 202);
     let mut theirs = own;
@@ -45,7 +45,7 @@ fn a_variable_that_stagedb_did_not_put_there_is_reported_and_never_overwritten()
     assert!(rebuild.reason.unwrap().contains("already has PG_PORT"));
     assert_eq!(container(&local, "dev")["environment"], json!([{"name": "PG_PORT", "value": "1"}]));
 
-    // Taken out again: the same Save gives the containers their variables, and nothing else is touched.
+    // Removed again: the same save gives the containers their variables, and nothing else changes.
     deploy(own_again);
     save_and_follow(&local, "dev", &micro());
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_variable_that_stagedb_did_not_put_there_is_reported_and_never_overwritten()
         json!([])
     );
 
-    // Deployed without them, as by a pipeline that knows nothing of stagedb, or by ECS going back.
+    // Deployed without them, as by a pipeline that doesn't know about stagedb, or by an ECS rollback.
     deploy(without);
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "failed");

@@ -1,4 +1,4 @@
-//! Every state that CloudFormation does not leave by itself is left through the API.
+//! The API resolves every state that CloudFormation doesn't leave on its own.
 
 use local::Timings;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::world::{
     stage_path, world,
 };
 
-/// RDS says nothing about an identifier any more.
+/// RDS no longer shows the DB instance with this identifier.
 fn silence(identifier: &str) -> Value {
     json!([{
         "service": "rds", "operation": "DescribeDBInstances", "code": "AccessDenied", "message": "not allowed",
@@ -36,12 +36,13 @@ fn a_rollback_that_failed_goes_on_by_a_rebuild() {
     assert_eq!(rebuild["reason"], "RDS refused: not allowed");
     assert_eq!(
         rebuild["nextStep"],
-        "Rebuild: the rollback then goes on, once its cause is gone. After a second failure it leaves out what it cannot bring back."
+        "Fix the cause, then rebuild to continue the rollback. If the rollback fails a second time, rebuild again, and it \
+         skips the resources that it can't restore."
     );
     local.clear_faults().unwrap();
     let saved = local.api("PUT", &stage_path("dev", "/database"), Some(&micro())).unwrap();
     assert_eq!(saved.status, 409);
-    assert!(saved.text.contains("Go on with the rollback, with POST"), "{}", saved.text);
+    assert!(saved.text.contains("Continue the rollback with POST"), "{}", saved.text);
 
     let key = [("Idempotency-Key", "go-on-with-the-rollback")];
     for _ in 0..2 {
@@ -74,7 +75,7 @@ fn a_rollback_that_can_never_succeed_leaves_out_what_is_in_its_way() {
     assert_eq!(go_on().status, 202);
     eventually("it fails again", failed);
     assert_eq!(go_on().status, 202);
-    eventually("it is left out", || stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_COMPLETE"));
+    eventually("it is skipped", || stack_status(&local).as_deref() == Some("UPDATE_ROLLBACK_COMPLETE"));
 
     local.clear_faults().unwrap();
     local.set_timings(&Timings { rds_modify_seconds: Some(0.5), ..Timings::default() }).unwrap();
@@ -91,11 +92,11 @@ fn a_deletion_that_failed_is_made_again() {
     assert_eq!(delete().status, 202);
     let rebuild = || local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap();
     eventually("the deletion fails", || rebuild().body["phase"] == "failed");
-    assert_eq!(rebuild().body["nextStep"], "Delete the stage again, once the cause is gone.");
+    assert_eq!(rebuild().body["nextStep"], "Fix the cause, then delete the stage again.");
     let saved = local.api("PUT", &stage_path("prod", "/database"), Some(&micro())).unwrap();
-    assert!(saved.text.contains("Delete it again, with DELETE"), "{}", saved.text);
+    assert!(saved.text.contains("Delete it again with DELETE"), "{}", saved.text);
     local.clear_faults().unwrap();
 
     assert_eq!(delete().status, 202);
-    eventually("the stage is forgotten", || rebuild().status == 404);
+    eventually("the stage is deleted", || rebuild().status == 404);
 }

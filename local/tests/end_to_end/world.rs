@@ -1,4 +1,4 @@
-//! What the tests do and look at, in the words of the contract.
+//! What the tests do and look at.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -30,6 +30,11 @@ pub(crate) fn micro() -> Value {
     settings("db.t4g.micro", 20)
 }
 
+/// The settings of a created database as the page knows them, in the order of the API.
+pub(crate) fn definitions() -> Vec<Value> {
+    serde_json::from_str(include_str!("../../../web/src/settings.json")).unwrap()
+}
+
 /// Saves, and expects this status.
 pub(crate) fn save(local: &LocalAws, stage: &str, settings: &Value, status: u16) -> Value {
     let answer = local.api("PUT", &stage_path(stage, "/database"), Some(settings)).unwrap();
@@ -50,7 +55,7 @@ pub(crate) fn follow(local: &LocalAws, stage: &str) -> (Rebuild, Vec<String>) {
         }
     });
     let phases = phases.into_inner().unwrap();
-    // A failure is an error there; what it says is asked for here.
+    // `wait_for_rebuild` returns an error for a failed rebuild, so read the rebuild itself.
     let rebuild = ended.unwrap_or_else(|_| {
         let answer = local.api("GET", &stage_path(stage, "/rebuild"), None).unwrap();
         serde_json::from_value(answer.body).unwrap()
@@ -58,7 +63,7 @@ pub(crate) fn follow(local: &LocalAws, stage: &str) -> (Rebuild, Vec<String>) {
     (rebuild, phases)
 }
 
-/// Saves and follows to the end, which must be a success.
+/// Saves and follows the rebuild, which must succeed.
 pub(crate) fn save_and_follow(local: &LocalAws, stage: &str, settings: &Value) -> Vec<String> {
     save(local, stage, settings, 202);
     let (rebuild, phases) = follow(local, stage);
@@ -66,7 +71,7 @@ pub(crate) fn save_and_follow(local: &LocalAws, stage: &str, settings: &Value) -
     phases
 }
 
-/// The DB instance of a stage as RDS describes it, if it is there.
+/// The DB instance of a stage as RDS describes it, if it exists.
 pub(crate) fn instance(local: &LocalAws, stage: &str) -> Option<Value> {
     let identifier = format!("{STACK}-{stage}-postgres");
     let all = local.aws(&["rds", "describe-db-instances"]).unwrap();
@@ -80,7 +85,7 @@ pub(crate) fn secret(local: &LocalAws, stage: &str) -> Value {
     serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap()
 }
 
-/// Runs SQL as `psql` over TLS with these credentials.
+/// Runs SQL with `psql` over TLS with these credentials.
 pub(crate) fn psql(secret: &Value, password: &str, sql: &str) -> Output {
     let text = |key: &str| secret[key].as_str().map_or_else(|| secret[key].to_string(), str::to_owned);
     let connection = format!(
@@ -124,7 +129,7 @@ pub(crate) fn service(local: &LocalAws, stage: &str) -> Value {
     answer["services"][0].clone()
 }
 
-/// The id of the service's newest deployment.
+/// The ID of the service's latest deployment.
 pub(crate) fn deployment(local: &LocalAws, stage: &str) -> String {
     service(local, stage)["deployments"][0]["id"].as_str().unwrap().to_owned()
 }
@@ -136,7 +141,7 @@ pub(crate) fn container(local: &LocalAws, stage: &str) -> Value {
     answer["taskDefinition"]["containerDefinitions"][0].clone()
 }
 
-/// Waits until something holds; it must within a minute.
+/// Waits until something holds, and fails after a minute.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..600 {
         if holds() {
@@ -144,10 +149,10 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    panic!("{what} did not come true within a minute");
+    panic!("this didn't happen within a minute: {what}");
 }
 
-/// The status of the stack of the stage `dev`; none once it is deleted.
+/// The status of the stack of the stage `dev`, or `None` once it's deleted.
 pub(crate) fn stack_status(local: &LocalAws) -> Option<String> {
     let stacks = local.aws(&["cloudformation", "describe-stacks"]).unwrap();
     let stacks = stacks["Stacks"].as_array().unwrap();
@@ -156,14 +161,14 @@ pub(crate) fn stack_status(local: &LocalAws) -> Option<String> {
     (status != "DELETE_COMPLETE").then(|| status.to_owned())
 }
 
-/// The id of the demo's VPC.
+/// The ID of the demo's VPC.
 pub(crate) fn vpc(local: &LocalAws) -> Value {
     let demo = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "demo"]).unwrap();
     let outputs = demo["Stacks"][0]["Outputs"].as_array().unwrap();
     outputs.iter().find(|output| output["OutputKey"] == "VpcId").unwrap()["OutputValue"].clone()
 }
 
-/// Outputs of the demo's stack, and what follows from them.
+/// The network of the demo's stack.
 pub(crate) struct Network {
     pub(crate) vpc: String,
     pub(crate) subnets: Vec<String>,
@@ -178,10 +183,10 @@ pub(crate) fn network(local: &LocalAws) -> Network {
     }
 }
 
-/// The password of the databases that are somebody else's.
+/// The password of the databases that stagedb doesn't manage.
 pub(crate) const THEIR_PASSWORD: &str = "their-Own-password-4711";
 
-/// A subnet group and a security group of somebody else's, in the demo's VPC.
+/// Creates a subnet group and a security group in the demo's VPC that stagedb doesn't manage.
 pub(crate) fn their_network(local: &LocalAws) -> String {
     let network = network(local);
     let mut group = vec!["rds", "create-db-subnet-group", "--db-subnet-group-name", "theirs"];
@@ -203,7 +208,7 @@ pub(crate) fn their_network(local: &LocalAws) -> String {
     made["GroupId"].as_str().unwrap().to_owned()
 }
 
-/// An RDS for PostgreSQL instance of somebody else's, with the database `orders`.
+/// Creates an RDS for PostgreSQL instance that stagedb doesn't manage, with the database `orders`.
 pub(crate) fn their_instance(local: &LocalAws, identifier: &str, security_group: &str) {
     local
         .aws(&[
@@ -230,12 +235,12 @@ pub(crate) fn their_instance(local: &LocalAws, identifier: &str, security_group:
             "--deletion-protection",
         ])
         .unwrap();
-    eventually("somebody else's instance is available", || {
+    eventually("the existing instance is available", || {
         described(local, identifier)["DBInstanceStatus"] == "available"
     });
 }
 
-/// An Aurora PostgreSQL cluster of somebody else's with one instance, and the database `ledger`.
+/// Creates an Aurora PostgreSQL cluster that stagedb doesn't manage, with one instance and the database `ledger`.
 pub(crate) fn their_cluster(local: &LocalAws, identifier: &str, security_group: &str) {
     local
         .aws(&[
@@ -272,19 +277,19 @@ pub(crate) fn their_cluster(local: &LocalAws, identifier: &str, security_group: 
             "db.t4g.medium",
         ])
         .unwrap();
-    eventually("somebody else's cluster is available", || {
+    eventually("the existing cluster is available", || {
         described_cluster(local, identifier)["Status"] == "available"
             && described(local, &writer)["DBInstanceStatus"] == "available"
     });
 }
 
-/// What RDS says of an instance, every word of it.
+/// Everything that RDS shows of an instance.
 pub(crate) fn described(local: &LocalAws, identifier: &str) -> Value {
     let found = local.aws(&["rds", "describe-db-instances", "--db-instance-identifier", identifier]).unwrap();
     found["DBInstances"][0].clone()
 }
 
-/// What RDS says of a cluster, every word of it.
+/// Everything that RDS shows of a cluster.
 pub(crate) fn described_cluster(local: &LocalAws, identifier: &str) -> Value {
     let found = local.aws(&["rds", "describe-db-clusters", "--db-cluster-identifier", identifier]).unwrap();
     found["DBClusters"][0].clone()
@@ -298,7 +303,7 @@ pub(crate) fn rules(local: &LocalAws, security_group: &str) -> Vec<Value> {
     rules.iter().filter(|rule| rule["IsEgress"] == false).cloned().collect()
 }
 
-/// Removes the database, and follows to the end, which must be a success.
+/// Removes the database and follows the rebuild, which must succeed.
 pub(crate) fn remove(local: &LocalAws, stage: &str, identifier: &str) {
     let confirm = json!({"confirm": identifier});
     let answer = local.api("DELETE", &stage_path(stage, "/database"), Some(&confirm)).unwrap();
@@ -314,7 +319,7 @@ pub(crate) fn shown(local: &LocalAws, stage: &str) -> Value {
     answer.body
 }
 
-/// Deletes a stage's whole stack past the API, as somebody in the console would.
+/// Deletes a stage's whole stack without the API, as someone could in the console.
 pub(crate) fn delete_stack_by_force(local: &LocalAws, stack: &str) {
     let name = ["--stack-name", stack];
     let unprotect = ["cloudformation", "update-termination-protection", "--no-enable-termination-protection"];

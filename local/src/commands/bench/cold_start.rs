@@ -1,4 +1,4 @@
-//! How long a function's process takes until it asks for work, measured against a Runtime API served right here.
+//! How long a function's process takes to request its first invocation, measured with a Runtime API served here.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -10,17 +10,17 @@ use anyhow::{Context as _, bail};
 use local::{Function, LocalAws};
 use serde_json::Value;
 
-use super::median;
+use super::median::median;
 
-/// What was measured of one function.
+/// The measurements of one function.
 pub(crate) struct Figures {
-    /// Median time from the process' start to its first request for work.
+    /// Median time from the start of the process to its first request for an invocation.
     pub(crate) init: Duration,
     /// Resident memory after that.
     pub(crate) resident_bytes: u64,
 }
 
-/// Starts the function several times with the environment it is deployed with.
+/// Starts the function several times, with the environment it's deployed with.
 pub(crate) fn measure(local: &LocalAws, function: &Function, repeats: usize) -> anyhow::Result<Figures> {
     let name = format!("stagedb-{}", function.name);
     let deployed = local.get_json(&format!("/2015-03-31/functions/{name}/configuration"))?;
@@ -39,7 +39,7 @@ fn start_once(
     name: &str,
     deployed: &Value,
 ) -> anyhow::Result<(Duration, u64)> {
-    let runtime_api = TcpListener::bind(("127.0.0.1", 0)).context("there is no free port")?;
+    let runtime_api = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     let mut command = Command::new(&function.executable);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.envs(local.aws_environment());
@@ -58,12 +58,12 @@ fn start_once(
     let mut child =
         Ended(command.spawn().with_context(|| format!("cannot run {}", function.executable.display()))?);
     let (took, _connection) = first_request(&runtime_api, started, &mut child)?;
-    // Let it settle: what it still does after asking is part of its init.
+    // Let it settle: what it does right after the request is still part of its init.
     thread::sleep(Duration::from_millis(20));
     Ok((took, resident_bytes(child.0.id())?))
 }
 
-/// Waits for `GET …/invocation/next`. The connection stays open: there is no work.
+/// Waits for `GET …/invocation/next`. The connection stays open, because there are no invocations.
 fn first_request(
     runtime_api: &TcpListener,
     started: Instant,
@@ -79,22 +79,22 @@ fn first_request(
                 BufReader::new(connection.try_clone()?).read_line(&mut line)?;
                 let took = started.elapsed();
                 if !line.contains("/runtime/invocation/next") {
-                    bail!("expected a request for work, got: {line}");
+                    bail!("expected a request for an invocation, got: {line}");
                 }
                 return Ok((took, connection));
             }
             Err(_) if started.elapsed() < Duration::from_secs(10) => {
                 if let Some(status) = child.0.try_wait()? {
-                    bail!("it ended before it asked for work: {status}");
+                    bail!("the function exited before it requested an invocation: {status}");
                 }
                 thread::sleep(Duration::from_micros(50));
             }
-            Err(error) => return Err(error).context("it did not ask for work within 10 s"),
+            Err(error) => return Err(error).context("the function didn't request an invocation within 10 s"),
         }
     }
 }
 
-/// A child that ends when it is dropped.
+/// A child process that is killed when it's dropped.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -107,7 +107,7 @@ impl Drop for Ended {
 /// Resident memory of a process (Linux).
 pub(crate) fn resident_bytes(id: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))
-        .context("no /proc: memory is measured on Linux only")?;
+        .context("no /proc: memory can only be measured on Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes * 1024)
