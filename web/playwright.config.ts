@@ -14,7 +14,7 @@ export default defineConfig({
   use: {
     baseURL: process.env.STAGEDB_PAGE_URL,
     viewport: { width: 1440, height: 900 },
-    locale: "en-GB",
+    locale: "en-US",
     timezoneId: "UTC",
     trace: "retain-on-failure",
     launchOptions: {

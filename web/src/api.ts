@@ -1,4 +1,4 @@
-/** The API, with types made from its description (`npm run types`). */
+/** The API client. Its types are generated from `openapi.json` with `npm run types`. */
 import createClient from "openapi-fetch";
 import { createContext, useContext } from "react";
 import type { components, paths } from "./generated/api";
@@ -7,6 +7,8 @@ import type { Session } from "./session";
 export type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 export type Database = Schemas["Database"];
+/** A database with its ETag, for `If-Match`. */
+export type Read = Database & { etag: string | undefined };
 export type Settings = Schemas["Settings"];
 export type Save = Schemas["Save"];
 export type Rebuild = Schemas["Rebuild"];
@@ -16,7 +18,7 @@ export type InstanceClass = Schemas["InstanceClass"];
 export type Snapshot = Schemas["Snapshot"];
 export type Stack = Schemas["Stack"];
 
-/** What went wrong with a call, in words for a person. */
+/** Why an API call failed. The message is meant for the user. */
 export class Refusal extends Error {
   readonly problem: Problem;
 
@@ -25,19 +27,19 @@ export class Refusal extends Error {
     this.problem = problem;
   }
 
-  /** What is wrong with a field of the body, if anything is. */
+  /** The error for a field of the body, if there is one. */
   field(pointer: string): string | undefined {
     return this.problem.errors?.find((error) => error.pointer === pointer)?.detail;
   }
 }
 
-/** Names one stage. */
+/** Identifies a stage. */
 export interface StageName {
   stack: string;
   stage: string;
 }
 
-const UNREACHABLE = "The API cannot be reached. Check your connection, then try again.";
+const UNREACHABLE = "Can't reach the API. Check your connection, then try again.";
 
 function problem(status: number, title: string, detail: string): Problem {
   return { type: "urn:stagedb:problem:unknown", title, status, detail, requestId: "" };
@@ -49,32 +51,32 @@ interface Answer<T> {
   response: Response;
 }
 
-/** The body of a success, or a Refusal thrown. */
+/** Returns the body of a successful response, or throws a Refusal. */
 async function unwrap<T>(call: Promise<Answer<T>>): Promise<{ data: T; response: Response }> {
   let answer: Answer<T>;
   try {
     answer = await call;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refusal(problem(0, "No answer", UNREACHABLE));
+    throw new Refusal(problem(0, "No response", UNREACHABLE));
   }
   const { data, error, response } = answer;
   if (response.ok && data !== undefined) return { data, response };
   const said = error as Partial<Problem> | undefined;
   if (said && typeof said === "object" && typeof said.detail === "string") throw new Refusal(said as Problem);
-  // API Gateway's own answers have no detail.
+  // Errors from API Gateway itself have no detail.
   const detail =
     response.status === 429
-      ? "There are too many requests at the moment. Try again in a few seconds."
-      : `The API answered with status ${String(response.status)}. Try again; if it goes on, the log of settings-api says why.`;
-  throw new Refusal(problem(response.status, "The request failed", detail));
+      ? "Too many requests. Try again in a few seconds."
+      : `The API returned HTTP status ${String(response.status)}. Try again. If it fails again, see the log of settings-api for the cause.`;
+  throw new Refusal(problem(response.status, "Request failed", detail));
 }
 
-/** Every call that the page makes. */
+/** Every API call that the page makes. */
 export type Api = ReturnType<typeof makeApi>;
 
 export function makeApi(session: Session) {
-  /** With a token; a request that comes too late for its token is sent again with a new one, once there is one. */
+  /** Sends a request with an access token. If the token has expired, sends it again as soon as there's a new one. */
   async function authorized(request: Request): Promise<Response> {
     for (;;) {
       const token = await session.token();
@@ -88,7 +90,7 @@ export function makeApi(session: Session) {
   const client = createClient<paths>({ baseUrl: location.origin, fetch: authorized });
   const stagePath = (name: StageName) => ({ path: name });
 
-  /** All pages of a list. */
+  /** Reads all pages of a list. */
   async function all<Page extends { nextToken?: string | null }, Item>(
     page: (nextToken: string | undefined) => Promise<{ data: Page }>,
     items: (page: Page) => Item[],

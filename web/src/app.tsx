@@ -1,4 +1,4 @@
-/** The frame around every screen: who is signed in, where one is, what just happened. */
+/** The frame around every screen: the signed-in user, the breadcrumbs, and the notifications. */
 import AppLayout from "@cloudscape-design/components/app-layout-toolbar";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
@@ -24,7 +24,7 @@ const loadStage = () => import("./screens/stage-screens");
 const StageScreens = lazy(loadStage);
 const StageNavigation = lazy(async () => ({ default: (await loadStage()).StageNavigation }));
 
-/** Shows the page. */
+/** Renders the page. */
 export function mount(session: Session): void {
   const root = document.getElementById("root");
   if (!root) return;
@@ -47,15 +47,15 @@ function titleOf(route: Route): string {
     case "stack":
       return `${route.stack} settings`;
     case "stage":
-      return `Stage details, ${route.stack} ${route.stage}`;
+      return `Stage details · ${route.stack} ${route.stage}`;
     case "variables":
-      return `Runtime variables, ${route.stack} ${route.stage}`;
+      return `Runtime variables · ${route.stack} ${route.stage}`;
     case "database":
-      return `Database, ${route.stack} ${route.stage}`;
+      return `Database · ${route.stack} ${route.stage}`;
     case "add":
-      return `Add a database, ${route.stack} ${route.stage}`;
+      return `Add a database · ${route.stack} ${route.stage}`;
     case "nowhere":
-      return "Not found";
+      return "Page not found";
   }
 }
 
@@ -93,7 +93,7 @@ function App({ page }: { page: Page }) {
   const items: FlashbarProps.MessageDefinition[] = notices.map((notice) => ({
     ...notice,
     dismissible: true,
-    dismissLabel: "Dismiss",
+    dismissLabel: "Dismiss notification",
     onDismiss: () => setNotices((before) => before.filter((other) => other.id !== notice.id)),
   }));
   const ofStage = route.screen !== "stacks" && route.screen !== "nowhere";
@@ -115,7 +115,7 @@ function App({ page }: { page: Page }) {
           maxContentWidth={1100}
           notifications={<Flashbar items={items} stackItems />}
           breadcrumbs={
-            crumbs.length > 1 ? <BreadcrumbGroup items={crumbs} onFollow={follow} ariaLabel="Where you are" /> : undefined
+            crumbs.length > 1 ? <BreadcrumbGroup items={crumbs} onFollow={follow} ariaLabel="Breadcrumbs" /> : undefined
           }
           navigation={
             ofStage ? (
@@ -135,8 +135,8 @@ function App({ page }: { page: Page }) {
           }
           ariaLabels={{
             navigation: "Settings",
-            navigationToggle: "Open the settings' list",
-            navigationClose: "Close the settings' list",
+            navigationToggle: "Open navigation",
+            navigationClose: "Close navigation",
             notifications: "Notifications",
           }}
         />
@@ -146,7 +146,7 @@ function App({ page }: { page: Page }) {
   );
 }
 
-/** The bar at the top. */
+/** The top navigation bar. */
 function Top() {
   const { session } = usePage();
   const [chosen, setChosen] = useState<Appearance>(appearance);
@@ -183,7 +183,7 @@ function Top() {
           text: "Appearance",
           items: (["system", "light", "dark"] as const).map((id) => ({
             id,
-            text: { system: "As the system", light: "Light", dark: "Dark" }[id],
+            text: { system: "System default", light: "Light", dark: "Dark" }[id],
             itemType: "checkbox" as const,
             checked: id === chosen,
           })),

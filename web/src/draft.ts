@@ -1,19 +1,19 @@
 /**
- * What somebody has typed and not saved. It survives going to another screen and back, and a reload; secrets stay in
- * this page's memory only.
+ * Unsaved form input. It's kept when the user switches screens or reloads the page. Secrets are kept only in this page's
+ * memory.
  */
 import { useCallback, useState } from "react";
 
 const secrets = new Map<string, Record<string, unknown>>();
 const PREFIX = "draft:";
 
-/** The draft of this key, or what `initial` has where there is none. */
+/** Returns the draft for this key. Fields without a draft come from `initial`. */
 export function readDraft<T extends object>(key: string, initial: T): T {
   let kept: Partial<T> = {};
   try {
     kept = JSON.parse(sessionStorage.getItem(PREFIX + key) ?? "{}") as Partial<T>;
   } catch {
-    // Nobody but this module writes there; what cannot be read is no draft.
+    // Only this module writes there, so a draft that can't be parsed is ignored.
   }
   return { ...initial, ...kept, ...secrets.get(key) };
 }
@@ -34,7 +34,7 @@ export function dropDraft(key: string): void {
   sessionStorage.removeItem(PREFIX + key);
 }
 
-/** Form state that is kept as a draft. Remount (React's `key`) for another draft. */
+/** Form state that's kept as a draft. To switch to another draft, remount the component with another `key`. */
 export function useDraft<T extends object>(
   key: string,
   initial: T,
@@ -49,13 +49,13 @@ export function useDraft<T extends object>(
         return after;
       });
     },
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- the list of secrets is a constant of each form
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- each form's list of secrets is a constant
     [key],
   );
   const reset = useCallback(() => {
     dropDraft(key);
     setValue(initial);
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- as above
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- same reason
   }, [key]);
   return [value, change, reset];
 }

@@ -1,4 +1,4 @@
-/** The first thing to run: signs in while the rest is being loaded. */
+/** The entry point. It signs the user in while the rest of the page loads. */
 import { Session } from "./session";
 
 const rest = import("./app");
@@ -6,7 +6,7 @@ const rest = import("./app");
 Session.start()
   .then(async (session) => (await rest).mount(session))
   .catch((error: unknown) => {
-    // There is no page to say it in.
+    // React isn't running yet, so the error goes straight into the document.
     const text = error instanceof Error ? error.message : String(error);
     const root = document.getElementById("root") ?? document.body;
     const paragraph = document.createElement("p");

@@ -1,8 +1,8 @@
-/** Notices above the screen. */
+/** Notifications at the top of the page. */
 import { createContext, useContext } from "react";
 
 export interface Notice {
-  /** One notice of an id is shown at a time. */
+  /** A new notification replaces an earlier one with the same ID. */
   id?: string;
   type: "success" | "info" | "error";
   header?: string;

@@ -1,16 +1,16 @@
-/** Something the API gives, read when it is shown, and again when asked or after a time. */
+/** Data from the API. It's read when a component is shown, on request, and at an interval. */
 import { useCallback, useEffect, useRef, useState } from "react";
 
 export interface Resource<T> {
-  /** What was read last; kept while it is read again. */
+  /** The last value. It's kept while the next one loads. */
   value: T | undefined;
   error: Error | undefined;
   again: () => void;
 }
 
 /**
- * `read` must be stable (useCallback). `pause` says after how many milliseconds to read again, or null for not by
- * itself; nothing is read while the page is hidden.
+ * `read` must be stable (useCallback). `pause` returns the milliseconds until the next read, or null for no automatic
+ * reads. Nothing is read while the page is hidden.
  */
 export function useResource<T>(
   read: (signal: AbortSignal) => Promise<T>,

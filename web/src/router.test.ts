@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { pathOf, routeOf } from "./router";
 
-it("every screen has an address, and every address its screen", () => {
+it("every screen has a path, and each path leads back to its screen", () => {
   const of = { stack: "test-django2", stage: "dev" };
   for (const route of [
     { screen: "stacks" },
@@ -16,7 +16,7 @@ it("every screen has an address, and every address its screen", () => {
   }
 });
 
-it("what is no screen is none", () => {
+it("an unknown path has no screen", () => {
   for (const path of ["/nothing", "/stacks/A/settings", "/stacks/a/stages/b/c", "/stacks/a/stages/%2e%2e"]) {
     expect(routeOf(path)).toEqual({ screen: "nowhere" });
   }

@@ -1,4 +1,4 @@
-/** Addresses: which screen a path shows, and going from one to another. */
+/** Routing: which screen a path shows, and how to navigate to another one. */
 import { useSyncExternalStore } from "react";
 import type { StageName } from "./api";
 
@@ -71,12 +71,12 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The path that is shown. */
+/** The current path. */
 export function usePath(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }
 
-/** Shows another screen; the one before is reached with Back, unless it is replaced. */
+/** Goes to another screen. The browser's Back button returns to the previous one, unless it was replaced. */
 export function go(to: Route | string, how: "push" | "replace" = "push"): void {
   const path = typeof to === "string" ? to : pathOf(to);
   if (path === location.pathname) return;
@@ -86,7 +86,7 @@ export function go(to: Route | string, how: "push" | "replace" = "push"): void {
   tell();
 }
 
-/** For Cloudscape's `onFollow`: our own addresses without a reload; a click that opens a new window stays one. */
+/** For Cloudscape's `onFollow`: follows internal links without a reload. A click that opens a new window still does. */
 export function follow(event: CustomEvent<{ href?: string; external?: boolean }>): void {
   const { href, external } = event.detail;
   if (!href?.startsWith("/") || external) return;

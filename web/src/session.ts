@@ -1,13 +1,13 @@
 /**
- * Who uses the page: Cognito's managed login with an authorization code and PKCE.
+ * The user's session: Cognito's managed login with an authorization code and PKCE.
  *
- * Tokens live in this page's memory and nowhere else. After a reload Cognito's own cookie gives a new code without a
- * question. When a session ends while the page is open, the page stays as it is: one signs in in another window, which
- * hands its tokens over, and whatever waited for a token goes on.
+ * Tokens are kept only in this page's memory. After a reload, Cognito's cookie provides a new code without asking for
+ * the password. If a session ends while the page is open, the page stays as it is. The user signs in in another window,
+ * which passes its tokens to this one, and the requests that were waiting for a token continue.
  */
 import { InMemoryWebStorage, User, UserManager, WebStorageStateStore } from "oidc-client-ts";
 
-/** What `GET /config.json` says. */
+/** The response of `GET /config.json`. */
 export interface Configuration {
   issuer: string;
   loginUrl: string;
@@ -15,7 +15,7 @@ export interface Configuration {
   region: string;
 }
 
-/** Where to come back to, and whether only to hand the tokens over. */
+/** The path to return to after signing in, and whether this window only passes its tokens to another one. */
 interface Way {
   path: string;
   handOver: boolean;
@@ -23,10 +23,10 @@ interface Way {
 
 export type SessionState = "signed-in" | "expired" | "signed-out";
 
-/** Seconds before its end from which a token is renewed instead of used. */
+/** A token with less time left than this is renewed before it's used, in seconds. */
 const TOO_SHORT = 30;
 const CHANNEL = "stagedb-session";
-/** The address that another window signs in at, to hand its tokens over. */
+/** The address where another window signs in to pass its tokens to this one. */
 export const SIGN_IN_AGAIN = "/?sign-in-again";
 
 export class Session {
@@ -44,7 +44,7 @@ export class Session {
     const { issuer, loginUrl, clientId } = configuration;
     this.#manager = new UserManager({
       authority: issuer,
-      // Said here, so that no discovery has to be waited for.
+      // Set here, so the page doesn't have to wait for OpenID Connect discovery.
       metadata: {
         issuer,
         authorization_endpoint: `${loginUrl}/oauth2/authorize`,
@@ -54,7 +54,7 @@ export class Session {
       redirect_uri: `${location.origin}/`,
       scope: "openid email aws.cognito.signin.user.admin",
       userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }),
-      // Only what a sign-in that is under way needs: the state and PKCE's verifier, never a token.
+      // Only what a sign-in in progress needs: the state and the PKCE verifier, never a token.
       stateStore: new WebStorageStateStore({ store: sessionStorage }),
       automaticSilentRenew: false,
       loadUserInfo: false,
@@ -65,10 +65,10 @@ export class Session {
     };
   }
 
-  /** Signs in. Never resolves when the browser leaves for the login, or when this window only hands tokens over. */
+  /** Signs in. Never resolves if the browser goes to the login page, or if this window only passes on its tokens. */
   static async start(): Promise<Session> {
     const answer = await fetch("/config.json");
-    if (!answer.ok) throw new Error(`The page's configuration cannot be read: status ${String(answer.status)}.`);
+    if (!answer.ok) throw new Error(`Couldn't load the page's configuration (HTTP status ${String(answer.status)}).`);
     const session = new Session((await answer.json()) as Configuration);
     const way = await session.#signIn();
     if (way === null) return new Promise(() => undefined);
@@ -76,11 +76,11 @@ export class Session {
     return session;
   }
 
-  /** The path to show, or null if there is nothing to show here. */
+  /** Returns the path to show, or null if this window has nothing to show. */
   async #signIn(): Promise<string | null> {
     const query = new URLSearchParams(location.search);
     if (location.pathname === "/" && query.has("state") && (query.has("code") || query.has("error"))) {
-      // An address that was kept or sent around is an old code: sign in from the start, to the front page.
+      // A bookmarked or shared address contains an old code. In that case, sign in again and show the front page.
       const user = await this.#manager.signinCallback().catch(() => undefined);
       const way = user?.state as Way | undefined;
       if (user && way) {
@@ -88,11 +88,11 @@ export class Session {
         if (!way.handOver) return way.path;
         this.#channel.postMessage(user.toStorageString());
         document.title = "Signed in";
-        document.body.textContent = "You are signed in again. You can close this window and go on where you were.";
+        document.body.textContent = "You're signed in. You can close this window and return to the page you were on.";
         window.close();
         return null;
       }
-      if (query.has("error")) throw new Error(`The sign-in failed: ${query.get("error_description") ?? query.get("error") ?? ""}.`);
+      if (query.has("error")) throw new Error(`Sign-in failed: ${query.get("error_description") ?? query.get("error") ?? ""}.`);
       await this.#leaveForLogin({ path: "/", handOver: false });
       return null;
     }
@@ -125,12 +125,12 @@ export class Session {
 
   readonly state = (): SessionState => this.#state;
 
-  /** The e-mail address, to show who is signed in. */
+  /** The email address of the signed-in user. */
   get name(): string {
     return this.#user?.profile.email ?? "";
   }
 
-  /** An access token that is good for a while; waits for a sign-in if there is none. */
+  /** Returns an access token that's valid for a while. Waits for the user to sign in if there's none. */
   async token(): Promise<string> {
     for (;;) {
       const user = this.#user;
@@ -139,20 +139,20 @@ export class Session {
     }
   }
 
-  /** After the API refused this token: another one, or a sign-in. */
+  /** The API rejected this token: renews it, or waits for the user to sign in. */
   async refused(token: string): Promise<void> {
     if (this.#user?.access_token !== token) return;
     if (!(await this.#renew())) await this.expire();
   }
 
-  /** Resolves once somebody has signed in again. */
+  /** Marks the session as expired. Resolves when the user has signed in again. */
   expire(): Promise<void> {
     const signedIn = new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.#state !== "expired") this.#become("expired");
     return signedIn;
   }
 
-  /** Renews with the refresh token, once for all who ask meanwhile. */
+  /** Renews the session with the refresh token. Concurrent callers share one renewal. */
   #renew(): Promise<boolean> {
     this.#renewal ??= this.#renewNow().finally(() => {
       this.#renewal = null;
@@ -172,7 +172,7 @@ export class Session {
     }
   }
 
-  /** Signs out here and at Cognito. */
+  /** Signs out of this page and of Cognito. */
   signOut(): void {
     const { loginUrl, clientId } = this.configuration;
     this.#user = null;

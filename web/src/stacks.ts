@@ -1,9 +1,9 @@
-/** The stacks, read once for all screens, and again while something changes. */
+/** The list of stacks. All screens share it, and it's read more often while a stage is rebuilding. */
 import { createContext, useCallback, useContext } from "react";
 import type { Api, Stack } from "./api";
 import { useResource, type Resource } from "./resource";
 
-/** A stack's stages may stand on several pages. */
+/** Merges the pages of the list: a stack's stages can be on more than one page. */
 export function merged(stacks: Stack[]): Stack[] {
   const byName = new Map<string, Stack>();
   for (const stack of stacks) {

@@ -2,7 +2,7 @@ import { expect, signIn, stagePath, test, USERNAME } from "./world";
 
 test.use({ storageState: { cookies: [], origins: [] } });
 
-test("a deep link leads through the login to where it points, and no token is kept anywhere", async ({ page }) => {
+test("a deep link works through the login, and no token is stored", async ({ page }) => {
   await page.goto(stagePath("dev", "/runtime-variables"));
   await signIn(page, "not the password");
   await expect(page.getByText("Incorrect username or password")).toBeVisible();
@@ -13,7 +13,7 @@ test("a deep link leads through the login to where it points, and no token is ke
   const kept = await page.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));
   expect(kept).not.toContain("eyJ");
 
-  // Signing out ends Cognito's session too: the next visit asks for the password.
+  // Signing out also ends the Cognito session, so the next visit asks for the password.
   await page.getByRole("button", { name: USERNAME }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await expect(page.locator("input[name=password]")).toBeVisible();
@@ -21,7 +21,7 @@ test("a deep link leads through the login to where it points, and no token is ke
   await expect(page.locator("input[name=password]")).toBeVisible();
 });
 
-test("the page may load only what is its own, and tells no other host anything", async ({ page }) => {
+test("the page sends requests only to its own host and the login", async ({ page }) => {
   const hosts = new Set<string>();
   page.on("request", (sent) => hosts.add(new URL(sent.url()).host));
   await page.goto("/");

@@ -5,26 +5,26 @@ test.describe.configure({ mode: "serial" });
 test.beforeAll(() => control("PUT", "timings", { rds_create_seconds: 3 }));
 test.afterAll(() => control("PUT", "timings", { rds_create_seconds: 0.5 }));
 
-test("from the stacks through the gear to a new database, which is watched until it is done", async ({ page }) => {
+test("you can create a database from the list of stacks and follow the rebuild to the end", async ({ page }) => {
   await page.goto("/");
-  await page.getByRole("link", { name: `Settings of ${STACK}` }).click();
+  await page.getByRole("link", { name: `Settings for ${STACK}` }).click();
   await expect(page.getByRole("heading", { name: "Add a database" })).toBeVisible();
   await checkAccessible(page, "no database");
   await page.getByRole("link", { name: "Add database" }).click();
   await expect(page.getByRole("heading", { name: "New Postgres database" })).toBeVisible();
 
-  // A class says what it has.
-  await page.getByRole("button", { name: /^Instance type/ }).click();
-  await page.getByPlaceholder("Find an instance type").fill("t4g.small");
+  // An instance class shows its vCPUs and memory.
+  await page.getByRole("button", { name: /^Instance class/ }).click();
+  await page.getByPlaceholder("Find an instance class").fill("t4g.small");
   const option = page.getByRole("option", { name: /db\.t4g\.small/ });
-  await expect(option).toContainText("2 vCPU, 2 GiB memory");
+  await expect(option).toContainText("2 vCPUs, 2 GiB memory");
   await page.keyboard.press("Escape");
 
-  // What is wrong stands at its field.
+  // An error is shown at its field.
   await page.getByLabel("Database name").fill("App");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await expect(page.getByText("Must be 1 to 63 characters: a lower-case letter")).toBeVisible();
-  await checkAccessible(page, "an error at a field");
+  await expect(page.getByText("Must be 1 to 63 characters")).toBeVisible();
+  await checkAccessible(page, "a field error");
   await page.getByLabel("Database name").fill("app");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await reviewAndSave(page);
@@ -39,7 +39,7 @@ test("from the stacks through the gear to a new database, which is watched until
   await expect(page.getByText("Available").first()).toBeVisible();
 });
 
-test("the containers have the variables, and the Node example connects with them", async ({ page }) => {
+test("the containers have the runtime variables, and the Node.js example connects with them", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
   await page.getByRole("tab", { name: "Node.js" }).click();
   await expect(page.getByText("process.env.PG_HOST")).toBeVisible();
@@ -52,62 +52,62 @@ test("the containers have the variables, and the Node example connects with them
   expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as postgres");
 });
 
-test("storage that grows too little is refused at its field", async ({ page }) => {
+test("a storage increase that is too small is refused with an error at the field", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
-  await page.getByLabel("Storage size").fill("21");
+  await page.getByLabel("Storage (GiB)", { exact: true }).fill("21");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await expect(page.getByText(/Must grow by at least 10 %, to 22 GiB or more/)).toBeVisible();
+  await expect(page.getByText(/by at least 10 ?%, to 22 GiB or more/)).toBeVisible();
   await page.getByRole("button", { name: "Discard changes" }).click();
 });
 
-test("a change is reviewed with its effect, saved, and shown", async ({ page }) => {
+test("a change shows its effect before the save and its result after it", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
-  await choose(page, page.getByRole("button", { name: /^Instance type/ }), /db\.t4g\.small/);
-  await page.getByLabel("Storage size").fill("30");
+  await choose(page, page.getByRole("button", { name: /^Instance class/ }), /db\.t4g\.small/);
+  await page.getByLabel("Storage (GiB)", { exact: true }).fill("30");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   const card = page.getByRole("dialog", { name: "Review and save" });
-  await expect(card.getByRole("row", { name: /Instance type/ })).toContainText("Interrupts the database");
-  await expect(card.getByRole("row", { name: /Storage/ })).toContainText("20");
-  await expect(card.getByText("This cannot be undone")).toBeVisible();
+  await expect(card.getByRole("row", { name: /Instance class/ })).toContainText("Interrupts the database");
+  await expect(card.getByRole("row", { name: /Storage \(GiB\)/ })).toContainText("20");
+  await expect(card.getByText("This can't be undone")).toBeVisible();
   await reviewAndSave(page);
   await waitForCompletion(page, "dev");
   await expect(page.getByText("db.t4g.small").first()).toBeVisible();
   await expect(page.getByText("30 GiB", { exact: true })).toBeVisible();
 });
 
-test("a second change of the storage is refused, with the time from which it is possible", async ({ page }) => {
+test("a second storage change is refused with the time when the next one is possible", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
-  await page.getByLabel("Storage size").fill("40");
+  await page.getByLabel("Storage (GiB)", { exact: true }).fill("40");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await expect(page.getByText("This cannot be saved now")).toBeVisible();
-  await expect(page.getByText(/takes the next change at the earliest at 20/)).toBeVisible();
+  await expect(page.getByText("Your changes weren't saved")).toBeVisible();
+  await expect(page.getByText(/another storage change before 20/)).toBeVisible();
   await checkAccessible(page, "a refusal");
 
-  // What was typed is still there after another screen, and can be thrown away.
+  // Edits are kept when you switch screens, and you can discard them.
   await page.getByRole("link", { name: "Stage details" }).click();
   await page.goBack();
-  await expect(page.getByLabel("Storage size")).toHaveValue("40");
+  await expect(page.getByLabel("Storage (GiB)", { exact: true })).toHaveValue("40");
   await page.getByRole("button", { name: "Discard changes" }).click();
-  await expect(page.getByLabel("Storage size")).toHaveValue("30");
+  await expect(page.getByLabel("Storage (GiB)", { exact: true })).toHaveValue("30");
 });
 
-test("a database is removed after its name was typed, and comes back from its snapshot", async ({ page }) => {
+test("you can remove a database by typing its identifier, and restore it from its final snapshot", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
-  await page.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("button", { name: "Remove database" }).click();
   const card = page.getByRole("dialog", { name: /Remove test-django2-dev-postgres/ });
-  await expect(card.getByRole("button", { name: "Remove" })).toBeDisabled();
+  await expect(card.getByRole("button", { name: "Remove database" })).toBeDisabled();
   await card.getByLabel(/to confirm/).fill(`${STACK}-dev-postgres`);
-  await checkAccessible(page, "the removal's card");
-  await card.getByRole("button", { name: "Remove" }).click();
+  await checkAccessible(page, "the dialog that removes a database");
+  await card.getByRole("button", { name: "Remove database" }).click();
   await waitForCompletion(page, "dev");
   await expect(page.getByRole("heading", { name: "Add a database" })).toBeVisible();
 
   await page.getByRole("link", { name: "Add database" }).click();
-  await page.getByRole("radio", { name: /From a snapshot/ }).click();
+  await page.getByRole("radio", { name: /Restore from snapshot/ }).click();
   await choose(page, page.getByRole("button", { name: /^Snapshot/ }), new RegExp(`${STACK}-dev-postgres-.*30 GiB`));
-  await expect(page.getByLabel("Storage size")).toHaveValue("30");
-  await checkAccessible(page, "from a snapshot");
-  // The old instance may still be on its way out.
+  await expect(page.getByLabel("Storage (GiB)", { exact: true })).toHaveValue("30");
+  await checkAccessible(page, "restore from snapshot");
+  // RDS may still be deleting the old DB instance.
   await expect(async () => {
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await expect(page.getByRole("dialog", { name: "Review and save" })).toBeVisible({ timeout: 2000 });

@@ -16,7 +16,7 @@ test.beforeAll(async () => {
   const make = (identifier: string, ...rest: string[]) =>
     aws("rds", "create-db-instance", "--db-instance-identifier", identifier, "--engine", "postgres", "--db-instance-class", "db.t4g.large", "--allocated-storage", "50", "--db-name", "orders", "--master-username", "clerk", "--master-user-password", THEIR_PASSWORD, ...rest);
   make("orders", "--db-subnet-group-name", "theirs", "--vpc-security-group-ids", GroupId);
-  // In another network.
+  // In another VPC.
   make("elsewhere");
   await expect(() => {
     const { DBInstances } = aws("rds", "describe-db-instances", "--db-instance-identifier", "orders") as {
@@ -26,7 +26,7 @@ test.beforeAll(async () => {
   }).toPass({ timeout: 30_000 });
 });
 
-test("an existing database is found, attached with typed credentials, and detached", async ({ page }) => {
+test("you can find an existing database, attach it with a username and password, and detach it", async ({ page }) => {
   await page.goto(stagePath("prod", "/database/add"));
   await page.getByRole("radio", { name: /Existing AWS database/ }).click();
   await expect(page.getByRole("row", { name: /elsewhere/ })).toContainText("No:");
@@ -35,8 +35,8 @@ test("an existing database is found, attached with typed credentials, and detach
   await expect(page.getByRole("row", { name: /elsewhere/ })).toBeHidden();
   await page.getByRole("radio", { name: "orders" }).click();
   await expect(page.getByLabel("Database name")).toHaveValue("orders");
-  await page.getByRole("radio", { name: /A user and a password/ }).click();
-  await page.getByRole("textbox", { name: "User" }).fill("clerk");
+  await page.getByRole("radio", { name: /Username and password/ }).click();
+  await page.getByRole("textbox", { name: "Username" }).fill("clerk");
   await page.getByLabel("Password", { exact: true }).fill(THEIR_PASSWORD);
   const kept = await page.evaluate(() => JSON.stringify(Object.entries(sessionStorage)));
   expect(kept).not.toContain(THEIR_PASSWORD);
@@ -47,9 +47,9 @@ test("an existing database is found, attached with typed credentials, and detach
   await checkAccessible(page, "an attached database");
   expect(local("run", STACK, "prod", "--", "node", "examples/node/main.js")).toContain("connected to orders as clerk");
 
-  await page.getByRole("button", { name: "Detach" }).click();
+  await page.getByRole("button", { name: "Detach database" }).click();
   await page.getByLabel(/to confirm/).fill("orders");
-  await page.getByRole("dialog").getByRole("button", { name: "Detach" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Detach database" }).click();
   await waitForCompletion(page, "prod");
   await expect(page.getByRole("heading", { name: "Add a database" })).toBeVisible();
 });

@@ -1,6 +1,6 @@
 import { checkAccessible, expect, stagePath, STACK, test } from "./world";
 
-/** Each screen with what shows that it is there. `dev` has a database, `prod` has none. */
+/** Each screen with its path and its heading. `dev` has a database, and `prod` doesn't. */
 const SCREENS = [
   ["stacks", "/stacks", "Stacks"],
   ["stage details", stagePath("dev"), "Stage details"],
@@ -10,11 +10,11 @@ const SCREENS = [
   ["add a database", stagePath("prod", "/database/add"), "Add a database"],
 ] as const;
 
-/** A heading says how many there are once that is known. */
+/** A heading has a counter after its list has loaded. */
 const titled = (heading: string) => new RegExp(`^${heading}( \\(\\d+\\))?$`);
 
 for (const [name, path, heading] of SCREENS) {
-  test(`${name}: reload, back and forward`, async ({ page }) => {
+  test(`${name}: reload, back, and forward`, async ({ page }) => {
     const shown = page.getByRole("heading", { level: 1, name: titled(heading) });
     await page.goto(path);
     await expect(shown).toBeVisible();
@@ -48,7 +48,7 @@ for (const width of [1440, 1024, 390]) {
   }
 }
 
-test("everything on the way to a Save is reached with the keyboard", async ({ page }) => {
+test("you can get to a save with the keyboard alone", async ({ page }) => {
   await page.goto("/stacks");
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
   const tabTo = async (text: RegExp) => {
@@ -56,10 +56,10 @@ test("everything on the way to a Save is reached with the keyboard", async ({ pa
       if (text.test(await focused())) return;
       await page.keyboard.press("Tab");
     }
-    throw new Error(`Tab does not reach ${String(text)}`);
+    throw new Error(`Tab doesn't reach ${String(text)}`);
   };
   await expect(page.getByRole("heading", { name: "Stacks" })).toBeVisible();
-  await tabTo(new RegExp(`Database of ${STACK} prod`));
+  await tabTo(new RegExp(`Database for ${STACK} prod`));
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "Add a database" })).toBeVisible();
   await tabTo(/^Add database$/);
@@ -73,9 +73,9 @@ test("everything on the way to a Save is reached with the keyboard", async ({ pa
   await expect(card).toBeHidden();
 });
 
-test("an address that leads nowhere says so", async ({ page }) => {
+test("an unknown address shows that the page or the stack was not found", async ({ page }) => {
   await page.goto("/nowhere");
-  await expect(page.getByText("There is no such page")).toBeVisible();
+  await expect(page.getByText("Page not found")).toBeVisible();
   await page.goto("/stacks/nothing/settings");
-  await expect(page.getByText("There is no such stack")).toBeVisible();
+  await expect(page.getByText("Stack not found")).toBeVisible();
 });

@@ -1,4 +1,4 @@
-/** `cargo local screenshots`: the README's pictures, as the page is now. */
+/** For `cargo local screenshots`: takes the README's screenshots of the current page. */
 import { aws, choose, control, expect, reviewAndSave, STACK, stagePath, test, waitForCompletion } from "./world";
 
 test("the README's screenshots", async ({ page }) => {
@@ -13,7 +13,7 @@ test("the README's screenshots", async ({ page }) => {
   await page.screenshot({ path: "../docs/rebuild.png" });
   await waitForCompletion(page, "dev");
 
-  // A day of use, as CloudWatch would have measured it.
+  // A day of metrics, as CloudWatch would have recorded them.
   const now = Date.now();
   for (const [name, value] of [
     ["CPUUtilization", (x: number) => 22 + 18 * Math.sin(x / 9) + 6 * Math.sin(x / 2)],
@@ -30,8 +30,8 @@ test("the README's screenshots", async ({ page }) => {
   }
   await page.setViewportSize({ width: 1280, height: 1640 });
   await page.goto(stagePath("dev", "/database"));
-  await expect(page.getByRole("application", { name: "Highest CPU use" }).or(page.getByLabel("Highest CPU use")).first()).toBeVisible();
-  await choose(page, page.getByRole("button", { name: /^Instance type/ }), /db\.t4g\.small/);
+  await expect(page.getByRole("application", { name: "Peak CPU utilization" }).or(page.getByLabel("Peak CPU utilization")).first()).toBeVisible();
+  await choose(page, page.getByRole("button", { name: /^Instance class/ }), /db\.t4g\.small/);
   await expect(page.getByText("db.t4g.small").first()).toBeVisible();
   await page.waitForTimeout(500);
   await page.screenshot({ path: "../docs/database.png" });

@@ -1,6 +1,6 @@
 import { expect, signIn, test } from "./world";
 
-test("sign in, once for all tests", async ({ page }) => {
+test("sign in once for all tests", async ({ page }) => {
   await page.goto("/");
   await signIn(page);
   await expect(page.getByRole("heading", { name: "Stacks" })).toBeVisible();

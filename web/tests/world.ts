@@ -1,11 +1,11 @@
-/** What the browser tests do and look at. */
+/** Helpers for the browser tests. */
 import { execFileSync } from "node:child_process";
 import { AxeBuilder } from "@axe-core/playwright";
 import { expect, test as base, type Locator, type Page } from "@playwright/test";
 
 function environment(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: these tests are run by \`cargo local test --page\``);
+  if (!value) throw new Error(`${name} isn't set. Run these tests with \`cargo local test --page\`.`);
   return value;
 }
 
@@ -16,7 +16,7 @@ export const STACK = "test-django2";
 const ENDPOINT = environment("STAGEDB_ENDPOINT");
 const PORT = new URL(ENDPOINT).port;
 
-/** `cargo local …` for the local AWS of these tests. */
+/** Runs `cargo local …` against the local AWS of these tests. */
 export function local(command: string, ...rest: string[]): string {
   const program = environment("STAGEDB_PROGRAM");
   return execFileSync(program, [command, "--port", PORT, ...rest], {
@@ -31,7 +31,7 @@ export function aws(...rest: string[]): Record<string, unknown> {
   return said.trim() === "" ? {} : (JSON.parse(said) as Record<string, unknown>);
 }
 
-/** What a test may ask of the local AWS. */
+/** Controls the local AWS, such as its timings and faults. */
 export async function control(method: string, path: string, body?: unknown): Promise<void> {
   const answer = await fetch(`${ENDPOINT}/_local/${path}`, { method, body: body === undefined ? null : JSON.stringify(body) });
   expect(answer.ok, await answer.text()).toBe(true);
@@ -43,7 +43,7 @@ export async function signIn(page: Page, password = PASSWORD): Promise<void> {
   await page.locator("[type=submit]").click();
 }
 
-/** Every test fails if the browser has anything to complain about. */
+/** A test fails if the browser logs a warning or an error. */
 export const test = base.extend<{ page: Page }>({
   page: async ({ page }, provide) => {
     const complaints = listen(page);
@@ -52,14 +52,14 @@ export const test = base.extend<{ page: Page }>({
   },
 });
 
-/** Collects what a page's console says, but for the API's refusals, which the browser counts as failures to load. */
+/** Collects the page's console messages, except API refusals, which the browser logs as failed requests. */
 export function listen(page: Page): string[] {
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (!["error", "warning"].includes(message.type())) return;
-    // The local login has no icon; on AWS it has.
+    // The local login page has no icon. The one on AWS does.
     if (message.location().url === `${ENDPOINT}/favicon.ico`) return;
-    // A renewal that Cognito refuses is the end of a session.
+    // When a session ends, Cognito rejects the renewal.
     if (message.text().includes('status of 400') && message.location().url.endsWith("/oauth2/token")) return;
     const refusal = /status of (409|412|422|400)/.test(message.text());
     if (refusal && message.location().url.includes("/api/")) return;
@@ -73,7 +73,7 @@ export { expect };
 
 export const stagePath = (stage: string, rest = "") => `/stacks/${STACK}/stages/${stage}${rest}`;
 
-/** No violation of WCAG 2.2, A and AA, nor anything wider than the screen. */
+/** Checks for violations of WCAG 2.2 levels A and AA, and for content wider than the screen. */
 export async function checkAccessible(page: Page, what: string): Promise<void> {
   const { violations } = await new AxeBuilder({ page })
     .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
@@ -84,25 +84,25 @@ export async function checkAccessible(page: Page, what: string): Promise<void> {
   expect(wide, `${what} fits into its width`).toBeLessThanOrEqual(0);
 }
 
-/** Reviews, checks the card, and saves. */
+/** Checks the save dialog, then saves. */
 export async function reviewAndSave(page: Page): Promise<void> {
   const card = page.getByRole("dialog", { name: "Review and save" });
   await expect(card.getByText("may not be accessible on this stage until the rebuild and redeploy have completed")).toBeVisible();
-  await checkAccessible(page, "the Save card");
+  await checkAccessible(page, "the save dialog");
   await card.getByRole("button", { name: "Save and rebuild" }).click();
   await expect(card).toBeHidden();
 }
 
 export async function waitForCompletion(page: Page, stage: string): Promise<void> {
-  // What an earlier rebuild said may still be there, so this one has to be seen first.
+  // The notification of an earlier rebuild may still be shown, so wait until this rebuild is visible first.
   const running = page.getByRole("heading", { name: "Rebuilding the stage" });
   await expect(running).toBeVisible();
-  // A save soon after another waits up to 15 s for its turn.
+  // A save shortly after another one waits up to 15 s for its turn.
   await expect(running).toBeHidden({ timeout: 90_000 });
   await expect(page.getByText(`The rebuild of ${STACK} ${stage} is complete.`)).toBeVisible();
 }
 
-/** Chooses an entry of a Cloudscape select. */
+/** Chooses an option in a Cloudscape select. */
 export async function choose(page: Page, field: Locator, entry: RegExp | string): Promise<void> {
   await field.click();
   await page.getByRole("option", { name: entry }).first().click();

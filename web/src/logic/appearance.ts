@@ -1,4 +1,4 @@
-/** Light, dark, or what the system says. The only thing that the page keeps after it is closed. */
+/** Light mode, dark mode, or the system default. It's the only thing that the page stores after it's closed. */
 export type Appearance = "system" | "light" | "dark";
 
 const KEY = "appearance";

@@ -1,7 +1,7 @@
-/** Lines to copy. */
+/** Connection examples to copy. */
 import type { StageName } from "../api";
 
-/** Reads the secret and begins psql, without a password on the screen or in the shell's history. */
+/** Reads the secret and starts psql. The password isn't displayed and isn't in the shell's history. */
 export function psql(name: StageName, region: string): string {
   return [
     `eval "$(aws secretsmanager get-secret-value --region ${region} \\`,
@@ -12,13 +12,13 @@ export function psql(name: StageName, region: string): string {
   ].join("\n");
 }
 
-/** The variables, as a container has them. */
+/** The environment variables of the stage's containers. */
 export function environment(): string {
   return [
-    "PG_HOST                 the host",
-    "PG_PORT                 the port",
-    "PG_DATABASE             the database inside",
-    "PG_USER                 the user",
-    "PG_CREDENTIALS_SECRET   the password",
+    "PG_HOST                 host",
+    "PG_PORT                 port",
+    "PG_DATABASE             database name",
+    "PG_USER                 username",
+    "PG_CREDENTIALS_SECRET   password",
   ].join("\n");
 }

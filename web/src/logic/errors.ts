@@ -1,8 +1,9 @@
-/** Which errors stand at fields, and which stand above the form. */
+/** Sorts errors into those shown at a field and those shown above the form. */
 import { Refusal } from "../api";
 import type { FieldErrors } from "./save";
+import { SETTINGS } from "./settings";
 
-/** A refusal's errors by field, and what is left for the form as a whole. */
+/** Returns the errors of a refusal by field, and the error to show above the form if there is one. */
 export function byField(error: Error, shown: readonly string[]): { fields: FieldErrors; whole: Error | null } {
   const found = error instanceof Refusal ? (error.problem.errors ?? []) : [];
   const fields: FieldErrors = {};
@@ -11,17 +12,7 @@ export function byField(error: Error, shown: readonly string[]): { fields: Field
   return { fields, whole: found.length > 0 && !elsewhere ? null : error };
 }
 
-export const OWN_FIELDS = [
-  "/instanceClass",
-  "/storageGiB",
-  "/maxStorageGiB",
-  "/multiAz",
-  "/backupRetentionDays",
-  "/engineVersion",
-  "/databaseName",
-  "/apply",
-  "/fromSnapshot",
-] as const;
+export const OWN_FIELDS = SETTINGS.map(({ name }) => `/${name}`);
 
 export const ATTACH_FIELDS = [
   "/identifier",

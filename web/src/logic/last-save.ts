@@ -1,4 +1,4 @@
-/** The Save that was made last of each stage, to make it again after it failed. A password is kept in memory only. */
+/** The last save of each stage, so the user can retry it if the rebuild fails. A password is kept only in memory. */
 import type { Save, StageName } from "../api";
 
 const inMemory = new Map<string, Save>();

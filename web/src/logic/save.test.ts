@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ATTACH, attachBody, fieldSentence, formOf, NEW, ownBody } from "./save";
 
-describe("a form becomes the body of a Save", () => {
-  it("of a new database, with what is needed and nothing that is not known", () => {
+describe("the body of a save", () => {
+  it("for a new database has every required value and no unknown one", () => {
     expect(ownBody(NEW, "new")).toEqual({
       body: {
         source: "created",
@@ -17,22 +17,23 @@ describe("a form becomes the body of a Save", () => {
     });
   });
 
-  it("of one that begins with a snapshot", () => {
+  it("for a database restored from a snapshot names the snapshot", () => {
     const form = { ...NEW, fromSnapshot: "shop-dev-postgres-1" };
     expect(ownBody(form, "snapshot")).toMatchObject({ body: { fromSnapshot: "shop-dev-postgres-1" } });
-    expect(ownBody(NEW, "snapshot")).toEqual({ errors: { "/fromSnapshot": "must be chosen" } });
+    expect(ownBody(NEW, "snapshot")).toEqual({ errors: { "/fromSnapshot": "Choose a snapshot." } });
   });
 
-  it("not where a number is none, and then with the field", () => {
+  it("is replaced by an error at the field if a value is invalid", () => {
     for (const storageGiB of ["", "20.5", "-1", "2e3", "many"]) {
       expect(ownBody({ ...NEW, storageGiB }, "new")).toHaveProperty(["errors", "/storageGiB"]);
     }
     expect(ownBody({ ...NEW, maxStorageGiB: "x" }, "new")).toHaveProperty(["errors", "/maxStorageGiB"]);
-    expect(ownBody({ ...NEW, backupRetentionDays: "" }, "new")).toHaveProperty(["errors", "/backupRetentionDays"]);
+    const inPlace = { ...NEW.inPlace, backupRetentionDays: "" };
+    expect(ownBody({ ...NEW, inPlace }, "new")).toHaveProperty(["errors", "/backupRetentionDays"]);
     expect(ownBody({ ...NEW, databaseName: " " }, "new")).toHaveProperty(["errors", "/databaseName"]);
   });
 
-  it("of an attachment, with the credentials that were chosen and no others", () => {
+  it("for an attached database has only the chosen credentials", () => {
     const form = { ...ATTACH, identifier: "orders", kind: "instance", databaseName: "orders", username: "clerk", password: "p", secretArn: "arn:x" };
     expect(attachBody({ ...form, credentials: "typed" })).toMatchObject({
       body: { credentials: { username: "clerk", password: "p" } },
@@ -42,12 +43,16 @@ describe("a form becomes the body of a Save", () => {
       body: { source: "attached", identifier: "orders", kind: "instance", databaseName: "orders" },
     });
     expect(attachBody(ATTACH)).toEqual({
-      errors: { "/identifier": "must be chosen", "/databaseName": "is required", "/credentials/secretArn": "is required" },
+      errors: {
+        "/identifier": "Choose a database.",
+        "/databaseName": "Enter a database name.",
+        "/credentials/secretArn": "Enter the ARN of a secret.",
+      },
     });
   });
 });
 
-it("settings are shown as they were chosen, and saving them again changes nothing", () => {
+it("saving a form without edits leaves the settings unchanged", () => {
   const settings = {
     source: "created" as const,
     instanceClass: "db.t4g.small",
@@ -65,7 +70,7 @@ it("settings are shown as they were chosen, and saving them again changes nothin
   expect(formOf({ source: "none" })).toBeUndefined();
 });
 
-it("what the API says of a field becomes a sentence", () => {
+it("an API error for a field becomes a sentence", () => {
   expect(fieldSentence("must be 20 or more")).toBe("Must be 20 or more.");
   expect(fieldSentence("is wrong.")).toBe("Is wrong.");
   expect(fieldSentence(undefined)).toBeUndefined();

@@ -1,16 +1,16 @@
-/** From a form to the body of a Save. */
+/** Turns a form into the body of a save. */
 import type { Save, Settings } from "../api";
+import { type InPlace, inPlaceBody, inPlaceOf, whole } from "./settings";
 
 type Created = Extract<Save, { source: "created" }>;
 
-/** What the forms for a database of the stage's own hold: text as it was typed. */
+/** The form values of a database that stagedb creates, as the user typed them. */
 export interface OwnForm {
   instanceClass: string;
   storageGiB: string;
   maxStorageGiB: string;
   databaseName: string;
-  multiAz: boolean;
-  backupRetentionDays: string;
+  inPlace: InPlace;
   engineVersion: string;
   apply: "now" | "maintenance-window";
   fromSnapshot: string;
@@ -21,8 +21,7 @@ export const NEW: OwnForm = {
   storageGiB: "20",
   maxStorageGiB: "",
   databaseName: "app",
-  multiAz: false,
-  backupRetentionDays: "7",
+  inPlace: inPlaceOf({}),
   engineVersion: "",
   apply: "now",
   fromSnapshot: "",
@@ -48,45 +47,37 @@ export const ATTACH: AttachForm = {
   password: "",
 };
 
-/** Errors by the API's pointer, such as `/storageGiB`. */
+/** Errors by the API's JSON pointer, such as `/storageGiB`. */
 export type FieldErrors = Record<string, string>;
 
-/** A whole number, or NaN for what the API would refuse anyway. */
-function whole(text: string): number {
-  return /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
-}
-
-/** The body, or what is wrong with it as far as that can be said without asking. */
+/** Returns the body, or the errors that the page can find without asking the API. */
 export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { body: Save } | { errors: FieldErrors } {
-  const errors: FieldErrors = {};
+  const { values, errors }: { values: object; errors: FieldErrors } = inPlaceBody(form.inPlace);
   const storageGiB = whole(form.storageGiB);
-  if (Number.isNaN(storageGiB)) errors["/storageGiB"] = "must be a whole number of GiB, such as 20";
-  const backupRetentionDays = whole(form.backupRetentionDays);
-  if (Number.isNaN(backupRetentionDays)) errors["/backupRetentionDays"] = "must be a whole number of days, 1 to 35";
+  if (Number.isNaN(storageGiB)) errors["/storageGiB"] = "Enter a whole number of GiB, such as 20.";
   let maxStorageGiB: number | null = null;
   if (form.maxStorageGiB.trim() !== "") {
     maxStorageGiB = whole(form.maxStorageGiB);
-    if (Number.isNaN(maxStorageGiB)) errors["/maxStorageGiB"] = "must be a whole number of GiB, or empty";
+    if (Number.isNaN(maxStorageGiB)) errors["/maxStorageGiB"] = "Enter a whole number of GiB, or leave this field empty.";
   }
-  if (form.instanceClass === "") errors["/instanceClass"] = "must be chosen";
-  if (kind === "snapshot" && form.fromSnapshot === "") errors["/fromSnapshot"] = "must be chosen";
-  if (kind === "new" && form.databaseName.trim() === "") errors["/databaseName"] = "is required";
+  if (form.instanceClass === "") errors["/instanceClass"] = "Choose an instance class.";
+  if (kind === "snapshot" && form.fromSnapshot === "") errors["/fromSnapshot"] = "Choose a snapshot.";
+  if (kind === "new" && form.databaseName.trim() === "") errors["/databaseName"] = "Enter a database name.";
   if (Object.keys(errors).length > 0) return { errors };
   const body: Created = {
     source: "created",
     instanceClass: form.instanceClass,
     storageGiB,
     maxStorageGiB,
-    multiAz: form.multiAz,
-    backupRetentionDays,
+    ...values,
     apply: form.apply,
   };
   if (form.engineVersion !== "") body.engineVersion = form.engineVersion;
-  // A change says it too: the API wants every Save to be whole.
+  // A change includes the name too, because the API requires every save to be complete.
   if (kind !== "snapshot") body.databaseName = form.databaseName.trim();
   if (kind === "snapshot") {
     body.fromSnapshot = form.fromSnapshot;
-    // The snapshot says its name; the form's is that of the snapshot that was chosen.
+    // Choosing a snapshot copies its database name into the form.
     body.databaseName = form.databaseName.trim();
   }
   return { body };
@@ -94,12 +85,12 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
 
 export function attachBody(form: AttachForm): { body: Save } | { errors: FieldErrors } {
   const errors: FieldErrors = {};
-  if (form.identifier === "") errors["/identifier"] = "must be chosen";
-  if (form.databaseName.trim() === "") errors["/databaseName"] = "is required";
-  if (form.credentials === "secret" && form.secretArn.trim() === "") errors["/credentials/secretArn"] = "is required";
+  if (form.identifier === "") errors["/identifier"] = "Choose a database.";
+  if (form.databaseName.trim() === "") errors["/databaseName"] = "Enter a database name.";
+  if (form.credentials === "secret" && form.secretArn.trim() === "") errors["/credentials/secretArn"] = "Enter the ARN of a secret.";
   if (form.credentials === "typed") {
-    if (form.username === "") errors["/credentials/username"] = "is required";
-    if (form.password === "") errors["/credentials/password"] = "is required";
+    if (form.username === "") errors["/credentials/username"] = "Enter a username.";
+    if (form.password === "") errors["/credentials/password"] = "Enter a password.";
   }
   if (Object.keys(errors).length > 0) return { errors };
   return {
@@ -114,7 +105,7 @@ export function attachBody(form: AttachForm): { body: Save } | { errors: FieldEr
   };
 }
 
-/** The form that shows these settings; undefined if they are no database of the stage's own. */
+/** Returns the form for these settings, or undefined if stagedb didn't create the database. */
 export function formOf(settings: Settings): OwnForm | undefined {
   if (settings.source !== "created") return undefined;
   return {
@@ -122,15 +113,14 @@ export function formOf(settings: Settings): OwnForm | undefined {
     storageGiB: String(settings.storageGiB),
     maxStorageGiB: settings.maxStorageGiB == null ? "" : String(settings.maxStorageGiB),
     databaseName: settings.databaseName,
-    multiAz: settings.multiAz,
-    backupRetentionDays: String(settings.backupRetentionDays),
+    inPlace: inPlaceOf(settings),
     engineVersion: settings.engineVersion,
     apply: settings.apply === "maintenance-window" ? "maintenance-window" : "now",
     fromSnapshot: "",
   };
 }
 
-/** “Must be 20 or more.” for a field of its own, from the API's “must be 20 or more”. */
+/** Turns the API's “must be 20 or more” into the sentence “Must be 20 or more.” to show at a field. */
 export function fieldSentence(detail: string | undefined): string | undefined {
   if (!detail) return undefined;
   const text = detail.charAt(0).toUpperCase() + detail.slice(1);

@@ -1,13 +1,14 @@
-/** The API's words in words for a person. */
+/** Turns values from the API into text for the user. */
 import type { StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import type { InstanceClass, Rebuild, Schemas } from "../api";
+import { settingLabel } from "./settings";
 
 export interface Status {
   type: StatusIndicatorProps.Type;
   text: string;
 }
 
-/** A stage's state, as the list of stacks has it. */
+/** The status of a stage, from its state in the list of stacks. */
 export function stageStatus(state: string): Status {
   switch (state) {
     case "updating":
@@ -15,7 +16,7 @@ export function stageStatus(state: string): Status {
     case "complete":
       return { type: "success", text: "Complete" };
     case "rolled-back":
-      return { type: "warning", text: "Last change undone" };
+      return { type: "warning", text: "Rolled back" };
     case "failed":
       return { type: "error", text: "Failed" };
     default:
@@ -27,7 +28,7 @@ const USABLE = new Set(["available", "storage-optimization", "storage-full"]);
 const BROKEN = /^(failed|incompatible-|inaccessible-|restore-error|insufficient-|missing|storage-full)/;
 const RESTING = new Set(["stopped", "none"]);
 
-/** A database's status: RDS's word, or one of ours. */
+/** The status of a database: one of RDS's or one of stagedb's own. */
 export function databaseStatus(state: string): Status {
   const text = sentence(state);
   if (BROKEN.test(state)) return { type: "error", text };
@@ -36,7 +37,7 @@ export function databaseStatus(state: string): Status {
   return { type: "in-progress", text };
 }
 
-/** `storage-optimization` as “Storage optimization”. */
+/** Turns `storage-optimization` into “Storage optimization”. */
 export function sentence(word: string): string {
   const spaced = word.replaceAll("-", " ");
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
@@ -45,7 +46,7 @@ export function sentence(word: string): string {
 export function sourceInWords(source: string): string {
   switch (source) {
     case "created":
-      return "Own Postgres";
+      return "Managed database";
     case "attached":
       return "Attached database";
     default:
@@ -54,11 +55,11 @@ export function sourceInWords(source: string): string {
 }
 
 const STEPS: Record<string, { title: string; running: string }> = {
-  credentials: { title: "Credentials", running: "Writing the credentials into Secrets Manager" },
-  database: { title: "Database", running: "RDS is working on the database; this is the long part" },
-  access: { title: "Access", running: "Letting the stage's service connect" },
-  connection: { title: "Connection details", running: "Writing host and port into Secrets Manager" },
-  containers: { title: "Containers", running: "Starting containers with the variables, then stopping the old ones" },
+  credentials: { title: "Credentials", running: "Saving the credentials in Secrets Manager" },
+  database: { title: "Database", running: "RDS is working on the database. This step takes the longest." },
+  access: { title: "Network access", running: "Allowing the stage's service to connect" },
+  connection: { title: "Connection details", running: "Saving the host and port in Secrets Manager" },
+  containers: { title: "Containers", running: "Starting containers with the new variables, then stopping the old ones" },
 };
 
 export function stepTitle(name: string): string {
@@ -69,42 +70,43 @@ export function stepHint(name: string): string {
   return STEPS[name]?.running ?? "";
 }
 
+/** The labels of a save's fields that aren't settings. */
 const FIELDS: Record<string, string> = {
   source: "Source",
-  instanceClass: "Instance type",
-  storageGiB: "Storage (GiB)",
-  maxStorageGiB: "Storage limit (GiB)",
-  multiAz: "Standby",
-  backupRetentionDays: "Backups (days)",
-  engineVersion: "PostgreSQL version",
-  databaseName: "Database name",
-  apply: "Interrupting changes",
-  fromSnapshot: "Snapshot",
-  identifier: "Database",
-  kind: "Kind",
+  identifier: "DB identifier",
+  kind: "Type",
   credentials: "Credentials",
   confirm: "Confirmation",
 };
 
 export function fieldInWords(field: string): string {
-  return FIELDS[field.replace(/^\//, "")] ?? field;
+  const name = field.replace(/^\//, "");
+  return settingLabel(name) ?? FIELDS[name] ?? name;
 }
 
-/** What a change does to the running database. */
+/** The value of a setting. A boolean becomes `Yes` or `No`. */
+export function valueInWords(value: unknown): string {
+  if (value === true || value === "true") return "Yes";
+  if (value === false || value === "false") return "No";
+  if (value == null || value === "none") return "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** How a change affects the running database. */
 export function effectInWords(change: Schemas["Change"]): Status {
   if (change.effect === "interruption") {
     return change.when === "maintenance-window"
-      ? { type: "pending", text: "Interrupts, in the maintenance window" }
+      ? { type: "pending", text: "Interrupts the database in the maintenance window" }
       : { type: "warning", text: "Interrupts the database" };
   }
-  return change.effect === "new" ? { type: "info", text: "New" } : { type: "success", text: "Without interruption" };
+  return change.effect === "new" ? { type: "info", text: "New" } : { type: "success", text: "No interruption" };
 }
 
 export function isRunning(rebuild: Rebuild | undefined): boolean {
   return rebuild?.phase === "updating" || rebuild?.phase === "redeploying";
 }
 
-/** How far a rebuild is, in percent; a running step counts half. */
+/** The progress of a rebuild in percent. A running step counts as half. */
 export function progress(rebuild: Rebuild): number {
   if (rebuild.phase === "complete") return 100;
   const done = rebuild.steps.reduce(
@@ -114,7 +116,7 @@ export function progress(rebuild: Rebuild): number {
   return rebuild.steps.length === 0 ? 0 : Math.round((100 * done) / rebuild.steps.length);
 }
 
-/** `95000` milliseconds as “1 min 35 s”. */
+/** Turns `95000` milliseconds into “1 min 35 s”. */
 export function duration(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 60) return `${String(seconds)} s`;
@@ -123,10 +125,10 @@ export function duration(milliseconds: number): string {
   return `${String(Math.floor(minutes / 60))} h ${String(minutes % 60)} min`;
 }
 
-/** A class with what it has: “2 vCPU, 1 GiB memory”. */
+/** The vCPUs and memory of an instance class: “2 vCPUs, 1 GiB memory”. */
 export function capacity(found: InstanceClass): string {
   const parts: string[] = [];
-  if (found.vcpus) parts.push(`${String(found.vcpus)} vCPU`);
+  if (found.vcpus) parts.push(`${String(found.vcpus)} ${found.vcpus === 1 ? "vCPU" : "vCPUs"}`);
   if (found.memoryMiB) parts.push(`${gibibytes(found.memoryMiB)} GiB memory`);
   return parts.join(", ");
 }
@@ -135,6 +137,30 @@ function gibibytes(mebibytes: number): string {
   return String(Math.round((mebibytes / 1024) * 10) / 10);
 }
 
+/** A time in the user's time zone: “Nov 26, 2026, 3:04 PM UTC”. */
 export function date(text: string): string {
-  return new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  return new Date(text).toLocaleString("en-US", {
+    year: "numeric",
+    month: "short",
+    day: "numeric",
+    hour: "numeric",
+    minute: "2-digit",
+    timeZoneName: "short",
+  });
+}
+
+/** The short name of the user's time zone, such as “UTC” or “PST”. */
+export function timeZone(): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts();
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "UTC";
+}
+
+/** How many items match a filter: “1 match”, “2 matches”. */
+export function matches(count: number): string {
+  return `${String(count)} ${count === 1 ? "match" : "matches"}`;
+}
+
+/** A whole number with thousands separators: “65,536”. */
+export function grouped(value: number): string {
+  return value.toLocaleString("en-US");
 }

@@ -1,4 +1,4 @@
-/** Attaching a database that is there already. */
+/** The form that attaches an existing database. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -13,20 +13,19 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useCallback, useState } from "react";
-import { type FoundDatabase, usePage } from "../api";
+import { type FoundDatabase, type Read, usePage } from "../api";
 import { useDraft } from "../draft";
 import { ATTACH_FIELDS, byField } from "../logic/errors";
 import { ATTACH, attachBody, type AttachForm as Form_, type FieldErrors, fieldSentence } from "../logic/save";
-import { databaseStatus, sentence } from "../logic/words";
+import { databaseStatus, matches, sentence } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
-import type { Read } from "../screens/database";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 import { ProblemAlert } from "./problem";
 
 const SECRET = ["password"] as const;
 
-/** The form that shows what is attached now. */
+/** The form for the database that's attached now, or an empty one. */
 function initialOf({ settings }: Read): Form_ {
   if (settings.source !== "attached") return ATTACH;
   return {
@@ -78,20 +77,20 @@ export default function AttachForm({ database }: { database: Read }) {
             <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
               Cancel
             </Button>
-            <Button variant="primary" disabled={running} disabledReason="A rebuild is running.">
+            <Button variant="primary" disabled={running} disabledReason="Wait until the current rebuild finishes.">
               Save
             </Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
-          {whole && <ProblemAlert error={whole} header="This cannot be saved now" />}
+          {whole && <ProblemAlert error={whole} header="Your changes weren't saved" />}
           <Choice form={form} change={change} error={errors["/identifier"]} />
-          <Container header={<Header variant="h2">Log in</Header>}>
+          <Container header={<Header variant="h2">Connection</Header>}>
             <SpaceBetween size="l">
               <FormField
                 label="Database name"
-                description="The database inside, which applications connect to."
+                description="The name of the Postgres database that your application connects to."
                 errorText={fieldSentence(errors["/databaseName"])}
               >
                 <Input
@@ -106,24 +105,24 @@ export default function AttachForm({ database }: { database: Read }) {
                   value={form.credentials}
                   onChange={({ detail }) => change({ credentials: detail.value as Form_["credentials"] })}
                   items={[
-                    ...(attached ? [{ value: "kept", label: "As before" }] : []),
+                    ...(attached ? [{ value: "kept", label: "Keep the current credentials" }] : []),
                     {
                       value: "secret",
-                      label: "A secret in Secrets Manager",
-                      description: "It is read anew at every rebuild, so a rotated password arrives.",
+                      label: "Secrets Manager secret",
+                      description: "stagedb reads the secret at every rebuild. After you rotate the password, rebuild the stage.",
                     },
                     {
                       value: "typed",
-                      label: "A user and a password",
-                      description: "They are put straight into the stage’s own secret.",
+                      label: "Username and password",
+                      description: "stagedb stores them in the stage's own secret.",
                     },
                   ]}
                 />
               </FormField>
               {form.credentials === "secret" && (
                 <FormField
-                  label="ARN of the secret"
-                  description="Its value is a JSON object with the keys username and password."
+                  label="Secret ARN"
+                  description="The value of the secret must be a JSON object with the keys username and password."
                   errorText={fieldSentence(errors["/credentials/secretArn"])}
                 >
                   <Input
@@ -137,7 +136,7 @@ export default function AttachForm({ database }: { database: Read }) {
               )}
               {form.credentials === "typed" && (
                 <>
-                  <FormField label="User" errorText={fieldSentence(errors["/credentials/username"])}>
+                  <FormField label="Username" errorText={fieldSentence(errors["/credentials/username"])}>
                     <Input
                       value={form.username}
                       spellcheck={false}
@@ -156,8 +155,8 @@ export default function AttachForm({ database }: { database: Read }) {
                 </>
               )}
               <Alert type="info">
-                The database’s security group gets one rule that lets this stage’s service connect. Nothing else of it is
-                changed.
+                stagedb adds one inbound rule to the database's security group so that this stage's service can connect. It
+                doesn't change anything else.
               </Alert>
             </SpaceBetween>
           </Container>
@@ -181,7 +180,7 @@ function Choice({
   const [filter, setFilter] = useState("");
   const { value: databases, error: failed, again } = useResource(useCallback(() => api.databases(name), [api, name]));
   if (failed && !databases) {
-    return <ProblemAlert error={failed} header="The databases cannot be shown" again={again} />;
+    return <ProblemAlert error={failed} header="Couldn't load the databases" again={again} />;
   }
   const words = filter.trim().toLowerCase();
   const found = (databases ?? [])
@@ -196,7 +195,7 @@ function Choice({
       trackBy={(each) => `${each.kind}/${each.identifier}`}
       items={found}
       loading={!databases}
-      loadingText="Loading the databases"
+      loadingText="Loading databases"
       selectedItems={(databases ?? []).filter(isChosen)}
       isItemDisabled={(each) => !each.attachable && !isChosen(each)}
       onSelectionChange={({ detail }) => {
@@ -211,7 +210,7 @@ function Choice({
       }}
       wrapLines
       ariaLabels={{
-        tableLabel: "Databases of this account",
+        tableLabel: "Databases in this account",
         selectionGroupLabel: "Choose a database",
         itemSelectionLabel: (_, each) => each.identifier,
       }}
@@ -221,9 +220,9 @@ function Choice({
           counter={databases ? `(${String(databases.length)})` : undefined}
           description={
             error ? (
-              <Box color="text-status-error">{fieldSentence(`a database ${error}`)}</Box>
+              <Box color="text-status-error">{fieldSentence(error)}</Box>
             ) : (
-              "RDS for PostgreSQL and Aurora PostgreSQL in this account and region."
+              "RDS for PostgreSQL and Aurora PostgreSQL databases in this account and Region."
             )
           }
         >
@@ -235,20 +234,22 @@ function Choice({
           filteringText={filter}
           filteringPlaceholder="Find a database"
           filteringAriaLabel="Find a database"
-          countText={`${String(found.length)} found`}
+          countText={matches(found.length)}
           onChange={({ detail }) => setFilter(detail.filteringText)}
         />
       }
       empty={
         <Box textAlign="center" padding="m">
-          <Box variant="strong">{databases?.length ? "No database has such a name" : "There is no such database"}</Box>
+          <Box variant="strong">{databases?.length ? "No matches" : "No databases"}</Box>
           <Box variant="p" color="text-body-secondary">
-            {databases?.length ? "Try a shorter text." : "This account has no RDS for PostgreSQL or Aurora PostgreSQL here."}
+            {databases?.length
+              ? "No databases match your search. Try a different search."
+              : "This account has no RDS for PostgreSQL or Aurora PostgreSQL databases in this Region."}
           </Box>
         </Box>
       }
       columnDefinitions={[
-        { id: "identifier", header: "Database", cell: (each) => each.identifier, isRowHeader: true, minWidth: 150 },
+        { id: "identifier", header: "DB identifier", cell: (each) => each.identifier, isRowHeader: true, minWidth: 150 },
         {
           id: "engine",
           header: "Engine",
@@ -266,14 +267,14 @@ function Choice({
         },
         {
           id: "use",
-          header: "Can it be attached?",
+          header: "Can be attached",
           minWidth: 200,
           cell: (each) =>
             each.attachable
               ? each.usedBy.length > 0
-                ? `Yes; it also serves ${each.usedBy.join(", ")}`
+                ? `Yes. Also used by ${each.usedBy.join(", ")}`
                 : "Yes"
-              : `No: ${each.whyNot ?? "it does not suit"}`,
+              : `No: ${each.whyNot ?? "this database isn't supported"}`,
         },
       ]}
     />

@@ -1,4 +1,4 @@
-/** What is shown when a screen breaks, or its code cannot be loaded. */
+/** Shown when a screen fails to render, or when its code can't be loaded. */
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import { Component, type ReactNode } from "react";
@@ -15,10 +15,11 @@ export class Boundary extends Component<{ children: ReactNode }, { error?: Error
     return (
       <Alert
         type="error"
-        header="This screen cannot be shown"
+        header="Couldn't load this page"
         action={<Button onClick={() => location.reload()}>Reload the page</Button>}
       >
-        Perhaps a new version was deployed while the page was open. What you typed is kept.
+        A new version may have been deployed while the page was open. Reload the page to continue. Your edits are kept, but
+        you need to enter passwords again.
       </Alert>
     );
   }

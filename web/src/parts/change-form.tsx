@@ -1,4 +1,4 @@
-/** Changing a database of the stage's own. */
+/** The form that changes a database that stagedb created. */
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
@@ -6,16 +6,16 @@ import Form from "@cloudscape-design/components/form";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
+import type { Read } from "../api";
 import { useDraft } from "../draft";
 import { byField, OWN_FIELDS } from "../logic/errors";
 import { type FieldErrors, formOf, NEW, ownBody } from "../logic/save";
-import { date } from "../logic/words";
-import type { Read } from "../screens/database";
-import { useStage } from "../screens/stage-context";
+import { date, grouped, sentence } from "../logic/words";
+import { useStage } from "../stage-context";
 import { InstanceType, MoreSettings, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
-/** The name of the database inside cannot be changed, so it has no field here. */
+/** The database name and the snapshot can't be changed, so they have no fields here. */
 const SHOWN = OWN_FIELDS.filter((field) => field !== "/databaseName" && field !== "/fromSnapshot");
 
 export function ChangeForm({ database }: { database: Read }) {
@@ -49,8 +49,8 @@ export function ChangeForm({ database }: { database: Read }) {
 
   const live = database.live?.storageGiB;
   const hint = changeable.storageEarliest
-    ? `Storage has to rest after its last change: it can grow again from ${date(changeable.storageEarliest)}.`
-    : `${live == null ? "" : `${String(live)} GiB now; `}from ${String(changeable.minStorageGiB)} to ${String(changeable.maxStorageGiB)} GiB if it grows.`;
+    ? `You can increase the storage again after ${date(changeable.storageEarliest)}.`
+    : `${live == null ? "" : `Currently ${grouped(live)} GiB. `}To increase it, enter ${grouped(changeable.minStorageGiB)} to ${grouped(changeable.maxStorageGiB)} GiB.`;
   const fields = {
     form,
     change,
@@ -59,7 +59,7 @@ export function ChangeForm({ database }: { database: Read }) {
     storageHint: hint,
     storageFixed: !changeable.storage && !changeable.storageEarliest,
     versions: changeable.engineVersions,
-    version: `Stay with ${database.live?.engineVersion ?? initial.engineVersion}`,
+    version: `Keep ${database.live?.engineVersion ?? initial.engineVersion}`,
   };
   return (
     <form
@@ -68,7 +68,7 @@ export function ChangeForm({ database }: { database: Read }) {
         if (!locked) save();
       }}
     >
-      <Container header={<Header variant="h2">Change</Header>}>
+      <Container header={<Header variant="h2">Change settings</Header>}>
         <Form
           actions={
             <SpaceBetween direction="horizontal" size="xs">
@@ -88,7 +88,7 @@ export function ChangeForm({ database }: { database: Read }) {
               <Button
                 variant="primary"
                 disabled={locked}
-                disabledReason={running ? "A rebuild is running." : "The database is not available now."}
+                disabledReason={running ? "Wait until the current rebuild finishes." : "Wait until the database is available."}
               >
                 Save
               </Button>
@@ -96,12 +96,12 @@ export function ChangeForm({ database }: { database: Read }) {
           }
         >
           <SpaceBetween size="l">
-            {whole && <ProblemAlert error={whole} header="This cannot be saved now" />}
+            {whole && <ProblemAlert error={whole} header="Your changes weren't saved" />}
             {locked && (
               <Alert type="info">
                 {running
-                  ? "Nothing can be changed while the stage is rebuilt. What you type is kept."
-                  : `Nothing can be changed while the database is ${database.state.replaceAll("-", " ")}.`}
+                  ? "You can't change settings while the stage is rebuilding. Your edits are kept."
+                  : `You can't change settings right now. The status of the database is “${sentence(database.state)}”.`}
               </Alert>
             )}
             <InstanceType {...fields} />

@@ -1,4 +1,4 @@
-/** How busy the database was in the last 24 hours, to choose its size by looking. */
+/** The database's load in the last 24 hours, to help the user choose an instance class. */
 import Box from "@cloudscape-design/components/box";
 import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
@@ -6,8 +6,9 @@ import Header from "@cloudscape-design/components/header";
 import LineChart from "@cloudscape-design/components/line-chart";
 import { useCallback } from "react";
 import { type Schemas, usePage } from "../api";
+import { timeZone } from "../logic/words";
 import { useResource } from "../resource";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 import { ProblemAlert } from "./problem";
 
 type Point = Schemas["MeasuredPoint"];
@@ -23,18 +24,21 @@ export default function Charts() {
   return (
     <Container
       header={
-        <Header variant="h2" description="The last 24 hours, from CloudWatch; each point stands for 15 minutes">
-          Use
+        <Header
+          variant="h2"
+          description={`The last 24 hours, from CloudWatch. Each point covers 15 minutes. Times are in ${timeZone()}.`}
+        >
+          Usage
         </Header>
       }
     >
       {error && !value ? (
-        <ProblemAlert error={error} header="The measurements cannot be shown" again={again} />
+        <ProblemAlert error={error} header="Couldn't load the metrics" again={again} />
       ) : (
         <ColumnLayout columns={3}>
-          <Chart title="Highest CPU use" unit="%" points={value?.cpuPercent} scale={1} top={110} />
-          <Chart title="Most connections" unit="" points={value?.connections} scale={1} />
-          <Chart title="Least free storage" unit="GiB" points={value?.freeStorageBytes} scale={GIB} />
+          <Chart title="Peak CPU utilization" unit="%" points={value?.cpuPercent} scale={1} top={110} />
+          <Chart title="Peak connections" unit="" points={value?.connections} scale={1} />
+          <Chart title="Lowest free storage" unit="GiB" points={value?.freeStorageBytes} scale={GIB} />
         </ColumnLayout>
       )}
     </Container>
@@ -53,7 +57,7 @@ function Chart({ title, unit, points, scale, top }: Of) {
   const data = (points ?? []).map((point) => ({ x: new Date(point.at), y: point.value / scale }));
   const now = new Date();
   const highest = Math.max(1, ...data.map((point) => point.y));
-  const format = (value: number) => `${String(Math.round(value * 10) / 10)}${unit === "" ? "" : ` ${unit}`}`;
+  const format = (value: number) => `${String(Math.round(value * 10) / 10)}${unit === "" || unit === "%" ? unit : ` ${unit}`}`;
   return (
     <div>
       <Box variant="h3">{title}</Box>
@@ -69,7 +73,7 @@ function Chart({ title, unit, points, scale, top }: Of) {
         yDomain={[0, top ?? highest * 1.15]}
         series={data.length === 0 ? [] : [{ type: "line", title, data, valueFormatter: format }]}
         i18nStrings={{
-          xTickFormatter: (time) => time.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
+          xTickFormatter: (time) => time.toLocaleTimeString("en-US", { hour: "numeric", minute: "2-digit" }),
           yTickFormatter: format,
           chartAriaRoleDescription: "line chart",
         }}
@@ -79,7 +83,7 @@ function Chart({ title, unit, points, scale, top }: Of) {
               No data yet
             </Box>
             <Box variant="p" color="inherit">
-              CloudWatch has measured nothing in the last 24 hours.
+              CloudWatch has no data for the last 24 hours.
             </Box>
           </Box>
         }

@@ -1,4 +1,4 @@
-/** How to connect, from the application and by hand. */
+/** How to connect from an application or with psql. */
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
@@ -8,7 +8,7 @@ import nodeExample from "../../../examples/node/main.js?raw";
 import pythonExample from "../../../examples/python/main.py?raw";
 import { usePage } from "../api";
 import { environment, psql } from "../logic/connection";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 import { Code } from "./copyable";
 
 export function ConnectionHelp() {
@@ -28,12 +28,12 @@ export function ConnectionHelp() {
   return (
     <Container header={<Header variant="h2">Connect</Header>}>
       <Tabs
-        ariaLabel="Ways to connect"
+        ariaLabel="Connection methods"
         tabs={[
-          tab("psql", "psql", "From a computer in the stage’s network, with the AWS CLI, jq and psql. No password is shown.", psql(name, region)),
-          tab("environment", "Environment", "What the containers of this stage have; the values come from Secrets Manager.", environment()),
-          tab("node", "Node.js", "An application that connects with the variables alone.", nodeExample),
-          tab("python", "Python", "An application that connects with the variables alone.", pythonExample),
+          tab("psql", "psql", "Run this on a computer in the stage's network. You need the AWS CLI, jq, and psql. The password isn't displayed.", psql(name, region)),
+          tab("environment", "Environment variables", "The environment variables of this stage's containers. ECS reads the values from Secrets Manager.", environment()),
+          tab("node", "Node.js", "An example application that needs only these environment variables to connect.", nodeExample),
+          tab("python", "Python", "An example application that needs only these environment variables to connect.", pythonExample),
         ]}
       />
     </Container>

@@ -1,4 +1,4 @@
-/** A text that one may want elsewhere. */
+/** Text with a button that copies it. */
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 
 export function Copyable({ text }: { text: string }) {
@@ -9,23 +9,23 @@ export function Copyable({ text }: { text: string }) {
       textToDisplay={text}
       copyButtonAriaLabel={`Copy ${text}`}
       copySuccessText="Copied"
-      copyErrorText="It could not be copied"
+      copyErrorText="Couldn't copy"
     />
   );
 }
 
-/** Lines to copy as a whole. */
+/** A block of code with a button that copies all of it. */
 export function Code({ text, label }: { text: string; label: string }) {
   return (
     <div>
       <CopyToClipboard
         copyButtonText="Copy"
-        copyButtonAriaLabel={`Copy: ${label}`}
+        copyButtonAriaLabel={`Copy ${label}`}
         textToCopy={text}
         copySuccessText="Copied"
-        copyErrorText="It could not be copied"
+        copyErrorText="Couldn't copy"
       />
-      {/* It may be wider than the screen, so it must be possible to scroll it with the keyboard. */}
+      {/* The code can be wider than the screen, so it must be scrollable with the keyboard. */}
       <pre className="code" tabIndex={0} role="region" aria-label={label}>
         {text}
       </pre>

@@ -1,4 +1,4 @@
-/** A new database of the stage's own, empty or with the data of a snapshot. */
+/** The form that creates a database, either empty or from a snapshot. */
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import Form from "@cloudscape-design/components/form";
@@ -12,10 +12,11 @@ import { usePage } from "../api";
 import { useDraft } from "../draft";
 import { byField, OWN_FIELDS } from "../logic/errors";
 import { type FieldErrors, fieldSentence, NEW, ownBody, type OwnForm } from "../logic/save";
+import { settingLabel } from "../logic/settings";
 import { date } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 import { InstanceType, MoreSettings, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
@@ -47,7 +48,7 @@ export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot
       },
     });
   };
-  const fields = { form, change, errors, storageHint: "20 to 65536 GiB.", version: "The default of this account" };
+  const fields = { form, change, errors, storageHint: "20 to 65,536 GiB.", version: "Default version" };
   return (
     <form
       onSubmit={(event) => {
@@ -55,29 +56,29 @@ export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot
         if (!running) save();
       }}
     >
-      <Container header={<Header variant="h2">{snapshot ? "From a snapshot" : "New Postgres database"}</Header>}>
+      <Container header={<Header variant="h2">{snapshot ? "Restore from snapshot" : "New Postgres database"}</Header>}>
         <Form
           actions={
             <SpaceBetween direction="horizontal" size="xs">
               <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
                 Cancel
               </Button>
-              <Button variant="primary" disabled={running} disabledReason="A rebuild is running.">
+              <Button variant="primary" disabled={running} disabledReason="Wait until the current rebuild finishes.">
                 Save
               </Button>
             </SpaceBetween>
           }
         >
           <SpaceBetween size="l">
-            {whole && <ProblemAlert error={whole} header="This cannot be saved now" />}
+            {whole && <ProblemAlert error={whole} header="Your changes weren't saved" />}
             {snapshot && <SnapshotField form={form} change={change} errors={errors} />}
             <InstanceType {...fields} />
-            <Storage {...fields} storageHint={snapshot ? "At least as much as the snapshot has." : fields.storageHint} />
+            <Storage {...fields} storageHint={snapshot ? "At least the storage of the snapshot." : fields.storageHint} />
             {!snapshot && (
               <FormField
-                label="Database name"
-                description="The database inside, which applications connect to."
-                constraintText="A lower-case letter, then lower-case letters, digits and underscores. It cannot be changed later."
+                label={settingLabel("databaseName") ?? "Database name"}
+                description="The name of the Postgres database that your application connects to."
+                constraintText="Start with a lowercase letter, then use lowercase letters, digits, and underscores. You can't change it later."
                 errorText={fieldSentence(errors["/databaseName"])}
               >
                 <Input
@@ -115,7 +116,7 @@ function SnapshotField({
     value: each.identifier,
     label: each.identifier,
     description: [
-      each.createdAt ? date(each.createdAt) : "being taken",
+      each.createdAt ? date(each.createdAt) : "being created",
       `${String(each.storageGiB)} GiB`,
       each.engineVersion ? `PostgreSQL ${each.engineVersion}` : "",
       each.databaseName ? `database ${each.databaseName}` : "",
@@ -123,13 +124,13 @@ function SnapshotField({
       .filter((part) => part !== "")
       .join(", "),
     disabled: each.status !== "available",
-    disabledReason: each.status === "creating" ? "It is still being taken." : "It could not be taken.",
+    disabledReason: each.status === "creating" ? "This snapshot is still being created." : "This snapshot isn't available.",
   }));
   const selected = options.find((option) => option.value === form.fromSnapshot);
   return (
     <FormField
-      label="Snapshot"
-      description="The final snapshot of every database that was removed from this stage is here."
+      label={settingLabel("fromSnapshot") ?? "Snapshot"}
+      description="The list includes the final snapshot of each database that was removed from this stage."
       errorText={fieldSentence(errors["/fromSnapshot"])}
     >
       <Select
@@ -138,13 +139,13 @@ function SnapshotField({
         placeholder="Choose a snapshot"
         triggerVariant="option"
         statusType={error ? "error" : snapshots ? "finished" : "loading"}
-        loadingText="Loading the snapshots"
-        errorText="The snapshots cannot be loaded."
+        loadingText="Loading snapshots"
+        errorText="Couldn't load the snapshots."
         recoveryText="Try again"
         onLoadItems={() => {
           if (error) again();
         }}
-        empty="There is no snapshot of this stage yet"
+        empty="This stage has no snapshots"
         onChange={({ detail }) => {
           const chosen = snapshots?.find((each) => each.identifier === detail.selectedOption.value);
           if (!chosen) return;

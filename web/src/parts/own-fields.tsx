@@ -1,4 +1,4 @@
-/** The fields of a database of the stage's own, for a new one and for changing it. */
+/** The form fields of a database that stagedb creates, for creating and for changing it. */
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
@@ -8,8 +8,9 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useCallback } from "react";
 import { usePage } from "../api";
-import { capacity } from "../logic/words";
+import { capacity, sentence } from "../logic/words";
 import { fieldSentence, type FieldErrors, type OwnForm } from "../logic/save";
+import { IN_PLACE, type Setting, settingLabel } from "../logic/settings";
 import { useResource } from "../resource";
 
 interface Props {
@@ -17,13 +18,13 @@ interface Props {
   change: (part: Partial<OwnForm>) => void;
   errors: FieldErrors;
   disabled?: boolean;
-  /** The least storage, in words. */
+  /** How much storage is allowed, as text for the user. */
   storageHint: string;
-  /** Whether storage may not be changed now. */
+  /** Whether the storage can't be changed right now. */
   storageFixed?: boolean;
-  /** Versions to choose from, besides the one that is. */
+  /** The versions to upgrade to. */
   versions?: string[];
-  /** What the version is called where none is chosen. */
+  /** The label of the option that keeps the version. */
   version: string;
 }
 
@@ -39,8 +40,8 @@ export function InstanceType({ form, change, errors, disabled }: Pick<Props, "fo
   const selected = options.find((option) => option.value === form.instanceClass);
   return (
     <FormField
-      label="Instance type"
-      description="How much processor and memory the database has. It can be changed later."
+      label={settingLabel("instanceClass") ?? "Instance class"}
+      description="The number of vCPUs and the amount of memory. You can change it later."
       errorText={fieldSentence(errors["/instanceClass"])}
     >
       <Select
@@ -48,20 +49,20 @@ export function InstanceType({ form, change, errors, disabled }: Pick<Props, "fo
         options={options}
         disabled={disabled}
         filteringType="auto"
-        filteringPlaceholder="Find an instance type, such as t4g"
-        filteringAriaLabel="Find an instance type"
-        placeholder="Choose an instance type"
+        filteringPlaceholder="Find an instance class, such as t4g"
+        filteringAriaLabel="Find an instance class"
+        placeholder="Choose an instance class"
         triggerVariant="option"
         virtualScroll
         statusType={error ? "error" : classes ? "finished" : "loading"}
-        loadingText="Loading the instance types"
-        errorText="The instance types cannot be loaded."
+        loadingText="Loading instance classes"
+        errorText="Couldn't load the instance classes."
         recoveryText="Try again"
         onLoadItems={() => {
           if (error) again();
         }}
-        empty="There is none"
-        noMatch="There is no such instance type"
+        empty="No instance classes"
+        noMatch="No matches"
         onChange={({ detail }) => change({ instanceClass: detail.selectedOption.value ?? "" })}
       />
     </FormField>
@@ -71,8 +72,8 @@ export function InstanceType({ form, change, errors, disabled }: Pick<Props, "fo
 export function Storage({ form, change, errors, disabled, storageHint, storageFixed }: Props) {
   return (
     <FormField
-      label="Storage size (GiB)"
-      description="It can grow later, and never shrink."
+      label={settingLabel("storageGiB") ?? "Storage (GiB)"}
+      description="You can increase it later, but you can't decrease it."
       constraintText={storageHint}
       errorText={fieldSentence(errors["/storageGiB"])}
     >
@@ -88,23 +89,27 @@ export function Storage({ form, change, errors, disabled, storageHint, storageFi
 }
 
 export function MoreSettings({ form, change, errors, disabled, versions, version }: Props) {
-  const hidden = ["/maxStorageGiB", "/multiAz", "/backupRetentionDays", "/engineVersion", "/apply"];
+  const hidden = ["/maxStorageGiB", "/engineVersion", "/apply", ...IN_PLACE.map(({ name }) => `/${name}`)];
   const none = { value: "", label: version };
   const options = [none, ...(versions ?? []).map((each) => ({ value: each, label: `Upgrade to ${each}` }))];
   return (
     <ExpandableSection
-      headerText="More settings"
-      headerDescription="Growth, standby, backups, version and when changes are made"
+      headerText="Additional settings"
+      headerDescription={
+        versions
+          ? "Storage autoscaling, standby, backups, PostgreSQL version, and when to apply changes"
+          : "Storage autoscaling, standby, backups, and when to apply changes"
+      }
       defaultExpanded={hidden.some((pointer) => errors[pointer])}
     >
       <SpaceBetween size="l">
         <FormField
           label={
             <>
-              Storage limit (GiB) <i>– optional</i>
+              {settingLabel("maxStorageGiB") ?? "Maximum storage (GiB)"} <i>– optional</i>
             </>
           }
-          description="Up to where RDS lets the storage grow by itself before it is full. Empty: it does not grow by itself."
+          description="RDS increases the storage up to this limit when it's nearly full. Leave this field empty to turn off storage autoscaling."
           errorText={fieldSentence(errors["/maxStorageGiB"])}
         >
           <Input
@@ -115,32 +120,20 @@ export function MoreSettings({ form, change, errors, disabled, versions, version
             onChange={({ detail }) => change({ maxStorageGiB: detail.value })}
           />
         </FormField>
-        <FormField
-          label="Standby"
-          description="A second database in another availability zone takes over when the first fails. It doubles the cost."
-          errorText={fieldSentence(errors["/multiAz"])}
-        >
-          <Toggle checked={form.multiAz} disabled={disabled} onChange={({ detail }) => change({ multiAz: detail.checked })}>
-            Keep a standby
-          </Toggle>
-        </FormField>
-        <FormField
-          label="Days that backups are kept"
-          constraintText="1 to 35 days."
-          errorText={fieldSentence(errors["/backupRetentionDays"])}
-        >
-          <Input
-            type="number"
-            inputMode="numeric"
-            value={form.backupRetentionDays}
+        {IN_PLACE.map((setting) => (
+          <InPlaceField
+            key={setting.name}
+            setting={setting}
+            value={form.inPlace[setting.name]}
+            change={(value) => change({ inPlace: { ...form.inPlace, [setting.name]: value } })}
+            error={errors[`/${setting.name}`]}
             disabled={disabled}
-            onChange={({ detail }) => change({ backupRetentionDays: detail.value })}
           />
-        </FormField>
+        ))}
         {versions && (
           <FormField
-            label="PostgreSQL version"
-            description="It can be raised and never lowered."
+            label={settingLabel("engineVersion") ?? "PostgreSQL version"}
+            description="You can upgrade it, but you can't downgrade it."
             errorText={fieldSentence(errors["/engineVersion"])}
           >
             <Select
@@ -151,16 +144,20 @@ export function MoreSettings({ form, change, errors, disabled, versions, version
             />
           </FormField>
         )}
-        <FormField label="Changes that interrupt the database" errorText={fieldSentence(errors["/apply"])}>
+        <FormField
+          label={settingLabel("apply") ?? "When to apply changes"}
+          description="This affects only changes that interrupt the database."
+          errorText={fieldSentence(errors["/apply"])}
+        >
           <RadioGroup
             value={form.apply}
             onChange={({ detail }) => change({ apply: detail.value as OwnForm["apply"] })}
             items={[
-              { value: "now", label: "At once", description: "As part of the rebuild.", disabled },
+              { value: "now", label: "Immediately", description: "RDS makes the changes during the rebuild.", disabled },
               {
                 value: "maintenance-window",
                 label: "In the maintenance window",
-                description: "RDS makes them in the weekly window of the database.",
+                description: "RDS makes the changes in the database's next weekly maintenance window.",
                 disabled,
               },
             ]}
@@ -169,4 +166,64 @@ export function MoreSettings({ form, change, errors, disabled, versions, version
       </SpaceBetween>
     </ExpandableSection>
   );
+}
+
+/** The form field of a setting that needs no special control. */
+function InPlaceField({
+  setting,
+  value,
+  change,
+  error,
+  disabled,
+}: {
+  setting: Setting;
+  value: string | boolean | undefined;
+  change: (value: string | boolean) => void;
+  error: string | undefined;
+  disabled: boolean | undefined;
+}) {
+  const { label, description } = setting;
+  const text = typeof value === "string" ? value : "";
+  const common = { description, errorText: fieldSentence(error) };
+  switch (setting.type) {
+    case "boolean":
+      return (
+        <FormField {...common}>
+          <Toggle checked={value === true} disabled={disabled} onChange={({ detail }) => change(detail.checked)}>
+            {label}
+          </Toggle>
+        </FormField>
+      );
+    case "number":
+      return (
+        <FormField label={label} constraintText={`${String(setting.min)} to ${String(setting.max)}.`} {...common}>
+          <Input
+            type="number"
+            inputMode="numeric"
+            value={text}
+            disabled={disabled}
+            onChange={({ detail }) => change(detail.value)}
+          />
+        </FormField>
+      );
+    case "choice": {
+      const options = setting.words.map((word) => ({ value: word, label: sentence(word) }));
+      return (
+        <FormField label={label} {...common}>
+          <Select
+            selectedOption={options.find((option) => option.value === text) ?? null}
+            options={options}
+            disabled={disabled}
+            onChange={({ detail }) => change(detail.selectedOption.value ?? "")}
+          />
+        </FormField>
+      );
+    }
+    case "text":
+      return (
+        <FormField label={label} {...common}>
+          <Input value={text} spellcheck={false} disabled={disabled} onChange={({ detail }) => change(detail.value)} />
+        </FormField>
+      );
+  }
 }

@@ -1,4 +1,4 @@
-/** A refusal or a failure, in words, with what to do. */
+/** Shows an error from the API, with a button to try again if that's possible. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -16,7 +16,7 @@ export function ProblemAlert({ error, header, again }: { error: Error; header?: 
       <span className="plain-text">{error.message}</span>
       {problem?.requestId && problem.status >= 500 ? (
         <Box variant="small" display="block">
-          Request {problem.requestId}
+          Request ID: {problem.requestId}
         </Box>
       ) : null}
     </Alert>

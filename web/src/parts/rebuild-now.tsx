@@ -1,11 +1,11 @@
-/** A button that rebuilds the stage with its settings as they are. */
+/** A button that rebuilds the stage with its current settings. */
 import Button from "@cloudscape-design/components/button";
 import { useState } from "react";
 import { usePage } from "../api";
 import { useNotify } from "../notify";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 
-export function RebuildNow({ text = "Rebuild", primary = false }: { text?: string; primary?: boolean }) {
+export function RebuildNow({ text = "Rebuild stage", primary = false }: { text?: string; primary?: boolean }) {
   const { api } = usePage();
   const { name, running, begun } = useStage();
   const notify = useNotify();
@@ -16,7 +16,7 @@ export function RebuildNow({ text = "Rebuild", primary = false }: { text?: strin
       await api.rebuildAgain(name, crypto.randomUUID());
       begun();
     } catch (error) {
-      notify({ type: "error", header: "The rebuild was not begun", content: (error as Error).message });
+      notify({ type: "error", header: "Couldn't start the rebuild", content: (error as Error).message });
     }
     setBusy(false);
   };
@@ -24,7 +24,7 @@ export function RebuildNow({ text = "Rebuild", primary = false }: { text?: strin
     <Button
       variant={primary ? "primary" : "normal"}
       disabled={running}
-      disabledReason="A rebuild is running."
+      disabledReason="Wait until the current rebuild finishes."
       loading={busy}
       onClick={() => void begin()}
     >

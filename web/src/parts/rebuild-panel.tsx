@@ -1,4 +1,4 @@
-/** How far the rebuild is, or why it failed and what to do. */
+/** The progress of a rebuild, or why it failed and what to do next. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -13,10 +13,10 @@ import type { Rebuild } from "../api";
 import { lastSave } from "../logic/last-save";
 import { duration, isRunning, progress, stepHint, stepTitle } from "../logic/words";
 import { follow, pathOf } from "../router";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 import { RebuildNow } from "./rebuild-now";
 
-/** Shown while a rebuild runs and after one failed; a complete one needs no room. */
+/** Shown while a rebuild is running, and after one has failed. A complete rebuild needs no panel. */
 export function RebuildPanel({ rebuild }: { rebuild: Rebuild }) {
   if (isRunning(rebuild)) return <Running rebuild={rebuild} />;
   if (rebuild.phase === "complete") return null;
@@ -42,16 +42,16 @@ function Running({ rebuild }: { rebuild: Rebuild }) {
       header={
         <Header
           variant="h2"
-          description="Your application may not be accessible on this stage until the rebuild and redeploy have completed. You may leave this page; the rebuild goes on."
+          description="Your application may not be accessible on this stage until the rebuild and redeploy have completed. You can leave this page. The rebuild continues."
         >
-          {undoing ? "Undoing the change" : "Rebuilding the stage"}
+          {undoing ? "Rolling back the change" : "Rebuilding the stage"}
         </Header>
       }
     >
       <SpaceBetween size="m">
         <ProgressBar
           value={progress(rebuild)}
-          label={undoing ? "A step failed; the state before is being restored" : running ? stepTitle(running.name) : "Beginning"}
+          label={undoing ? "A step failed. Restoring the previous settings" : running ? stepTitle(running.name) : "Starting"}
           description={running && !undoing ? stepHint(running.name) : undefined}
           additionalInfo={since ? `Running for ${since}` : undefined}
         />
@@ -68,22 +68,22 @@ const STATUS: Record<string, StepsProps.Status> = {
   failed: "error",
 };
 
-/** The timeline. */
+/** The steps of a rebuild and how long each one took. */
 export function RebuildSteps({ rebuild, now = 0 }: { rebuild: Rebuild; now?: number }) {
   return (
     <Steps
-      ariaLabel="Steps of the rebuild"
+      ariaLabel="Rebuild steps"
       steps={rebuild.steps.map((step) => {
         let took = "";
         if (step.startedAt && step.endedAt) took = duration(Date.parse(step.endedAt) - Date.parse(step.startedAt));
         else if (step.startedAt && now > 0 && step.status === "running") took = duration(now - Date.parse(step.startedAt));
-        const words = { pending: "not begun yet", running: "running", complete: "done", failed: "failed" }[step.status] ?? step.status;
+        const words = { pending: "not started", running: "in progress", complete: "complete", failed: "failed" }[step.status] ?? step.status;
         return {
           status: STATUS[step.status] ?? "info",
           header: stepTitle(step.name),
           details: (
             <Box variant="small">
-              {step.status === "pending" && !isRunning(rebuild) ? "Not needed" : `${words.charAt(0).toUpperCase()}${words.slice(1)}`}
+              {step.status === "pending" && !isRunning(rebuild) ? "Skipped" : `${words.charAt(0).toUpperCase()}${words.slice(1)}`}
               {took && `, ${took}`}
             </Box>
           ),
@@ -104,12 +104,12 @@ function Failed({ rebuild }: { rebuild: Rebuild }) {
       type="error"
       header={
         rolledBack
-          ? "The last rebuild failed, and everything was put back as it was"
+          ? "The last rebuild failed and was rolled back"
           : "The last rebuild failed"
       }
       action={
         !rolledBack ? (
-          <RebuildNow text="Rebuild again" />
+          <RebuildNow text="Retry rebuild" />
         ) : again ? (
           <Button
             onClick={() => {
@@ -117,32 +117,32 @@ function Failed({ rebuild }: { rebuild: Rebuild }) {
               review({ body: again, etag: undefined, refused: setRefusal });
             }}
           >
-            Try the change again
+            Retry change
           </Button>
         ) : (
           <Button href={pathOf({ ...name, screen: "database" })} onFollow={follow}>
-            Show the settings
+            View settings
           </Button>
         )
       }
     >
       <SpaceBetween size="xs">
         <Box color="inherit" variant="p" padding="n">
-          <span className="plain-text">{rebuild.reason ?? "AWS has not said why."}</span>
+          <span className="plain-text">{rebuild.reason ?? "AWS didn't give a reason."}</span>
         </Box>
         {rebuild.nextStep && (
           <Box color="inherit" variant="p" padding="n">
-            <strong>What to do:</strong> {rebuild.nextStep}
+            <strong>What to do next:</strong> {rebuild.nextStep}
           </Box>
         )}
         {refusal && (
           <Box color="inherit" variant="p" padding="n">
-            <strong>It cannot be tried again as it is:</strong> {refusal.message}
+            <strong>The change can't be retried:</strong> {refusal.message}
           </Box>
         )}
         {(rebuild.raw?.length ?? 0) > 0 && (
-          <ExpandableSection headerText="What AWS said, word for word">
-            <pre className="code" tabIndex={0} role="region" aria-label="What AWS said">
+          <ExpandableSection headerText="AWS message">
+            <pre className="code" tabIndex={0} role="region" aria-label="AWS message">
               {rebuild.raw?.join("\n")}
             </pre>
           </ExpandableSection>

@@ -1,4 +1,4 @@
-/** Removing the database, with its identifier typed to confirm. */
+/** Removes or detaches the database. The user types the DB identifier to confirm. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -9,11 +9,10 @@ import Input from "@cloudscape-design/components/input";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
-import { Refusal, usePage } from "../api";
+import { type Read, Refusal, usePage } from "../api";
 import { forgetSave } from "../logic/last-save";
 import { fieldSentence } from "../logic/save";
-import type { Read } from "../screens/database";
-import { useStage } from "../screens/stage-context";
+import { useStage } from "../stage-context";
 
 export function RemoveDatabase({ database }: { database: Read }) {
   const { running } = useStage();
@@ -25,18 +24,18 @@ export function RemoveDatabase({ database }: { database: Read }) {
         <Header
           variant="h2"
           actions={
-            <Button disabled={running} disabledReason="A rebuild is running." onClick={() => setOpen(true)}>
-              {attached ? "Detach" : "Remove"}
+            <Button disabled={running} disabledReason="Wait until the current rebuild finishes." onClick={() => setOpen(true)}>
+              {attached ? "Detach database" : "Remove database"}
             </Button>
           }
         >
-          {attached ? "Detach from this stage" : "Remove the database"}
+          {attached ? "Detach database" : "Remove database"}
         </Header>
       }
     >
       {attached
-        ? "The containers lose their variables. The database itself, its data and its users stay as they are."
-        : "The containers lose their variables, then the database is deleted. A final snapshot is taken first, and stays: you can begin with it again."}
+        ? "The containers lose the database's runtime variables. The database, its data, and its users don't change."
+        : "The containers lose the database's runtime variables, then RDS takes a final snapshot and deletes the database. You can restore the database from the snapshot later."}
       {open && <Confirm database={database} attached={attached} close={() => setOpen(false)} />}
     </Container>
   );
@@ -51,7 +50,7 @@ function Confirm({ database, attached, close }: { database: Read; attached: bool
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const [key] = useState(() => crypto.randomUUID());
-  const verb = attached ? "Detach" : "Remove";
+  const verb = attached ? "Detach database" : "Remove database";
 
   const remove = async () => {
     setBusy(true);
@@ -71,7 +70,7 @@ function Confirm({ database, attached, close }: { database: Read; attached: bool
     <Modal
       visible
       header={attached ? `Detach ${identifier}?` : `Remove ${identifier}?`}
-      closeAriaLabel="Close without removing"
+      closeAriaLabel={attached ? "Close without detaching" : "Close without removing"}
       onDismiss={close}
       footer={
         <Box float="right">
@@ -93,11 +92,11 @@ function Confirm({ database, attached, close }: { database: Read; attached: bool
         }}
       >
         <SpaceBetween size="m">
-          <Alert type="warning" header="This rebuilds the stage">
+          <Alert type="warning" header={attached ? "Detaching the database rebuilds the stage" : "Removing the database rebuilds the stage"}>
             Your application may not be accessible on this stage until the rebuild and redeploy have completed.{" "}
             {attached
-              ? "Afterwards its containers have no database."
-              : "Afterwards its containers have no database; the data stays in a final snapshot."}
+              ? "After that, the containers no longer have a database."
+              : "After that, the containers no longer have a database. The data is kept in the final snapshot."}
           </Alert>
           <FormField
             label={`Type ${identifier} to confirm`}

@@ -1,4 +1,4 @@
-/** The Save card: what will change, how long it hurts, what cannot be undone; then the Save. */
+/** The save dialog: what changes, what that interrupts, what can't be undone, and the button that saves. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -13,7 +13,9 @@ import Table from "@cloudscape-design/components/table";
 import { useCallback, useEffect, useState } from "react";
 import { type Preview, Refusal, type Save, type StageName, usePage } from "../api";
 import { fieldSentence } from "../logic/save";
-import { effectInWords, fieldInWords } from "../logic/words";
+import { effectInWords, fieldInWords, valueInWords } from "../logic/words";
+
+const LIST = new Intl.ListFormat("en-US", { type: "conjunction" });
 
 interface Props {
   name: StageName;
@@ -31,7 +33,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
   const [confirm, setConfirm] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
-  // One key for all tries of this Save: a repeat of one that got through begins nothing more.
+  // All attempts of this save share a key, so that a repeated request doesn't start a second rebuild.
   const [key] = useState(() => crypto.randomUUID());
 
   const look = useCallback(
@@ -49,7 +51,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
         },
       );
     },
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- the card is made anew for each Save
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the dialog is remounted for each save
     [],
   );
   useEffect(() => {
@@ -65,7 +67,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
       saved();
     } catch (caught) {
       setBusy(false);
-      // What did not get there, or back, can be sent again from here.
+      // If the request or the response got lost, the user can send it again from this dialog.
       if (caught instanceof Refusal && caught.problem.status >= 400 && caught.problem.status < 500) refused(caught);
       else setError(caught as Error);
     }
@@ -77,7 +79,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
     <Modal
       visible
       size="large"
-      header={preview && !rebuilds ? "Nothing would change" : "Review and save"}
+      header={preview && !rebuilds ? "No changes to save" : "Review and save"}
       closeAriaLabel="Close without saving"
       onDismiss={close}
       footer={
@@ -104,7 +106,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
       {toConfirm !== null && (
         <FormField
           label="Confirm the upgrade"
-          description="An upgrade to another major version cannot be undone. Type the identifier of the database to go on."
+          description="You can't undo a major version upgrade. To continue, enter the DB identifier."
           constraintText={fieldSentence(toConfirm)}
         >
           <Input value={confirm} onChange={({ detail }) => setConfirm(detail.value)} ariaRequired />
@@ -112,7 +114,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
       )}
       {toConfirm === null && !preview && (
         <Box textAlign="center" padding="l">
-          <Spinner /> Asking AWS what this would do; this takes some seconds.
+          <Spinner /> Checking the changes with AWS. This takes a few seconds.
         </Box>
       )}
       {preview && toConfirm === null && (
@@ -122,13 +124,13 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
               Your application may not be accessible on this stage until the rebuild and redeploy have completed.
             </Alert>
           ) : (
-            <Box variant="p">The settings are already as you want them, so there is nothing to save.</Box>
+            <Box variant="p">The stage already has these settings, so there's nothing to save.</Box>
           )}
           {preview.changes.length > 0 && <Changes preview={preview} />}
           {cannotBeUndone.length > 0 && (
-            <Alert type="warning" header="This cannot be undone">
-              {cannotBeUndone.map((change) => fieldInWords(change.field)).join(", ")} cannot be set back to what{" "}
-              {cannotBeUndone.length === 1 ? "it is" : "they are"} now.
+            <Alert type="warning" header="This can't be undone">
+              You won't be able to change {LIST.format(cannotBeUndone.map((change) => fieldInWords(change.field)))} back to
+              the current {cannotBeUndone.length === 1 ? "value" : "values"}.
             </Alert>
           )}
           {preview.warnings.map((warning) => (
@@ -137,28 +139,28 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
             </Alert>
           ))}
           {(preview.resourceChanges?.length ?? 0) > 0 && (
-            <ExpandableSection headerText="What CloudFormation does to the stage's resources">
+            <ExpandableSection headerText="CloudFormation changes to the stage's resources">
               <Table
                 variant="embedded"
                 items={preview.resourceChanges ?? []}
                 columnDefinitions={[
-                  { id: "id", header: "Resource", cell: (change) => change.logicalId, isRowHeader: true },
-                  { id: "type", header: "Type", cell: (change) => change.resourceType },
+                  { id: "id", header: "Logical ID", cell: (change) => change.logicalId, isRowHeader: true },
+                  { id: "type", header: "Resource type", cell: (change) => change.resourceType },
                   {
                     id: "action",
                     header: "Action",
                     cell: (change) =>
-                      change.replacement === "True" ? `${change.action}, replaced` : change.action,
+                      change.replacement === "True" ? `${change.action} (replacement)` : change.action,
                   },
                 ]}
-                ariaLabels={{ tableLabel: "Changes of resources" }}
+                ariaLabels={{ tableLabel: "Resource changes" }}
                 enableKeyboardNavigation
               />
             </ExpandableSection>
           )}
           {error && (
-            <Alert type="error" header="It is not known whether this was saved">
-              {error.message} Saving again from here is safe: it begins nothing twice.
+            <Alert type="error" header="Your changes may not have been saved">
+              {error.message} It's safe to save again from here. That doesn't start a second rebuild.
             </Alert>
           )}
         </SpaceBetween>
@@ -173,11 +175,11 @@ function Changes({ preview }: { preview: Preview }) {
       variant="embedded"
       wrapLines
       items={preview.changes}
-      ariaLabels={{ tableLabel: "What changes" }}
+      ariaLabels={{ tableLabel: "Changes" }}
       columnDefinitions={[
         { id: "field", header: "Setting", cell: (change) => fieldInWords(change.field), isRowHeader: true, minWidth: 130 },
-        { id: "before", header: "Now", cell: (change) => change.before ?? "–", minWidth: 110 },
-        { id: "after", header: "Afterwards", cell: (change) => <strong>{change.after}</strong>, minWidth: 110 },
+        { id: "before", header: "Current value", cell: (change) => valueInWords(change.before), minWidth: 110 },
+        { id: "after", header: "New value", cell: (change) => <strong>{valueInWords(change.after)}</strong>, minWidth: 110 },
         {
           id: "effect",
           header: "Effect",

@@ -1,4 +1,4 @@
-/** Asks to sign in again, over the screen as it is. */
+/** Asks the user to sign in again, without leaving the current screen. */
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
@@ -29,8 +29,7 @@ export function SessionEnded() {
         </Box>
       }
     >
-      Sign in again in a new window. This page stays as it is: nothing that you typed is lost, and what you asked for goes
-      on once you are signed in.
+      Sign in again in a new window. You won't lose your edits, and this page continues where it stopped after you sign in.
     </Modal>
   );
 }

@@ -1,4 +1,4 @@
-/** Add a database: a new one, an existing one, or one that begins with a snapshot. */
+/** Add a database: create one, attach an existing one, or restore one from a snapshot. */
 import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
 import Header from "@cloudscape-design/components/header";
@@ -11,7 +11,7 @@ import { useDraft } from "../draft";
 import { NewForm } from "../parts/new-form";
 import { ProblemAlert } from "../parts/problem";
 import { useResource } from "../resource";
-import { useStage } from "./stage-context";
+import { useStage } from "../stage-context";
 
 const AttachPart = lazy(() => import("../parts/attach-form"));
 
@@ -22,12 +22,12 @@ export default function AddDatabase() {
   const { name, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.database(name, signal),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that ended has changed it
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a finished rebuild changes the database
     [api, name, version],
   );
   const { value, error, again } = useResource(read);
   const [draft, change] = useDraft<{ kind: Kind }>(`source:${name.stack}/${name.stage}`, { kind: "new" });
-  if (error && !value) return <ProblemAlert error={error} header="The form cannot be shown" again={again} />;
+  if (error && !value) return <ProblemAlert error={error} header="Couldn't load the form" again={again} />;
   if (!value) return <Spinner size="large" />;
   const sources = value.changeable.sources;
   const attached = value.settings.source === "attached";
@@ -35,8 +35,8 @@ export default function AddDatabase() {
   if (value.settings.source === "created") {
     return (
       <ProblemAlert
-        error={new Error("Remove the database that the stage has before you add another one.")}
-        header="This stage has a database"
+        error={new Error("Remove the current database before you add another one.")}
+        header="This stage already has a database"
       />
     );
   }
@@ -45,9 +45,9 @@ export default function AddDatabase() {
       header={
         <Header
           variant="h1"
-          description={attached ? "Another database, another user, or both." : "Where the data of this stage shall live."}
+          description={attached ? "Attach another database, use different credentials, or both." : "Choose where this stage stores its data."}
         >
-          {attached ? "Change the attachment" : "Add a database"}
+          {attached ? "Change attached database" : "Add a database"}
         </Header>
       }
     >
@@ -63,19 +63,19 @@ export default function AddDatabase() {
                 {
                   value: "new",
                   label: "New Postgres database",
-                  description: "Made for this stage, protected and backed up.",
+                  description: "Create a DB instance for this stage, with deletion protection and automated backups.",
                   disabled: !sources.includes("created"),
                 },
                 {
                   value: "attach",
                   label: "Existing AWS database",
-                  description: "One that is there already; it is never changed from here.",
+                  description: "Use a database that's already in your account. stagedb never modifies or deletes it.",
                   disabled: !sources.includes("attached"),
                 },
                 {
                   value: "snapshot",
-                  label: "From a snapshot",
-                  description: "A new database that begins with the data of an earlier one.",
+                  label: "Restore from snapshot",
+                  description: "Create a DB instance with the data of an earlier database.",
                   disabled: !sources.includes("created"),
                 },
               ]}

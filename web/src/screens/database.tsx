@@ -1,4 +1,4 @@
-/** Database: what there is, how to connect, how busy it is, and changing or removing it. */
+/** Database: its details, how to connect, its usage, and the forms to change or remove it. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -10,8 +10,9 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { lazy, Suspense, useCallback } from "react";
-import { type Database, usePage } from "../api";
-import { databaseStatus } from "../logic/words";
+import { type Read, usePage } from "../api";
+import { IN_PLACE, settingLabel } from "../logic/settings";
+import { databaseStatus, fieldInWords, valueInWords } from "../logic/words";
 import { ChangeForm } from "../parts/change-form";
 import { ConnectionHelp } from "../parts/connection-help";
 import { Copyable } from "../parts/copyable";
@@ -19,12 +20,9 @@ import { ProblemAlert } from "../parts/problem";
 import { RemoveDatabase } from "../parts/remove-database";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
-import { useStage } from "./stage-context";
+import { useStage } from "../stage-context";
 
 const Charts = lazy(() => import("../parts/charts"));
-
-/** A database with what `If-Match` needs. */
-export type Read = Database & { etag: string | undefined };
 
 const CHANGING = 2500;
 
@@ -33,13 +31,13 @@ export default function DatabaseScreen() {
   const { name, running, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.database(name, signal),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that began or ended has changed it
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that starts or finishes changes the database
     [api, name, version],
   );
   const { value, error, again } = useResource(read, (database) =>
     running || (database && databaseStatus(database.state).type === "in-progress") ? CHANGING : null,
   );
-  if (error && !value) return <ProblemAlert error={error} header="The database cannot be shown" again={again} />;
+  if (error && !value) return <ProblemAlert error={error} header="Couldn't load the database" again={again} />;
   if (!value) return <Spinner size="large" />;
   if (value.settings.source === "none") return <NoDatabase database={value} />;
   return (
@@ -69,12 +67,12 @@ function NoDatabase({ database }: { database: Read }) {
           <Box variant="h1">Add a database</Box>
           {removing ? (
             <Box>
-              <StatusIndicator type="in-progress">The database before is being removed; its final snapshot stays.</StatusIndicator>
+              <StatusIndicator type="in-progress">The previous database is being removed. Its final snapshot is kept.</StatusIndicator>
             </Box>
           ) : (
             <Box color="text-body-secondary">
-              <div>This stage doesn’t currently have a database. Would you like to add one?</div>
-              <div>You’ll be able to add a new database, select an existing one, or begin with a snapshot.</div>
+              <div>This stage doesn't currently have a database. Would you like to add one?</div>
+              <div>You'll be able to create a new database, select an existing one, or restore one from a snapshot.</div>
             </Box>
           )}
           <Button
@@ -82,7 +80,7 @@ function NoDatabase({ database }: { database: Read }) {
             href={pathOf({ ...name, screen: "add" })}
             onFollow={follow}
             disabled={running}
-            disabledReason="A rebuild of this stage is running."
+            disabledReason="Wait until the current rebuild finishes."
           >
             Add database
           </Button>
@@ -96,27 +94,27 @@ function Details({ database }: { database: Read }) {
   const { live, settings, state, usedBy } = database;
   const status = databaseStatus(state);
   const created = settings.source === "created";
+  const isCluster = settings.source === "attached" && settings.kind === "cluster";
   const pair = (label: string, value: React.ReactNode): KeyValuePairsProps.Item => ({ label, value: value ?? "–" });
   const items: KeyValuePairsProps.Item[] = [
-    pair("Database name", live ? <Copyable text={live.identifier} /> : "–"),
+    pair(isCluster ? "DB cluster" : "DB instance", live ? <Copyable text={live.identifier} /> : "–"),
     pair("Status", <StatusIndicator type={status.type}>{status.text}</StatusIndicator>),
     pair("Endpoint", live?.endpoint ? <Copyable text={`${live.endpoint.host}:${String(live.endpoint.port)}`} /> : "–"),
-    pair("Database inside", settings.source === "none" ? "–" : settings.databaseName),
-    pair("Instance type", live?.instanceClass),
-    pair("PostgreSQL", live?.engineVersion),
+    pair(settingLabel("databaseName") ?? "Database name", settings.source === "none" ? "–" : settings.databaseName),
+    pair(settingLabel("instanceClass") ?? "Instance class", live?.instanceClass),
+    pair(settingLabel("engineVersion") ?? "PostgreSQL version", live?.engineVersion),
   ];
   if (created) {
     items.push(
       pair("Storage", live?.storageGiB == null ? undefined : `${String(live.storageGiB)} GiB`),
-      pair("Standby", live?.multiAz ? "Yes" : "No"),
-      pair("Backups", live?.backupRetentionDays == null ? undefined : `${String(live.backupRetentionDays)} days`),
-      pair("Protected from deletion", live?.deletionProtection ? "Yes" : "No"),
+      ...IN_PLACE.map(({ name, label }) => pair(label, valueInWords((live as Record<string, unknown> | undefined)?.[name]))),
+      pair("Deletion protection", live?.deletionProtection ? "Yes" : "No"),
       pair("Maintenance window (UTC)", live?.maintenanceWindow),
     );
   } else if (settings.source === "attached") {
     items.push(
-      pair("Credentials", settings.credentials ? <Copyable text={settings.credentials.secretArn} /> : "Typed by a person"),
-      pair("Also used by", usedBy?.length ? usedBy.join(", ") : "No other stage"),
+      pair("Credentials", settings.credentials ? <Copyable text={settings.credentials.secretArn} /> : "Entered manually"),
+      pair("Also used by", usedBy?.length ? usedBy.join(", ") : "No other stages"),
     );
   }
   const pending = Object.entries(live?.pending ?? {}).filter(([, value]) => value != null);
@@ -130,14 +128,15 @@ function Details({ database }: { database: Read }) {
     >
       <SpaceBetween size="l">
         {state === "missing" && (
-          <Alert type="error" header="The database is gone">
-            RDS does not have it any more. Somebody may have deleted it past this page.
+          <Alert type="error" header="Database not found in RDS">
+            It may have been deleted outside of stagedb. {created ? "Remove" : "Detach"} the database from this stage, then
+            add another one.
           </Alert>
         )}
         <KeyValuePairs columns={3} items={items} />
         {pending.length > 0 && (
-          <Alert type="info" header="Waiting for the maintenance window">
-            {pending.map(([field, value]) => `${field}: ${String(value)}`).join(", ")}
+          <Alert type="info" header="Pending until the next maintenance window">
+            {pending.map(([field, value]) => `${fieldInWords(field)}: ${valueInWords(value)}`).join(", ")}
           </Alert>
         )}
       </SpaceBetween>
@@ -153,8 +152,8 @@ function AttachedNote() {
         <Header
           variant="h2"
           actions={
-            <Button href={pathOf({ ...name, screen: "add" })} onFollow={follow} disabled={running} disabledReason="A rebuild is running.">
-              Change the attachment
+            <Button href={pathOf({ ...name, screen: "add" })} onFollow={follow} disabled={running} disabledReason="Wait until the current rebuild finishes.">
+              Change attached database
             </Button>
           }
         >
@@ -162,9 +161,9 @@ function AttachedNote() {
         </Header>
       }
     >
-      This database is somebody else’s: it is never changed or deleted from here. Its size is changed{" "}
-      <Link external externalIconAriaLabel="Opens in a new window" href="https://console.aws.amazon.com/rds/">
-        in RDS
+      stagedb doesn't manage this database and never modifies or deletes it. To change its size, use the{" "}
+      <Link external externalIconAriaLabel="Opens in a new tab" href="https://console.aws.amazon.com/rds/">
+        Amazon RDS console
       </Link>
       .
     </Container>

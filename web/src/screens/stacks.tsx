@@ -1,4 +1,4 @@
-/** Stacks: one card for each, its stages with their state, and the gear. */
+/** Stacks: a card for each one, with the status of its stages and a link to its settings. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -11,12 +11,12 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import type { Stack } from "../api";
-import { sourceInWords, stageStatus } from "../logic/words";
+import { matches, sourceInWords, stageStatus } from "../logic/words";
 import { ProblemAlert } from "../parts/problem";
 import { follow, pathOf } from "../router";
 import { useStacks } from "../stacks";
 
-/** From how many stacks on a filter helps. */
+/** The filter is shown for this many stacks or more. */
 const MANY = 7;
 
 export function StacksScreen({ missing }: { missing?: string }) {
@@ -28,7 +28,7 @@ export function StacksScreen({ missing }: { missing?: string }) {
       header={
         <Header
           variant="h1"
-          description="Choose the gear of a stack to see and change the settings of its stages."
+          description="Choose the settings icon of a stack to view and change its stages."
           counter={stacks ? `(${String(stacks.length)})` : undefined}
         >
           Stacks
@@ -37,16 +37,16 @@ export function StacksScreen({ missing }: { missing?: string }) {
     >
       <SpaceBetween size="l">
         {missing && (
-          <Alert type="warning" header="There is no such page">
-            {missing} leads nowhere. Here are the stacks.
+          <Alert type="warning" header="Page not found">
+            There's no page at {missing}. Choose a stack to continue.
           </Alert>
         )}
-        {error && !stacks && <ProblemAlert error={error} header="The stacks cannot be shown" again={again} />}
+        {error && !stacks && <ProblemAlert error={error} header="Couldn't load the stacks" again={again} />}
         {!(error && !stacks) && (
           <Cards
             items={found ?? []}
             loading={!stacks}
-            loadingText="Loading the stacks"
+            loadingText="Loading stacks"
             trackBy="name"
             cardsPerRow={[{ cards: 1 }, { minWidth: 620, cards: 2 }]}
             ariaLabels={{ itemSelectionLabel: (_, stack) => stack.name, selectionGroupLabel: "Stacks" }}
@@ -56,18 +56,18 @@ export function StacksScreen({ missing }: { missing?: string }) {
                   filteringText={filter}
                   filteringPlaceholder="Find a stack"
                   filteringAriaLabel="Find a stack"
-                  countText={`${String(found?.length ?? 0)} found`}
+                  countText={matches(found?.length ?? 0)}
                   onChange={({ detail }) => setFilter(detail.filteringText)}
                 />
               ) : undefined
             }
             empty={
               <Box textAlign="center" padding="l">
-                <Box variant="strong">{stacks?.length ? "No stack has such a name" : "No stack is registered yet"}</Box>
+                <Box variant="strong">{stacks?.length ? "No matches" : "No stacks"}</Box>
                 <Box variant="p" color="text-body-secondary">
                   {stacks?.length
-                    ? "Try a shorter text."
-                    : "A stage is registered once through the API, with the ECS service that it runs as."}
+                    ? "No stacks match your search. Try a different search."
+                    : "To add a stack, register a stage and its ECS service through the API."}
                 </Box>
               </Box>
             }
@@ -86,7 +86,7 @@ export function StacksScreen({ missing }: { missing?: string }) {
                       <Button
                         variant="icon"
                         iconName="settings"
-                        ariaLabel={`Settings of ${stack.name}`}
+                        ariaLabel={`Settings for ${stack.name}`}
                         href={pathOf({ screen: "stack", stack: stack.name })}
                         onFollow={follow}
                       />
@@ -113,7 +113,7 @@ function Stages({ stack }: { stack: Stack }) {
               <Link
                 href={pathOf({ screen: "database", stack: stack.name, stage: stage.name })}
                 onFollow={follow}
-                ariaLabel={`Database of ${stack.name} ${stage.name}`}
+                ariaLabel={`Database for ${stack.name} ${stage.name}`}
               >
                 {stage.name}
               </Link>

@@ -1,4 +1,4 @@
-/** Stage details: what the stage is, and its last rebuild. */
+/** Stage details: the stage's properties and its last rebuild. */
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
@@ -13,7 +13,7 @@ import { RebuildSteps } from "../parts/rebuild-panel";
 import { RebuildNow } from "../parts/rebuild-now";
 import { follow, pathOf } from "../router";
 import { useStacks } from "../stacks";
-import { useStage } from "./stage-context";
+import { useStage } from "../stage-context";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 
 export function StageDetails() {
@@ -28,7 +28,7 @@ export function StageDetails() {
     <SpaceBetween size="l">
       <Container
         header={
-          <Header variant="h1" description="What this stage is made of" actions={<RebuildNow />}>
+          <Header variant="h1" description="The stage's properties and its last rebuild" actions={<RebuildNow />}>
             Stage details
           </Header>
         }
@@ -38,7 +38,7 @@ export function StageDetails() {
           items={[
             { label: "Stack", value: name.stack },
             { label: "Stage", value: name.stage },
-            { label: "State", value: status ? <StatusIndicator type={status.type}>{status.text}</StatusIndicator> : "–" },
+            { label: "Status", value: status ? <StatusIndicator type={status.type}>{status.text}</StatusIndicator> : "–" },
             {
               label: "Database",
               value: (
@@ -55,7 +55,7 @@ export function StageDetails() {
       {rebuild && !running && (
         <Container
           header={
-            <Header variant="h2" description={rebuild.startedAt ? `Began ${date(rebuild.startedAt)}` : undefined}>
+            <Header variant="h2" description={rebuild.startedAt ? `Started ${date(rebuild.startedAt)}` : undefined}>
               Last rebuild
             </Header>
           }
@@ -69,8 +69,8 @@ export function StageDetails() {
 
 export function NoStage({ stack }: { stack: string }) {
   return (
-    <Alert type="warning" header="There is no such stack" action={<Button href="/stacks" onFollow={follow}>Show all stacks</Button>}>
-      {stack} has no registered stage.
+    <Alert type="warning" header="Stack not found" action={<Button href="/stacks" onFollow={follow}>View all stacks</Button>}>
+      There's no stack named {stack} with a registered stage.
     </Alert>
   );
 }

@@ -1,4 +1,4 @@
-/** The settings of one stage: the left column, the rebuild, and the screen that was chosen. */
+/** The settings of a stage: the side navigation, the rebuild, and the current screen. */
 import Select from "@cloudscape-design/components/select";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -15,7 +15,7 @@ import { SaveReview } from "../parts/save-review";
 import { useResource } from "../resource";
 import { follow, go, pathOf, type Route } from "../router";
 import { useStacks } from "../stacks";
-import { StageContext, type Review, type StagePage } from "./stage-context";
+import { StageContext, type Review, type StagePage } from "../stage-context";
 import { NoStage, StageDetails } from "./stage-details";
 import { Variables } from "./variables";
 
@@ -24,7 +24,7 @@ const AddDatabase = lazy(() => import("./add-database"));
 
 type Of = Exclude<Route, { screen: "stacks" | "nowhere" }>;
 
-/** How often a running rebuild is looked at, and one at rest: others may begin one. */
+/** Milliseconds between reads of a rebuild while it's running, and otherwise, because another user can start one. */
 const RUNNING = 1200;
 const AT_REST = 15_000;
 
@@ -61,7 +61,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
       }
       seen.current = mark;
       if (wasRunning.current && found.phase === "complete") {
-        // What was typed is saved now.
+        // The user's edits are saved now.
         forgetSave(name);
         for (const form of ["change", "new", "attach", "source"]) dropDraft(`${form}:${stack}/${stage}`);
         notify({ id: `rebuild:${stack}/${stage}`, type: "success", content: `The rebuild of ${stack} ${stage} is complete.` });
@@ -85,7 +85,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
       <SpaceBetween size="l">
         {rebuild && <RebuildPanel rebuild={rebuild} />}
         {error && !rebuild ? (
-          <ProblemAlert error={error} header="The stage cannot be shown" again={again} />
+          <ProblemAlert error={error} header="Couldn't load the stage" again={again} />
         ) : (
           <Suspense fallback={<Spinner size="large" />}>
             {route.screen === "stage" && <StageDetails />}
@@ -116,7 +116,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
   );
 }
 
-/** The left column. */
+/** The side navigation. */
 export function StageNavigation({ route }: { route: Of }) {
   const { value: stacks } = useStacks();
   const stages = stacks?.find((stack) => stack.name === route.stack)?.stages ?? [];

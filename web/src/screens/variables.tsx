@@ -1,4 +1,4 @@
-/** Runtime variables: what the stage's containers get, and from where. */
+/** Runtime variables: the environment variables of the stage's containers, and where their values come from. */
 import Alert from "@cloudscape-design/components/alert";
 import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
@@ -14,35 +14,36 @@ import { ProblemAlert } from "../parts/problem";
 import { RebuildNow } from "../parts/rebuild-now";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
-import { useStage } from "./stage-context";
+import { useStage } from "../stage-context";
 
 export function Variables() {
   const { api } = usePage();
   const { name, version } = useStage();
   const read = useCallback(
     (signal: AbortSignal) => api.variables(name, signal),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that ended may have changed them
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a finished rebuild can change the variables
     [api, name, version],
   );
   const { value, error, again } = useResource(read);
-  if (error && !value) return <ProblemAlert error={error} header="The variables cannot be shown" again={again} />;
+  if (error && !value) return <ProblemAlert error={error} header="Couldn't load the runtime variables" again={again} />;
   const secret = value?.secretArn?.replace(/^.*:secret:/, "").replace(/-[A-Za-z0-9]{6}$/, "");
   return (
     <SpaceBetween size="l">
       {(value?.conflicts.length ?? 0) > 0 && (
         <Alert
           type="warning"
-          header="The containers did not get their variables"
-          action={<RebuildNow text="Rebuild" />}
+          header="The containers didn't get their runtime variables"
+          action={<RebuildNow />}
         >
-          The task definition has {value?.conflicts.map((conflict) => conflict.name).join(", ")} from somebody else, which is
-          never overwritten. Take it out of the task definition, then rebuild.
+          The task definition already has {value?.conflicts.map((conflict) => conflict.name).join(", ")}. stagedb doesn't
+          overwrite variables that it didn't add. Remove {value?.conflicts.length === 1 ? "this variable" : "these variables"}{" "}
+          from the task definition, then rebuild the stage.
         </Alert>
       )}
       <Table
         variant="container"
         loading={!value}
-        loadingText="Loading the variables"
+        loadingText="Loading runtime variables"
         items={value?.variables ?? []}
         trackBy="name"
         wrapLines
@@ -51,16 +52,16 @@ export function Variables() {
         header={
           <Header
             variant="h1"
-            description="Environment variables of this stage's containers. Their values lie in Secrets Manager; ECS reads them there when a container starts."
+            description="Environment variables of this stage's containers. The values are stored in Secrets Manager. ECS reads them when a container starts."
           >
             Runtime variables
           </Header>
         }
         empty={
           <Box textAlign="center" padding="m">
-            <Box variant="strong">No variables</Box>
+            <Box variant="strong">No runtime variables</Box>
             <Box variant="p" color="text-body-secondary">
-              The containers get them once the stage has a{" "}
+              The containers get runtime variables when the stage has a{" "}
               <Link href={pathOf({ ...name, screen: "database" })} onFollow={follow}>
                 database
               </Link>
@@ -86,7 +87,7 @@ export function Variables() {
         ]}
       />
       {value && value.variables.length > 0 && (
-        <Container header={<Header variant="h2">Where they are set</Header>}>
+        <Container header={<Header variant="h2">Task definition</Header>}>
           <Copyable text={value.taskDefinition} />
         </Container>
       )}

@@ -1,16 +1,16 @@
-/** What the screens of one stage share: its name and its rebuild. */
+/** What all screens of a stage share: its name and its rebuild. */
 import { createContext, useContext } from "react";
-import type { Rebuild, Save, StageName } from "../api";
+import type { Rebuild, Save, StageName } from "./api";
 
 export interface StagePage {
   name: StageName;
   rebuild: Rebuild | undefined;
   running: boolean;
-  /** Goes up with each phase of each rebuild: what depends on them is read again. */
+  /** Increases with each phase of each rebuild, so that screens reload data that depends on it. */
   version: number;
-  /** After something was begun. */
+  /** Call this after starting a rebuild. */
   begun: () => void;
-  /** Shows what a Save would do, and saves. */
+  /** Shows a preview of a save, from which the user can save. */
   review: (review: Review) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Every package of the lock file has a licence that is allowed: what is served, and what only builds and tests. */
+/** Checks that every package in the lock file has an allowed license. Development packages may use a few more licenses. */
 import { existsSync, readFileSync } from "node:fs";
 
 const SERVED = ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"];
@@ -8,18 +8,18 @@ const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 const wrong = [];
 let counted = 0;
 for (const [path, entry] of Object.entries(packages)) {
-  // What is for another platform is not there, and cannot be served.
+  // Packages for other platforms aren't installed, so they can't be served.
   if (path === "" || entry.link || !existsSync(`${path}/package.json`)) continue;
   const said = JSON.parse(readFileSync(`${path}/package.json`, "utf8"));
-  const licence = said.license?.type ?? said.license ?? said.licenses?.[0]?.type ?? "none";
+  const license = said.license?.type ?? said.license ?? said.licenses?.[0]?.type ?? "none";
   const allowed = entry.dev || entry.devOptional ? BUILDING : SERVED;
-  const choices = String(licence).replace(/[()]/g, "");
+  const choices = String(license).replace(/[()]/g, "");
   const fits = choices.split(" OR ").some((choice) => choice.split(" AND ").every((each) => allowed.includes(each.trim())));
-  if (!fits) wrong.push(`${path}: ${licence}`);
+  if (!fits) wrong.push(`${path}: ${license}`);
   counted += 1;
 }
 if (wrong.length > 0) {
-  console.error(`not allowed:\n${wrong.join("\n")}`);
+  console.error(`These licenses aren't allowed:\n${wrong.join("\n")}`);
   process.exit(1);
 }
-console.log(`the licences of ${counted} packages are allowed`);
+console.log(`The licenses of ${counted} packages are allowed.`);
