@@ -13,6 +13,7 @@ use serde_json::Value;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::cargo::as_in_a_shell;
 use crate::files::Workspace;
 use crate::process;
 
@@ -43,18 +44,12 @@ pub(crate) fn build(
     profile: Profile,
     quiet: bool,
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let mut command =
+        as_in_a_shell(Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))));
     command
         .current_dir(workspace.path(""))
         .args(["build", "--workspace", "--bins"])
         .args(["--message-format", "json-render-diagnostics"]);
-    // The variables that `cargo run` sets for this program would make some build scripts run again.
-    for (name, _) in env::vars_os() {
-        let foreign = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if foreign.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
     // In development, with the features of the whole workspace, so that the functions and the tests share one build of the
     // dependencies. On Lambda, with no more than the functions need.
     if profile == Profile::Release {

@@ -7,6 +7,7 @@
 mod api;
 mod artifacts;
 mod calls;
+mod cargo;
 mod cloudformation;
 mod cognito;
 mod container;
@@ -29,6 +30,7 @@ mod tests_setup;
 mod wait;
 
 pub use api::ApiAnswer;
+pub use cargo::as_in_a_shell;
 pub use container::{ContainerEnvironment, run_as_container};
 pub use demo::{DEMO_DATABASE, DEMO_STACK, DEMO_STAGES};
 pub use files::{Running, Workspace};

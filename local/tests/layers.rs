@@ -1,4 +1,5 @@
-//! The modules of every crate form layers: no module uses one that uses it, directly or indirectly.
+//! The modules of every crate form layers: no module uses one that uses it, directly or indirectly. And no test is where
+//! nothing runs it.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -6,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use syn::{Attribute, Item, UseTree, visit::Visit};
@@ -215,4 +217,35 @@ fn a_cycle_through_a_reexport_is_found() {
     assert!(found.contains("crate::other uses crate::facade::inner"), "{found}");
     assert!(found.contains("crate::facade::inner uses crate::other"), "{found}");
     assert!(!found.contains("alone"), "{found}");
+}
+
+#[test]
+fn every_test_is_in_a_target_that_runs_it() {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.output().unwrap().stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let targets = packages.flat_map(|package| package["targets"].as_array().unwrap());
+    let untested: Vec<_> = targets
+        .filter(|target| target["test"] == false && matches!(target["kind"][0].as_str(), Some("lib" | "bin")))
+        .map(|target| Path::new(target["src_path"].as_str().unwrap()))
+        .collect();
+    assert_eq!(untested.len(), 8, "seven functions' main.rs, and the model: {untested:?}");
+    for root in untested {
+        let files =
+            if root.ends_with("lib.rs") { files(root.parent().unwrap()) } else { vec![root.to_owned()] };
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(
+                !text.contains("#[cfg(test)]") && !text.contains("#[test]"),
+                "{} has a test",
+                file.display()
+            );
+        }
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

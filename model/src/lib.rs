@@ -28,7 +28,7 @@ pub use base::{
 };
 pub use histories::{
     contract,
-    deliver::{Delivered, deliver},
+    deliver::{AtWork, Delivered, at_work, deliver},
     history::{Outcome, run, run_within},
     shrink::shrink,
 };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use local::{Workspace, set_up_tests};
+use local::{Workspace, as_in_a_shell, set_up_tests};
 
 use super::page;
 
@@ -32,15 +32,15 @@ pub(crate) fn test() -> anyhow::Result<()> {
     // Before the build, which embeds the page.
     steps.time("settings page", || page::check(&workspace))?;
     for more in [&[][..], &["--test", "end_to_end"]] {
-        let mut build = Command::new("cargo");
+        let mut build = as_in_a_shell(Command::new("cargo"));
         build.args(["test", "--quiet", "--workspace", "--no-run"]).args(more);
         steps.run("build", &mut build)?;
     }
     // These select targets of the whole workspace. A selection of packages has fewer features, and so another build of the
     // dependencies. The tests without a local AWS give way to those that watch a clock.
-    let mut rest = Command::new("nice");
+    let mut rest = as_in_a_shell(Command::new("nice"));
     rest.args(["cargo", "test", "--workspace"]);
-    let mut end_to_end = Command::new("cargo");
+    let mut end_to_end = as_in_a_shell(Command::new("cargo"));
     end_to_end.args(["test", "--workspace", "--test", "end_to_end"]);
     end_to_end.env("RUST_TEST_THREADS", END_TO_END_THREADS);
     let mut python = Command::new(workspace.program("python"));

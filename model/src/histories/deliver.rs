@@ -1,8 +1,11 @@
 //! Delivers one event to one function, whatever it contains, in a world with a registered stage and a healthy AWS.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::Value;
+use aws::Turns;
+use database::Asked;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::{
     base::{
@@ -11,12 +14,16 @@ use crate::{
     },
     engine::{
         begin::begin,
+        connector::Seat,
         functions::{self, invoke},
     },
     histories::history,
     plans::plan::Plan,
     services::stacks::StackEvent,
-    world::model::{Model, What, World},
+    world::{
+        model::{Model, What, World},
+        process::Process,
+    },
 };
 
 /// The result of delivering an event.
@@ -71,71 +78,34 @@ fn wrong(model: &Arc<Model>, before: u64, returned: Option<Value>) -> Delivered 
     Delivered { returned, answers: world.requests.arrived - before, wrong, beyond_the_model }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{cell::Cell, time::Duration};
+/// A request that CloudFormation is waiting for, and what a function works on it with.
+#[derive(Debug)]
+pub struct AtWork {
+    /// The turns of the function's process.
+    pub turns: Turns,
+    /// The request.
+    pub asked: Asked,
+    /// The time of the call.
+    pub now: OffsetDateTime,
+}
 
-    use aws::{TurnError, Turns};
-    use database::{Asked, QUIET};
-    use serde_json::json;
-    use tokio::time::{Instant, sleep};
-
-    use super::*;
-    use crate::{
-        engine::{connector::Seat, functions::config},
-        world::process::Process,
-    };
-
-    /// Runs a test with a request that CloudFormation is waiting for, and turns for working on it.
-    fn at_work<F: Future>(test: impl FnOnce(Arc<Model>, Turns, Asked) -> F) {
-        let runtime = history::timeless();
-        runtime.block_on(async {
-            let plan = Plan::calm();
-            let model = Model::within(World::new(), plan, None, u64::MAX, begin);
-            let event = json!({
-                "RequestType": "Update", "LogicalResourceId": "Connection", "ResourceProperties": {"Rebuild": "one"},
-            });
-            let now = model.now();
-            model.world().stacks.delivered = StackEvent::waiting(&event, now);
-            let turns = Turns::new(&config(&Seat::of(&model, &Process::new(Kind::CredentialsResource))));
-            let asked = Asked {
-                logical_id: "Connection".to_owned(),
-                status: "UPDATE_IN_PROGRESS",
-                properties: [("Rebuild".to_owned(), "one".to_owned())].into(),
-                old_properties: std::collections::BTreeMap::default(),
-                after: &[],
-            };
-            test(model, turns, asked).await;
+/// Runs a test of the turns, in simulated time.
+pub fn at_work<F: Future>(test: impl FnOnce(AtWork) -> F) {
+    history::timeless().block_on(async {
+        let model = Model::within(World::new(), Plan::calm(), None, u64::MAX, begin);
+        let event = json!({
+            "RequestType": "Update", "LogicalResourceId": "Connection", "ResourceProperties": {"Rebuild": "one"},
         });
-    }
-
-    #[test]
-    fn work_that_takes_longer_than_a_turn_is_dropped_and_begun_again_before_another_request_begins() {
-        at_work(async |model, turns, asked| {
-            let (began, ended) = (Cell::new(0), Cell::new(0));
-            let called = Instant::now();
-            let work = || async {
-                began.set(began.get() + 1);
-                // AWS is slow the first time.
-                sleep(Duration::from_secs(if began.get() == 1 { 60 } else { 1 })).await;
-                ended.set(ended.get() + 1);
-                called.elapsed()
-            };
-            let took = turns.take("stack", &asked, model.clock.date(), work).await.unwrap();
-            assert_eq!((began.get(), ended.get()), (2, 1));
-            assert!(took < QUIET, "{took:?}");
-        });
-    }
-
-    #[test]
-    fn nothing_is_done_for_a_request_that_cloudformation_does_not_wait_for() {
-        at_work(async |model, turns, asked| {
-            let other = Asked { properties: [("Rebuild".to_owned(), "two".to_owned())].into(), ..asked };
-            let worked = Cell::new(false);
-            let work = || async { worked.set(true) };
-            let taken = turns.take("stack", &other, model.clock.date(), work).await;
-            assert!(matches!(taken, Err(TurnError::Over)), "{taken:?}");
-            assert!(!worked.get());
-        });
-    }
+        let now = model.now();
+        model.world().stacks.delivered = StackEvent::waiting(&event, now);
+        let turns = Turns::new(&functions::config(&Seat::of(&model, &Process::new(Kind::CredentialsResource))));
+        let asked = Asked {
+            logical_id: "Connection".to_owned(),
+            status: "UPDATE_IN_PROGRESS",
+            properties: [("Rebuild".to_owned(), "one".to_owned())].into(),
+            old_properties: BTreeMap::default(),
+            after: &[],
+        };
+        test(AtWork { turns, asked, now: model.clock.date() }).await;
+    });
 }
