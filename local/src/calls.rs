@@ -125,10 +125,18 @@ impl LocalAws {
     /// The AWS CLI, configured for the local AWS.
     #[must_use]
     pub fn aws_command(&self) -> Command {
-        let mut command = Command::new(self.workspace().program("aws"));
-        // AWS CLI v1 ignores AWS_ENDPOINT_URL for some services in us-east-1, so always pass the option.
-        command.args(["--endpoint-url", self.endpoint()]);
-        // Keep out anything from a real account, profile, or proxy.
+        let mut command = self.with_aws_environment(Command::new(self.workspace().program("aws")));
+        command.args(self.aws_options());
+        command
+    }
+
+    /// AWS CLI v1 ignores `AWS_ENDPOINT_URL` for some services in us-east-1, so always pass the option.
+    fn aws_options(&self) -> [&str; 2] {
+        ["--endpoint-url", self.endpoint()]
+    }
+
+    /// Keeps out anything from a real account, profile, or proxy.
+    fn with_aws_environment(&self, mut command: Command) -> Command {
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("AWS_") {
@@ -158,15 +166,20 @@ impl LocalAws {
     /// # Errors
     /// If the CLI fails, with its error output.
     pub fn aws(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let output = self.aws_command().args(["--output", "json"]).args(arguments).output();
-        let output = output.context("cannot run the AWS CLI")?;
-        if !output.status.success() {
-            bail!("aws {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        let load = || {
+            let mut command = self.with_aws_environment(Command::new(self.workspace().program("python")));
+            command.arg(self.workspace().path("local/aws/aws_cli.py"));
+            command
+        };
+        let all = [&self.aws_options()[..], &["--output", "json"], arguments].concat();
+        let ended = self.aws_cli().run(load, &all)?;
+        if ended.code != 0 {
+            bail!("aws {}: {}", arguments.join(" "), ended.stderr.trim());
         }
-        if output.stdout.trim_ascii().is_empty() {
+        if ended.stdout.trim().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&output.stdout)
+        serde_json::from_str(&ended.stdout)
             .with_context(|| format!("aws {}: the output isn't JSON", arguments.join(" ")))
     }
 

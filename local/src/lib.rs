@@ -6,6 +6,7 @@
 
 mod api;
 mod artifacts;
+mod aws_cli;
 mod calls;
 mod cargo;
 mod cloudformation;
@@ -37,6 +38,6 @@ pub use files::{Running, Workspace};
 pub use functions::{Function, Profile};
 pub use local_aws::LocalAws;
 pub use options::{Lap, Options, Timings};
-pub use page::{Browser, PageChecks};
+pub use page::{Browser, check_page};
 pub use rebuild::{Rebuild, RebuildStep};
 pub use tests_setup::set_up_tests;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::aws_cli::AwsCli;
 use crate::cognito;
 use crate::files::{self, RunDirectory, Running, Workspace};
 use crate::functions::Function;
@@ -22,6 +23,7 @@ pub struct LocalAws {
     path: PathBuf,
     functions: Vec<Function>,
     laps: Vec<Lap>,
+    aws_cli: AwsCli,
     owned: Option<Owned>,
 }
 
@@ -53,6 +55,7 @@ impl LocalAws {
             owned: Some(Owned { process: parts.process, directory: parts.directory }),
             functions: parts.functions,
             laps: Vec::new(),
+            aws_cli: AwsCli::default(),
             workspace: parts.workspace,
             running,
         };
@@ -81,6 +84,7 @@ impl LocalAws {
             token: String::new(),
             functions: Vec::new(),
             laps: Vec::new(),
+            aws_cli: AwsCli::default(),
             owned: None,
             workspace,
             running,
@@ -147,6 +151,10 @@ impl LocalAws {
 
     pub(crate) fn http(&self) -> &Http {
         &self.http
+    }
+
+    pub(crate) fn aws_cli(&self) -> &AwsCli {
+        &self.aws_cli
     }
 
     /// The functions as built and bundled. Empty if only attached.

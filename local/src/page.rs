@@ -156,24 +156,22 @@ fn chromium() -> anyhow::Result<PathBuf> {
     found.context("the settings page's tests need Chromium (Debian: apt-get install chromium)")
 }
 
-/// The page's checks that need no browser.
-#[derive(Debug)]
-pub struct PageChecks;
-
-impl PageChecks {
-    /// Installs the packages in the lock file, and returns the command that checks types, lints, tests, sizes, and
-    /// licenses.
-    ///
-    /// # Errors
-    /// If Node.js is missing, or the packages can't be installed.
-    pub fn command(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<Command> {
-        check_node()?;
-        let _lock = workspace.exclusively()?;
-        install(workspace, || announce("installing the npm packages for the settings page (only once)"))?;
-        let mut command = Command::new("npm");
-        command.args(["run", "--silent", "check"]).current_dir(workspace.path("web"));
-        Ok(command)
+/// Checks what can be checked without a browser: types, lints, layers, tests, sizes, and licenses. Also builds the page.
+///
+/// # Errors
+/// If Node.js is missing, the packages can't be installed, or a check fails.
+pub fn check_page(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
+    check_node()?;
+    let _lock = workspace.exclusively()?;
+    install(workspace, || announce("installing the npm packages for the settings page (only once)"))?;
+    let built = Stamp::new(workspace, "page.stamp", &INPUTS)?;
+    announce("$ npm run check");
+    let mut checks = Command::new("npm");
+    checks.args(["run", "--silent", "check"]).current_dir(workspace.path("web"));
+    if !checks.status().context("cannot run npm")?.success() {
+        bail!("the checks of the settings page failed");
     }
+    built.set()
 }
 
 /// A browser, connected to a local AWS.

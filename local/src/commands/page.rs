@@ -4,19 +4,12 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use local::{Browser, Lap, LocalAws, Options, PageChecks, Timings, Workspace, interrupt};
+use local::{Browser, Lap, LocalAws, Options, Timings, Workspace, check_page, interrupt};
 
 /// `cargo local test --page`: the checks that need no browser, then the browser tests.
 pub(crate) fn test() -> anyhow::Result<()> {
-    check(&Workspace::find()?)?;
+    check_page(&Workspace::find()?, |news| println!("{news}"))?;
     browser()
-}
-
-/// The checks that need no browser. They also build the page.
-pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    let mut checks = PageChecks::command(workspace, |news| println!("{news}"))?;
-    println!("$ npm run check");
-    run("the checks of the settings page failed", &mut checks)
 }
 
 /// `cargo local test --browser`: the browser tests, on a local AWS.

@@ -10,9 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use local::{Workspace, as_in_a_shell, set_up_tests};
-
-use super::page;
+use local::{Workspace, as_in_a_shell, check_page, set_up_tests};
 
 /// How many end-to-end tests run at the same time. Each has its own local AWS, and mostly waits for it.
 const END_TO_END_THREADS: &str = "4";
@@ -30,7 +28,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     lint.args(["template.yaml", "stage.yaml", "local/demo.yaml"]);
     steps.run("templates", &mut lint)?;
     // Before the build, which embeds the page.
-    steps.time("settings page", || page::check(&workspace))?;
+    steps.time("settings page", || check_page(&workspace, |news| println!("{news}")))?;
     for more in [&[][..], &["--test", "end_to_end"]] {
         let mut build = as_in_a_shell(Command::new("cargo"));
         build.args(["test", "--quiet", "--workspace", "--no-run"]).args(more);
