@@ -16,16 +16,12 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
-use mimalloc::MiMalloc;
 use model::{Fault, Invariant, Plant, kept, run, shrink};
 
 use crate::{
     job::{Job, Jobs},
     pool::{Settings, Totals, Why, run_all},
 };
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// With `--steer`: the number of random histories before each batch of aimed ones.
 const BATCH: u64 = 2000;

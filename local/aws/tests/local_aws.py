@@ -69,7 +69,7 @@ class LocalAws:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stagedb_local_aws"], env=self.environment, cwd="/", stdout=log, stderr=log
             )
-        wait_for(self.is_ready, 10)
+        wait_for(self.is_ready)
 
     def __enter__(self) -> LocalAws:
         return self
@@ -130,14 +130,14 @@ class LocalAws:
     def describe(self, identifier: str) -> dict:
         return self.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
 
-    def wait_for_status(self, identifier: str, status: str, seconds: float = 15) -> dict:
-        wait_for(lambda: self.describe(identifier)["DBInstanceStatus"] == status, seconds, 0.03)
+    def wait_for_status(self, identifier: str, status: str) -> dict:
+        wait_for(lambda: self.describe(identifier)["DBInstanceStatus"] == status, pause=0.03)
         return self.describe(identifier)
 
     def statuses_until(self, identifier: str, last: str) -> list[str]:
         """Every status on the way to the last one."""
         seen: list[str] = []
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and seen[-1:] != [last]:
             status = self.describe(identifier)["DBInstanceStatus"]
             if seen[-1:] != [status]:
@@ -192,7 +192,7 @@ class LocalAws:
         return self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
 
     def settled_stack(self, name: str) -> dict:
-        wait_for(lambda: not self.stack(name)["StackStatus"].endswith("_IN_PROGRESS"), 30, 0.05)
+        wait_for(lambda: not self.stack(name)["StackStatus"].endswith("_IN_PROGRESS"))
         return self.stack(name)
 
     def stack_events(self, name: str) -> list[dict]:
@@ -212,7 +212,7 @@ def zipped(code: str) -> bytes:
     return buffer.getvalue()
 
 
-def wait_for(condition, seconds: float = 10, pause: float = 0.05) -> None:
+def wait_for(condition, seconds: float = 60, pause: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -20,7 +20,7 @@ def create(aws, identifier: str, **changes: object) -> dict:
         **changes,
     }
     aws.client("rds").create_db_cluster(DBClusterIdentifier=identifier, **settings)
-    wait_for(lambda: describe(aws, identifier)["Status"] == "available", 15)
+    wait_for(lambda: describe(aws, identifier)["Status"] == "available")
     return describe(aws, identifier)
 
 
@@ -73,7 +73,7 @@ def test_a_cluster_comes_up_with_a_server_and_says_all_about_itself(aws):
         Tags=tags,
     )["DBCluster"]
     assert created["Status"] == "creating" and "Endpoint" not in created
-    wait_for(lambda: describe(aws, "orders")["Status"] == "available", 15)
+    wait_for(lambda: describe(aws, "orders")["Status"] == "available")
     cluster = describe(aws, created["DBClusterArn"])
     assert cluster["Endpoint"] == cluster["ReaderEndpoint"] == "localhost"
     assert (cluster["Engine"], cluster["EngineMode"]) == ("aurora-postgresql", "provisioned")

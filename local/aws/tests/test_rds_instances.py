@@ -1,6 +1,5 @@
 """Instances: a real server behind AWS's statuses, attributes, and errors."""
 
-import time
 
 import psycopg2
 import pytest
@@ -29,11 +28,9 @@ def test_a_new_instance_has_no_endpoint_until_it_is_available(aws):
         aws.http("PUT", "/_local/timings", {"rds_create_seconds": 0})
 
 
-def test_an_instance_can_be_connected_to_within_seconds(aws):
-    started = time.monotonic()
+def test_an_available_instance_can_be_connected_to(aws):
     aws.create_database("quick")
     assert aws.query("quick", "SELECT 1") == [(1,)]
-    assert time.monotonic() - started < 5
 
 
 def test_a_wrong_password_is_refused(aws):

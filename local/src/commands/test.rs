@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use local::{Workspace, as_in_a_shell, check_page, set_up_tests};
 
 /// How many end-to-end tests run at the same time. Each has its own local AWS, and mostly waits for it.
-const END_TO_END_THREADS: &str = "4";
+const END_TO_END_THREADS: &str = "5";
 
 /// Sets up what the tests need, lints the templates, and runs all tests. They share one build. The tests that start a
 /// local AWS run at the same time.
@@ -45,12 +45,14 @@ pub(crate) fn test() -> anyhow::Result<()> {
     python.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "local/aws/tests"]);
     let mut browser = Command::new(program);
     browser.args(["test", "--browser"]);
-    let done = steps.beside([
-        ("unit tests and the model of AWS", rest),
-        ("end-to-end tests", end_to_end),
-        ("the local AWS", python),
-        ("browser tests", browser),
-    ]);
+    // The tests of the local AWS watch a clock, too, so they don't run beside the end-to-end tests.
+    let done = thread::scope(|scope| {
+        let rest = scope.spawn(|| steps.beside([("unit tests and the model of AWS", rest)]));
+        let watching_a_clock = steps
+            .beside([("the local AWS", python)])
+            .and(steps.beside([("end-to-end tests", end_to_end), ("browser tests", browser)]));
+        rest.join().unwrap_or_else(|_| Err(anyhow!("the unit tests panicked"))).and(watching_a_clock)
+    });
     steps.print();
     done
 }
