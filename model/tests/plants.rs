@@ -3,6 +3,8 @@
 #![recursion_limit = "256"]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Mutex;
+use std::{iter, thread};
 
 use model::{At, Fault, FaultKind, Plan, Plant, run};
 
@@ -31,8 +33,9 @@ fn beginning() -> u64 {
 fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
     let first = beginning();
     println!("first seed: {first}");
-    let mut missed = Vec::new();
-    for plant in Plant::ALL {
+    let next = Mutex::new(Plant::ALL.iter().copied());
+    let missed = Mutex::new(Vec::new());
+    let look_for = |plant: Plant| {
         let finds = |seed: &u64| {
             let outcome = run(&Plan::of(*seed), Some(plant), false);
             let first = outcome.violations.first();
@@ -40,9 +43,16 @@ fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
         };
         match (first..first + budget(plant)).find(finds) {
             Some(seed) => println!("{} is found by history {}", plant.name(), seed - first),
-            None => missed.push(plant.name()),
+            None => missed.lock().unwrap().push(plant.name()),
         }
-    }
+    };
+    let take = || next.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| iter::from_fn(take).for_each(look_for));
+        }
+    });
+    let missed = missed.into_inner().unwrap();
     assert!(missed.is_empty(), "not found, with first seed {first}: {missed:?}");
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use local::{Workspace, as_in_a_shell, check_page, set_up_tests};
 
 /// How many end-to-end tests run at the same time. Each has its own local AWS, and mostly waits for it.
@@ -26,14 +26,17 @@ pub(crate) fn test() -> anyhow::Result<()> {
 
     let mut lint = Command::new(workspace.program("cfn-lint"));
     lint.args(["template.yaml", "stage.yaml", "local/demo.yaml"]);
-    steps.run("templates", &mut lint)?;
+    steps.time("templates", || steps.show(&mut lint))?;
     // Before the build, which embeds the page.
     steps.time("settings page", || check_page(&workspace, |news| println!("{news}")))?;
-    for more in [&[][..], &["--test", "end_to_end"]] {
-        let mut build = as_in_a_shell(Command::new("cargo"));
-        build.args(["test", "--quiet", "--workspace", "--no-run"]).args(more);
-        steps.run("build", &mut build)?;
-    }
+    steps.time("build", || {
+        for more in [&[][..], &["--test", "end_to_end"]] {
+            let mut build = as_in_a_shell(Command::new("cargo"));
+            build.args(["test", "--quiet", "--workspace", "--no-run"]).args(more);
+            steps.show(&mut build)?;
+        }
+        Ok(())
+    })?;
     // These select targets of the whole workspace. A selection of packages has fewer features, and so another build of the
     // dependencies. The tests without a local AWS give way to those that watch a clock.
     let mut rest = as_in_a_shell(Command::new("nice"));
@@ -46,15 +49,18 @@ pub(crate) fn test() -> anyhow::Result<()> {
     let mut browser = Command::new(program);
     browser.args(["test", "--browser"]);
     // The tests of the local AWS watch a clock, too, so they don't run beside the end-to-end tests.
-    let done = thread::scope(|scope| {
+    let failed = thread::scope(|scope| {
         let rest = scope.spawn(|| steps.beside([("unit tests and the model of AWS", rest)]));
-        let watching_a_clock = steps
-            .beside([("the local AWS", python)])
-            .and(steps.beside([("end-to-end tests", end_to_end), ("browser tests", browser)]));
-        rest.join().unwrap_or_else(|_| Err(anyhow!("the unit tests panicked"))).and(watching_a_clock)
+        let mut failed = steps.beside([("the local AWS", python)]);
+        failed.extend(steps.beside([("end-to-end tests", end_to_end), ("browser tests", browser)]));
+        failed.extend(rest.join().unwrap_or_else(|_| vec!["the unit tests panicked".to_owned()]));
+        failed
     });
     steps.print();
-    done
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
 }
 
 /// Runs the steps, and remembers how long each took.
@@ -64,17 +70,15 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Runs a step, and shows its output as it arrives.
-    fn run(&self, name: &'static str, command: &mut Command) -> anyhow::Result<()> {
+    /// Runs a command, and shows its output as it arrives.
+    fn show(&self, command: &mut Command) -> anyhow::Result<()> {
         println!("$ {}", in_words(command));
-        self.time(name, || {
-            let status = command.current_dir(self.workspace.path(".")).status();
-            let status = status.with_context(|| format!("cannot run {}", in_words(command)))?;
-            if !status.success() {
-                bail!("{name}: failed");
-            }
-            Ok(())
-        })
+        let status = command.current_dir(self.workspace.path(".")).status();
+        let status = status.with_context(|| format!("cannot run {}", in_words(command)))?;
+        if !status.success() {
+            bail!("{}: failed", in_words(command));
+        }
+        Ok(())
     }
 
     fn time(&self, name: &'static str, step: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -84,8 +88,8 @@ impl Steps<'_> {
         done
     }
 
-    /// Runs steps at the same time, and shows the output of each when it ends. If any fail, fails after the last one.
-    fn beside<const N: usize>(&self, steps: [(&'static str, Command); N]) -> anyhow::Result<()> {
+    /// Runs steps at the same time, and shows the output of each when it ends. Returns those that failed.
+    fn beside<const N: usize>(&self, steps: [(&'static str, Command); N]) -> Vec<String> {
         let run = |name: &'static str, mut command: Command| {
             let started = Instant::now();
             let output = command.current_dir(self.workspace.path(".")).output();
@@ -99,7 +103,7 @@ impl Steps<'_> {
             );
             anyhow::Ok(output.status.success())
         };
-        let failed = thread::scope(|scope| {
+        thread::scope(|scope| {
             let started = steps.map(|(name, command)| (name, scope.spawn(move || run(name, command))));
             let mut failed = Vec::new();
             for (name, step) in started {
@@ -111,11 +115,7 @@ impl Steps<'_> {
                 }
             }
             failed
-        });
-        if !failed.is_empty() {
-            bail!("{}: failed", failed.join(", "));
-        }
-        Ok(())
+        })
     }
 
     fn end(&self, name: &'static str, started: Instant) {
