@@ -128,7 +128,7 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
                 "Changes that interrupt the database wait for its maintenance window."
             }
         };
-        let (before, after) = (current.apply.to_string(), desired.apply.to_string());
+        let [before, after] = [current.apply, desired.apply].map(|apply| apply.as_str().to_owned());
         changes.push(change("apply", before, after, Effect::InPlace, true, detail));
     }
     changes

@@ -6,6 +6,7 @@
 mod access;
 mod capacity;
 mod changes;
+mod choice;
 mod differences;
 mod failure;
 mod generation;

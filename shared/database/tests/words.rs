@@ -139,7 +139,7 @@ fn the_parameters_of_the_stage_stack_are_read_in_the_words_they_are_written_in()
     assert!(AttachedKind::try_from("proxy".to_owned()).is_err());
     for (word, expected) in [("now", Apply::Now), ("maintenance-window", Apply::MaintenanceWindow)] {
         assert_eq!(Apply::try_from(word.to_owned()), Ok(expected));
-        assert_eq!(expected.to_string(), word);
+        assert_eq!(expected.as_str(), word);
     }
     assert!(Apply::try_from("later".to_owned()).is_err());
     assert_eq!(StorageGiB::try_from(400).unwrap().to_string(), "400 GiB");

@@ -9,7 +9,7 @@ pub(crate) const ORDERS: &str = "orders";
 /// Its security group.
 pub(crate) const ORDERS_GROUP: &str = "sg-orders";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Instance {
     pub(crate) class: String,
     pub(crate) storage: u32,
@@ -109,24 +109,14 @@ impl Instance {
             storage: 500,
             status: "available".to_owned(),
             version: "17.5".to_owned(),
-            multi_az: false,
-            attributes: BTreeMap::new(),
-            max_storage: None,
-            iops: None,
-            pending: Pending::default(),
             password: "theirs".to_owned(),
             username: "theirs".to_owned(),
             database_name: "theirs".to_owned(),
-            tags: BTreeMap::new(),
-            protected: false,
             security_groups,
-            subnet_group: String::new(),
             was_available: Some(now),
             data,
             foreign: true,
-            storage_changed: None,
-            optimizing_until: 0,
-            course: VecDeque::new(),
+            ..Self::default()
         }
     }
 }

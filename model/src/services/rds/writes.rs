@@ -62,30 +62,18 @@ impl Rds {
             ));
         }
         self.data += 1;
-        let instance = Instance {
-            class: text("DBInstanceClass"),
+        let asked_for = Instance {
             storage: call.number("AllocatedStorage").unwrap_or(20),
-            status: "creating".to_owned(),
             version: full_version(call.text("EngineVersion").unwrap_or("17")),
-            multi_az: call.flag("MultiAZ"),
             attributes: attributes(call),
             max_storage: call.number("MaxAllocatedStorage"),
-            iops: None,
-            pending: Pending::default(),
             password,
             username: text("MasterUsername"),
             database_name: text("DBName"),
-            tags: call.pairs("Tags.Tag", "Key", "Value"),
-            protected: call.flag("DeletionProtection"),
-            security_groups: call.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-            subnet_group: text("DBSubnetGroupName"),
-            was_available: None,
             data: self.data,
-            foreign: false,
-            storage_changed: None,
-            optimizing_until: 0,
-            course: making(now, random, weather),
+            ..Instance::default()
         };
+        let instance = begun(call, asked_for, making(now, random, weather));
         self.instances.insert(identifier.to_owned(), instance);
         Ok(())
     }
@@ -106,23 +94,8 @@ impl Rds {
         if now < snapshot.available_at {
             return Err(refuse("InvalidDBSnapshotState", "The snapshot is not in the available state."));
         }
-        let from = snapshot.instance.as_ref().clone();
-        let instance = Instance {
-            class: call.text("DBInstanceClass").unwrap_or_default().to_owned(),
-            status: "creating".to_owned(),
-            multi_az: call.flag("MultiAZ"),
-            pending: Pending::default(),
-            tags: call.pairs("Tags.Tag", "Key", "Value"),
-            protected: call.flag("DeletionProtection"),
-            security_groups: call.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
-            subnet_group: call.text("DBSubnetGroupName").unwrap_or_default().to_owned(),
-            was_available: None,
-            foreign: false,
-            storage_changed: None,
-            optimizing_until: 0,
-            course: making(now, random, &Weather { refused: 0, ..*weather }),
-            ..from
-        };
+        let course = making(now, random, &Weather { refused: 0, ..*weather });
+        let instance = begun(call, snapshot.instance.as_ref().clone(), course);
         self.instances.insert(identifier.to_owned(), instance);
         Ok(())
     }
@@ -316,6 +289,26 @@ impl Rds {
         }
         self.vanish(identifier, gone_at, false);
         Ok(())
+    }
+}
+
+/// An instance that is being created or restored: `from`, with what both calls ask for.
+fn begun(call: &Call, from: Instance, course: VecDeque<(u64, Change)>) -> Instance {
+    Instance {
+        class: call.text("DBInstanceClass").unwrap_or_default().to_owned(),
+        status: "creating".to_owned(),
+        multi_az: call.flag("MultiAZ"),
+        pending: Pending::default(),
+        tags: call.pairs("Tags.Tag", "Key", "Value"),
+        protected: call.flag("DeletionProtection"),
+        security_groups: call.list("VpcSecurityGroupIds.VpcSecurityGroupId"),
+        subnet_group: call.text("DBSubnetGroupName").unwrap_or_default().to_owned(),
+        was_available: None,
+        foreign: false,
+        storage_changed: None,
+        optimizing_until: 0,
+        course,
+        ..from
     }
 }
 

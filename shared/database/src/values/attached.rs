@@ -1,17 +1,16 @@
 //! The values of a registration, and of a database that stagedb doesn't manage.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::SettingError;
 use crate::{
-    setting::{self, ChoiceForm, Form, SettingValue, TextForm},
+    choice::choice,
+    setting::TextForm,
     text::{pattern, text},
 };
 
 /// What an attached database is. A DB instance and a DB cluster can have the same identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttachedKind {
     /// An RDS for PostgreSQL instance.
     Instance,
@@ -19,44 +18,14 @@ pub enum AttachedKind {
     Cluster,
 }
 
-impl AttachedKind {
-    /// The word for it, as the stage stack says it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Instance => "instance",
-            Self::Cluster => "cluster",
-        }
-    }
-}
-
-impl TryFrom<String> for AttachedKind {
-    type Error = SettingError;
-
-    fn try_from(text: String) -> Result<Self, SettingError> {
-        match text.as_str() {
-            "instance" => Ok(Self::Instance),
-            "cluster" => Ok(Self::Cluster),
-            _ => Err(SettingError::AttachedKind),
-        }
-    }
-}
-
-impl SettingValue for AttachedKind {
-    const FORM: Form = Form::Choice(ChoiceForm {
-        name: "Kind",
-        description: "What an attached database is.",
-        words: &["instance", "cluster"],
-    });
-
-    fn from_json(json: &Json) -> Result<Self, String> {
-        setting::text(json)
-    }
-
-    fn to_json(&self) -> Json {
-        Json::from(self.as_str())
-    }
-}
+choice!(
+    AttachedKind,
+    SettingError::AttachedKind,
+    "Kind",
+    "What an attached database is.",
+    Instance: "instance",
+    Cluster: "cluster"
+);
 
 /// The name of a database in an existing instance or cluster. PostgreSQL takes almost anything; stagedb takes what
 /// needs no escapes.

@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 
 use super::{RETENTION_MAX, STORAGE_MAX, STORAGE_MIN, SettingError};
 use crate::{
+    choice::choice,
     reserved::RESERVED,
-    setting::{self, ChoiceForm, Form, SettingValue, TextForm},
+    setting::{self, Form, SettingValue, TextForm},
     text::{pattern, text},
 };
 
@@ -189,8 +190,7 @@ impl SettingValue for EngineVersion {
 }
 
 /// When changes that interrupt the database are made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Apply {
     /// As part of the rebuild.
     #[default]
@@ -199,42 +199,14 @@ pub enum Apply {
     MaintenanceWindow,
 }
 
-impl TryFrom<String> for Apply {
-    type Error = SettingError;
-
-    fn try_from(text: String) -> Result<Self, SettingError> {
-        match text.as_str() {
-            "now" => Ok(Self::Now),
-            "maintenance-window" => Ok(Self::MaintenanceWindow),
-            _ => Err(SettingError::Apply),
-        }
-    }
-}
-
-impl fmt::Display for Apply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Now => "now",
-            Self::MaintenanceWindow => "maintenance-window",
-        })
-    }
-}
-
-impl SettingValue for Apply {
-    const FORM: Form = Form::Choice(ChoiceForm {
-        name: "Apply",
-        description: "When changes that interrupt the database are made.",
-        words: &["now", "maintenance-window"],
-    });
-
-    fn from_json(json: &Json) -> Result<Self, String> {
-        setting::text(json)
-    }
-
-    fn to_json(&self) -> Json {
-        Json::from(self.to_string())
-    }
-}
+choice!(
+    Apply,
+    SettingError::Apply,
+    "Apply",
+    "When changes that interrupt the database are made.",
+    Now: "now",
+    MaintenanceWindow: "maintenance-window"
+);
 
 /// The name of the database in a new DB instance.
 ///

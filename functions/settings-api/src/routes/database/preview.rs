@@ -171,7 +171,7 @@ fn change_wire(change: Change) -> ChangeWire {
             Effect::Interruption => "interruption",
         },
         can_be_undone: change.can_be_undone,
-        when: change.when.to_string(),
+        when: change.when.as_str().to_owned(),
         detail: change.detail,
     }
 }
