@@ -28,11 +28,12 @@ test("the README's screenshots", async ({ page }) => {
     }));
     aws("cloudwatch", "put-metric-data", "--namespace", "AWS/RDS", "--metric-data", JSON.stringify(data));
   }
-  await page.setViewportSize({ width: 1280, height: 1640 });
+  await page.setViewportSize({ width: 1280, height: 1760 });
   await page.goto(stagePath("dev", "/database"));
   await expect(page.getByRole("application", { name: "Peak CPU utilization" }).or(page.getByLabel("Peak CPU utilization")).first()).toBeVisible();
   await choose(page, page.getByRole("button", { name: /^Instance class/ }), /db\.t4g\.small/);
   await expect(page.getByText("db.t4g.small").first()).toBeVisible();
+  await page.evaluate(() => scrollTo(0, 0));
   await page.waitForTimeout(500);
   await page.screenshot({ path: "../docs/database.png" });
   await page.getByRole("button", { name: "Discard changes" }).click();
