@@ -33,7 +33,7 @@ fn beginning() -> u64 {
 fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
     let first = beginning();
     println!("first seed: {first}");
-    let next = Mutex::new(Plant::ALL.iter().copied());
+    let next = Mutex::new(Plant::ALL.into_iter());
     let missed = Mutex::new(Vec::new());
     let look_for = |plant: Plant| {
         let finds = |seed: &u64| {

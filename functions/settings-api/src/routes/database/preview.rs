@@ -58,7 +58,7 @@ struct ChangeWire {
     /// Whether you can restore the earlier value.
     can_be_undone: bool,
     /// When the change is made: `now` or `maintenance-window`.
-    when: String,
+    when: &'static str,
     /// What you should know about the change, such as how long an interruption usually takes.
     detail: &'static str,
 }
@@ -171,7 +171,7 @@ fn change_wire(change: Change) -> ChangeWire {
             Effect::Interruption => "interruption",
         },
         can_be_undone: change.can_be_undone,
-        when: change.when.as_str().to_owned(),
+        when: change.when.as_str(),
         detail: change.detail,
     }
 }
