@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_gets_the_containers_environment_alone() {
+    fn a_command_gets_only_the_environment_of_the_containers() {
         let environment = ContainerEnvironment::from([("A".to_owned(), "1".to_owned())]);
         let workspace = Workspace::find().unwrap();
         let output = run_as_container(&workspace, &environment, &["env"]).unwrap().output().unwrap();

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_one_on_the_same_port_is_refused() {
+    fn a_second_local_aws_on_the_same_port_is_refused() {
         let workspace = workspace("second");
         let _first = RunDirectory::take(&workspace, 4701).unwrap();
         let error = RunDirectory::take(&workspace, 4701).unwrap_err().to_string();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_command_of_the_aws_cli_is_its_own() {
+    fn arguments_after_the_aws_cli_command_are_passed_on() {
         let line = CommandLine::parse_from([
             "cargo local",
             "aws",

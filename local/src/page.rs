@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_was_built_anew_is_at_its_place() {
+    fn a_rebuilt_program_is_at_its_place() {
         for path in ["/target/local", "/target/local (deleted)"] {
             assert_eq!(found_again(PathBuf::from(path)), PathBuf::from("/target/local"));
         }

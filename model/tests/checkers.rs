@@ -134,17 +134,17 @@ fn a_rebuild_after_a_rotation_that_is_rolled_back() {
 }
 
 #[test]
-fn letting_an_attached_database_go() {
+fn detaching_a_database() {
     check(&[ATTACH, Action::Remove]);
 }
 
 #[test]
-fn letting_an_attached_database_go_that_is_rolled_back() {
+fn detaching_a_database_that_is_rolled_back() {
     check(&[TYPED, Action::CannotCall(Logical::Connection), Action::Remove]);
 }
 
 #[test]
-fn letting_a_database_go_whose_rule_a_person_made() {
+fn detaching_a_database_whose_rule_a_user_created() {
     check(&[Action::OpenRule, ATTACH, Action::Remove]);
 }
 
@@ -174,6 +174,6 @@ fn a_deletion_by_an_id_that_was_never_given() {
 }
 
 #[test]
-fn an_update_over_somebody_elses_instance() {
+fn an_update_over_an_instance_that_stagedb_does_not_manage() {
     check(&[Action::ForeignInstance, ADD]);
 }

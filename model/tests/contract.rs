@@ -10,7 +10,7 @@ fn a_secret_has_versions_labels_and_tokens() {
 }
 
 #[test]
-fn an_instance_lives_as_rds_says() {
+fn an_instance_follows_the_life_cycle_of_rds() {
     in_the_model(async |ground| databases(&ground).await);
 }
 

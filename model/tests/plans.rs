@@ -78,7 +78,7 @@ fn a_plan_is_kept_once_and_beside_another_of_its_seed() {
 }
 
 #[test]
-fn a_plan_that_is_cut_is_told() {
+fn a_truncated_plan_is_reported() {
     let text = kept_text();
     let half = text.split_at(text.len() / 2).0;
     let said = said_of_plan("cut.json", half);
@@ -89,7 +89,7 @@ fn a_plan_that_is_cut_is_told() {
 }
 
 #[test]
-fn an_unknown_field_is_told() {
+fn an_unknown_field_is_reported() {
     let said = said_of_plan("field.json", "{\n  \"seed\": 7,\n  \"colour\": 1\n}");
     let expected = ":3:10: unknown field `colour`, expected one of `seed`, `registered`, `steps`, `faults`, `weather` (`cargo histories \
                     --seed N --keep` writes plans)";
@@ -97,28 +97,28 @@ fn an_unknown_field_is_told() {
 }
 
 #[test]
-fn an_unknown_action_is_told() {
+fn an_unknown_action_is_reported() {
     let text = r#"{"seed": 7, "steps": [{"after": "AtRest", "stage": 0, "action": "Dance"}]}"#;
     let said = said_of_plan("action.json", text);
     assert!(said.starts_with(":1:71: unknown variant `Dance`, expected one of `Register`, `Save`"), "{said}");
 }
 
 #[test]
-fn an_unknown_field_of_an_action_is_told() {
+fn an_unknown_field_of_an_action_is_reported() {
     let text = r#"{"seed": 7, "steps": [{"after": "AtRest", "stage": 0, "action": {"Deploy": {"keeps": true, "fast": 1}}}]}"#;
     let said = said_of_plan("inside.json", text);
     assert!(said.contains("unknown field `fast`, expected `keeps`"), "{said}");
 }
 
 #[test]
-fn a_wrong_type_is_told() {
+fn a_wrong_type_is_reported() {
     let said = said_of_plan("type.json", "{\n  \"seed\": \"seven\"\n}");
     let expected = ":2:17: invalid type: string \"seven\", expected u64 (`cargo histories --seed N --keep` writes plans)";
     assert_eq!(said, expected);
 }
 
 #[test]
-fn a_stage_that_no_history_has_is_told() {
+fn a_stage_that_no_history_has_is_reported() {
     let mut plan = Plan::of(7);
     if let Some(step) = plan.steps.first_mut() {
         step.stage = 2;
@@ -128,7 +128,7 @@ fn a_stage_that_no_history_has_is_told() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn a_missing_file_is_reported() {
     let said = read_plan(&kept::directory().join("none.json")).expect_err("it doesn't exist").to_string();
     assert!(said.starts_with("model/plans/none.json: cannot read it: No such file"), "{said}");
 }
@@ -140,7 +140,7 @@ fn a_list_of_seeds_is_read() {
 }
 
 #[test]
-fn what_is_no_seed_is_told() {
+fn an_invalid_seed_is_reported() {
     for line in ["12x", "-1", "+1", "1 2", "18446744073709551616", "0x10"] {
         let path = file("bad-seeds.txt", &format!("1\n# two\n{line}\n"));
         let said = read_seeds(&path).expect_err("it isn't a seed").to_string();
@@ -162,7 +162,7 @@ fn a_fault_reads_as_it_is_written() {
 }
 
 #[test]
-fn a_fault_at_no_call_is_told() {
+fn a_fault_at_no_call_is_reported() {
     for (text, expected) in [
         (
             "DatabaseProgress DescribeDBInstance 3 Fails 1",

@@ -10,7 +10,7 @@ use model::at_work;
 use tokio::time::{Instant, sleep};
 
 #[test]
-fn work_that_takes_longer_than_a_turn_is_dropped_and_begun_again_before_another_request_begins() {
+fn work_that_takes_longer_than_a_turn_is_dropped_and_started_again_before_another_request_starts() {
     at_work(async |at| {
         let (began, ended) = (Cell::new(0), Cell::new(0));
         let called = Instant::now();

@@ -91,7 +91,7 @@ async fn every_sample_event_finds_its_route() {
 }
 
 #[tokio::test]
-async fn an_aws_that_cannot_be_reached_is_told_in_fixed_words_with_the_requests_id() {
+async fn an_aws_that_cannot_be_reached_is_reported_in_fixed_words_with_the_request_id() {
     let (_, problem) = problem(sample("get-database.json")).await;
     assert_eq!(
         problem,
@@ -157,7 +157,7 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_refused() {
+async fn an_unreadable_body_is_refused() {
     let object = "400 The body must be a JSON object.";
     let cases = [
         (json!(""), "400 The body isn't valid JSON. The error is at line 1, column 0."),

@@ -109,7 +109,7 @@ def test_a_change_of_a_custom_resource_reaches_those_that_read_it(aws, answerer,
     ]
 
 
-def test_what_is_added_and_what_is_removed_is_told(aws, answerer, stack):
+def test_what_is_added_and_what_is_removed_is_reported(aws, answerer, stack):
     body = template(answerer, Another={"Type": "AWS::SQS::Queue"})
     del body["Resources"]["Queue"]
     changes = settled(aws, create(aws, stack, body, "20")["Id"])["Changes"]

@@ -71,7 +71,7 @@ def sign_in(call, login):
     return headers["set-cookie"].partition(";")[0], parse_qs(urlsplit(headers["location"]).query)
 
 
-def test_a_person_who_signed_in_gets_further_codes_without_a_password(call, login):
+def test_a_user_who_signed_in_gets_more_codes_without_a_password(call, login):
     authorize = f"/oauth2/authorize?{urlencode(login)}"
     assert call("GET", authorize)[0] == 200, "the form"
     cookie, first = sign_in(call, login)
@@ -115,7 +115,7 @@ def test_a_request_that_is_not_valid_gets_no_code_with_a_session_either(call, lo
     assert call("GET", f"/oauth2/authorize?{elsewhere}", cookie=cookie)[0] == 400
 
 
-def test_functions_are_told_where_the_login_is_served_here(aws):
+def test_functions_learn_where_the_login_is_served(aws):
     template = {
         "Resources": {
             "Role": {

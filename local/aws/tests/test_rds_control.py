@@ -106,7 +106,7 @@ def test_a_minor_version_changes_as_by_an_automatic_upgrade(aws):
     assert aws.wait_for_status("upgraded", "available")["EngineVersion"] == "16.9"
 
 
-def test_the_next_creation_ends_as_it_was_told_once(aws):
+def test_the_next_creation_ends_once_as_it_was_set(aws):
     rds = aws.client("rds")
     ending = {"status": "incompatible-network", "event": "The subnets have no free addresses."}
     assert put(aws, "next-creations", {"Doomed": ending}) == {"doomed": ending}

@@ -35,7 +35,7 @@ def test_a_growth_of_the_storage_is_optimized_afterwards(aws, expect_error):
     assert aws.statuses_until("grown", "available")[-1] == "available"
 
 
-def test_storage_neither_shrinks_nor_grows_by_less_than_a_tenth(aws, expect_error):
+def test_storage_neither_decreases_nor_increases_by_less_than_a_tenth(aws, expect_error):
     aws.create_database("sized", AllocatedStorage=100)
     for wanted in (50, 105):
         modify = aws.client("rds").modify_db_instance

@@ -55,5 +55,5 @@ def test_storage_is_from_20_to_65536_gib(gib, code):
 
 
 @pytest.mark.parametrize(("wanted", "allowed"), [(99, False), (100, True), (101, False), (109, False), (110, True)])
-def test_storage_never_shrinks_and_grows_by_a_tenth_at_least(wanted, allowed):
+def test_storage_never_decreases_and_increases_by_at_least_a_tenth(wanted, allowed):
     assert (refused(rules.check_growth, 100, wanted) is None) == allowed

@@ -84,7 +84,7 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     a_rotated_password_comes_with_the_next_rebuild(&local, &arn);
     no_typed_password_is_anywhere_but_in_secrets(&local);
 
-    the_secret_that_credentials_come_from_may_go(&local, &arn);
+    the_source_secret_can_be_deleted(&local, &arn);
 
     remove(&local, "dev", "orders");
     eventually("the variables are gone", || {
@@ -157,7 +157,7 @@ fn a_rotated_password_comes_with_the_next_rebuild(local: &LocalAws, arn: &str) {
 }
 
 /// Without the secret, a rebuild is refused, and a rollback uses the copied credentials.
-fn the_secret_that_credentials_come_from_may_go(local: &LocalAws, arn: &str) {
+fn the_source_secret_can_be_deleted(local: &LocalAws, arn: &str) {
     let delete = json!({"SecretId": arn, "ForceDeleteWithoutRecovery": true});
     local.post_json("secretsmanager.DeleteSecret", &delete).unwrap();
     let refused = local.api("POST", &stage_path("dev", "/rebuild"), None).unwrap();
@@ -227,7 +227,7 @@ fn no_typed_password_is_anywhere_but_in_secrets(local: &LocalAws) {
 }
 
 #[test]
-fn an_attached_aurora_cluster_is_let_go_by_a_rollback_and_by_a_removal() {
+fn an_attached_aurora_cluster_is_detached_by_a_rollback_and_by_a_removal() {
     let local = world();
     let group = their_network(&local);
     their_cluster(&local, "ledger", &group);

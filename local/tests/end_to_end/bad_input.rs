@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::world::{container, instance, micro, save, save_and_follow, settings, stage_path, world};
 
 #[test]
-fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
+fn an_impossible_change_is_refused_with_a_reason_before_anything_changes() {
     let local = world();
     let stack =
         || local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
@@ -45,7 +45,7 @@ fn what_cannot_be_done_is_refused_in_words_before_anything_changes() {
 }
 
 #[test]
-fn while_a_rebuild_runs_another_save_is_refused_with_the_way_to_the_running_one() {
+fn during_a_rebuild_another_save_is_refused_with_a_link_to_the_rebuild() {
     let local = world();
     save(&local, "dev", &micro(), 202);
     let answer =

@@ -22,7 +22,7 @@ fn refused(local: &LocalAws, settings: &Value, status: u16) -> String {
 }
 
 #[test]
-fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
+fn standby_backups_maximum_storage_and_version_can_be_changed_without_losing_data() {
     let local = world();
     let first =
         with(micro(), &json!({"engineVersion": "16.8", "backupRetentionDays": 3, "maxStorageGiB": 50}));
@@ -46,8 +46,8 @@ fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
 
     // A setting that's left out stays as it is. Null turns autoscaling off.
     save_and_follow(&local, "dev", &with(micro(), &json!({"maxStorageGiB": null})));
-    let ceiling = instance(&local, "dev").unwrap()["MaxAllocatedStorage"].clone();
-    assert!(ceiling.is_null() || ceiling == 20, "{ceiling}");
+    let max_storage = instance(&local, "dev").unwrap()["MaxAllocatedStorage"].clone();
+    assert!(max_storage.is_null() || max_storage == 20, "{max_storage}");
 
     // A new major version has to be confirmed, and a snapshot is taken before it.
     let upgrade = with(micro(), &json!({"engineVersion": "17"}));
@@ -68,7 +68,7 @@ fn standby_backups_ceiling_and_version_are_changed_and_the_data_stays() {
 }
 
 #[test]
-fn what_interrupts_waits_for_the_maintenance_window_if_a_person_wants_that() {
+fn a_change_that_interrupts_waits_for_the_maintenance_window_if_the_user_chooses_that() {
     let local = world();
     save_and_follow(&local, "dev", &micro());
     let later = with(settings("db.t4g.large", 20), &json!({"apply": "maintenance-window"}));
@@ -98,7 +98,7 @@ fn what_interrupts_waits_for_the_maintenance_window_if_a_person_wants_that() {
 }
 
 #[test]
-fn storage_rests_after_a_change_and_what_grew_by_itself_is_a_floor() {
+fn storage_cannot_change_again_for_a_while_and_autoscaled_storage_is_a_minimum() {
     let local = world();
     save_and_follow(&local, "dev", &with(micro(), &json!({"maxStorageGiB": 100})));
     let grow = json!({"allocated_storage": 33});
@@ -136,7 +136,7 @@ fn storage_rests_after_a_change_and_what_grew_by_itself_is_a_floor() {
 }
 
 #[test]
-fn a_failure_that_rds_explains_is_told_in_its_words_with_a_next_step() {
+fn a_failure_that_rds_explains_is_reported_in_its_words_with_a_next_step() {
     let local = world();
     let failing = json!({"test-django2-dev-postgres": {
         "status": "incompatible-network", "event": "The DB instance can't be created: no free addresses in subnet-1.",

@@ -20,7 +20,7 @@ fn operations(local: &LocalAws) -> usize {
 }
 
 #[test]
-fn of_two_people_who_save_at_once_one_is_refused_and_nothing_is_half_done() {
+fn of_two_users_who_save_at_once_one_is_refused_and_nothing_is_half_done() {
     let local = world();
     save_and_follow(&local, "dev", &micro());
     let before = operations(&local);

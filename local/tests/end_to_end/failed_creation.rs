@@ -8,7 +8,7 @@ use crate::world::{
 };
 
 #[test]
-fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() {
+fn a_creation_that_rds_refuses_is_rolled_back_with_a_reason_and_can_be_retried() {
     let local = world();
     let before = container(&local, "dev");
     let refused = "Cannot create a db.t4g.medium instance because there is insufficient capacity";
@@ -31,7 +31,7 @@ fn a_creation_that_rds_refuses_is_rolled_back_in_words_and_can_be_tried_again() 
 }
 
 #[test]
-fn an_identifier_that_is_somebody_elses_is_refused_before_and_during_a_rebuild_and_left_alone() {
+fn an_identifier_that_stagedb_does_not_manage_is_refused_before_and_during_a_rebuild_and_left_alone() {
     let local = world();
     let identifier = format!("{STACK}-dev-postgres");
     local

@@ -84,7 +84,7 @@ fn functions_that_are_killed_in_mid_flight_leave_nothing_half_done() {
 }
 
 #[test]
-fn a_postgres_that_is_killed_while_it_is_created_is_rolled_back_in_words_and_can_be_tried_again() {
+fn a_postgres_that_is_killed_while_it_is_created_is_rolled_back_with_a_reason_and_can_be_retried() {
     let local = world();
     local.set_timings(&Timings { rds_create_seconds: Some(6.0), ..Timings::default() }).unwrap();
     save(&local, "dev", &micro(), 202);

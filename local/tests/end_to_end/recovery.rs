@@ -40,7 +40,7 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
 }
 
 #[test]
-fn a_registration_that_failed_can_be_made_again() {
+fn a_failed_registration_can_be_retried() {
     let local = world();
     let vpc = crate::world::vpc(&local);
     let ecs = "AmazonEC2ContainerServiceV20141113";
@@ -104,7 +104,7 @@ fn the_labels_of_old_generations_make_room_for_new_ones() {
 }
 
 #[test]
-fn a_secret_that_somebody_spoilt_fails_a_rebuild_in_words_and_is_not_overwritten() {
+fn an_invalid_secret_fails_a_rebuild_with_a_reason_and_is_not_overwritten() {
     let local = world();
     save_and_follow(&local, "dev", &micro());
     let id = format!("dev-{STACK}-postgres");

@@ -87,7 +87,7 @@ fn world_as_it_is(local: &LocalAws) -> (usize, Value) {
 }
 
 #[test]
-fn every_refusal_is_in_words_and_changes_nothing() {
+fn every_refusal_has_a_reason_and_changes_nothing() {
     let local = world();
     let group = their_network(&local);
     their_instance(&local, "orders", &group);

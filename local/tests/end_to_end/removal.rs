@@ -65,7 +65,7 @@ fn a_new_database_after_a_removal_is_empty_and_has_a_new_password() {
 }
 
 #[test]
-fn a_stage_without_a_database_is_forgotten_and_can_be_registered_again() {
+fn a_stage_without_a_database_can_be_deleted_and_registered_again() {
     let local = world();
     let gone = || local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap().status == 404;
     assert_eq!(local.api("DELETE", &stage_path("prod", ""), None).unwrap().status, 202);

@@ -61,7 +61,7 @@ fn a_removed_database_is_restored_with_its_data_and_credentials_that_work() {
 }
 
 #[test]
-fn what_no_stage_claims_is_shown_and_a_stage_registered_again_finds_its_snapshots() {
+fn resources_that_no_stage_uses_are_shown_and_a_stage_registered_again_finds_its_snapshots() {
     let local = world();
     save_and_follow(&local, "prod", &micro());
     query(

@@ -85,7 +85,7 @@ fn a_rollback_that_can_never_succeed_leaves_out_what_is_in_its_way() {
 }
 
 #[test]
-fn a_deletion_that_failed_is_made_again() {
+fn a_failed_deletion_can_be_retried() {
     let local = world();
     local.set_faults(&silence("test-django2-prod-postgres")).unwrap();
     let delete = || local.api("DELETE", &stage_path("prod", ""), None).unwrap();

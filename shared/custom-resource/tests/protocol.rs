@@ -146,7 +146,7 @@ async fn an_answer_that_never_arrives_is_an_error_that_does_not_show_the_url() {
 }
 
 #[tokio::test]
-async fn nothing_is_answered_when_somebody_else_will() {
+async fn nothing_is_answered_when_the_answer_comes_later() {
     let bucket = Bucket::start(0).await;
     answered(&bucket.event("Create"), None).await;
     assert_eq!(bucket.requests(), Vec::<String>::new());
@@ -215,7 +215,7 @@ async fn what_was_refused_as_invalid_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn an_event_without_somebody_to_answer_is_an_error_that_names_the_field() {
+async fn an_event_without_an_address_to_answer_is_an_error_that_names_the_field() {
     for field in ["ResponseURL", "StackId", "RequestId", "LogicalResourceId"] {
         let bucket = Bucket::start(0).await;
         let mut event = bucket.event("Create");

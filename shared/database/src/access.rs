@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_a_stage_that_gave_up_leaving_is_taken_off() {
+    fn the_mark_of_a_stage_that_stopped_leaving_is_removed() {
         let (dev, prod) = (stage("dev"), stage("prod"));
         let mut rules = Vec::new();
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));

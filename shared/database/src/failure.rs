@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_known_cause_has_a_next_step_of_its_own() {
+    fn each_known_cause_has_its_own_next_step() {
         for (reason, expected) in [
             (
                 "RDS refused: no room (InsufficientDBInstanceCapacity)",

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_stand_in_a_snapshots_name_is_no_generation() {
+    fn a_text_that_a_snapshot_name_cannot_contain_is_no_generation() {
         for bad in ["", "-", "a--b", "A", "a_b", "a-", &"a".repeat(33)] {
             assert_eq!(Generation::try_from(bad.to_owned()), Err(GenerationError), "{bad}");
         }

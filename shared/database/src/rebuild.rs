@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_needs_a_person_is_failed() {
+    fn a_stack_that_needs_manual_work_is_failed() {
         for (status, expected) in [
             ("ROLLBACK_COMPLETE", StackStatus::CreationFailed),
             ("ROLLBACK_FAILED", StackStatus::CreationFailed),

@@ -77,7 +77,7 @@ pub fn earliest_storage_change(
 #[must_use]
 pub fn check_creation(desired: &CreatedSettings, orderable: Option<Orderable>) -> Vec<Objection> {
     let mut objections = check_orderable(desired, desired.engine_version, orderable);
-    objections.extend(check_ceiling(desired, desired.storage.get()));
+    objections.extend(check_max_storage(desired, desired.storage.get()));
     if desired.apply == Apply::MaintenanceWindow {
         objections.push(Objection::field("/apply", "must be now for a new database"));
     }
@@ -168,7 +168,7 @@ pub fn check_change(
         objections.extend(check_orderable(desired, version.max(desired.engine_version), situation.orderable));
     }
     if current.max_storage != desired.max_storage || current.storage != desired.storage {
-        objections.extend(check_ceiling(desired, desired.storage.get().max(live.storage_gib)));
+        objections.extend(check_max_storage(desired, desired.storage.get().max(live.storage_gib)));
     }
     objections.extend(check_version(current, desired, version, situation));
     objections.extend(check_what_waits(current, desired, live, version, situation));
@@ -231,11 +231,11 @@ fn check_orderable(
     if desired.multi_az && !orderable.has_multi_az {
         objections.push(Objection::field("/multiAz", format!("must be false for the class {class}")));
     }
-    if let Some(ceiling) = desired.max_storage {
+    if let Some(max_storage) = desired.max_storage {
         if !orderable.has_autoscaling {
             objections
                 .push(Objection::field("/maxStorageGiB", format!("must be null for the class {class}")));
-        } else if ceiling.get() > max {
+        } else if max_storage.get() > max {
             let detail = format!("must be at most {max} GiB for the class {class}");
             objections.push(Objection::field("/maxStorageGiB", detail));
         }
@@ -243,9 +243,9 @@ fn check_orderable(
     objections
 }
 
-fn check_ceiling(desired: &CreatedSettings, storage: u32) -> Option<Objection> {
+fn check_max_storage(desired: &CreatedSettings, storage: u32) -> Option<Objection> {
     let least = minimum_growth(storage);
-    let too_low = desired.max_storage.is_some_and(|ceiling| ceiling.get() < least);
+    let too_low = desired.max_storage.is_some_and(|max_storage| max_storage.get() < least);
     too_low.then(|| {
         let detail = format!(
             "must be at least {least} GiB, 10% above the storage of {storage} GiB, or null to turn storage autoscaling off"

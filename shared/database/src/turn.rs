@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_properties_is_told_by_its_status_alone() {
+    fn an_event_without_properties_is_recognized_by_its_status_alone() {
         check(
             &asked("DELETE_IN_PROGRESS", "two"),
             &[(1, "Connection", "DELETE_IN_PROGRESS", "")],

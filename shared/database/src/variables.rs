@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_made_anew_replaces_the_old_one() {
+    fn a_recreated_secret_replaces_the_old_one() {
         let old = Target::Published { secret_arn: ARN.replace("AbCdEf", "GhIjKl") };
         let container = after(&after(&with_own(), &old), &published());
         assert_eq!(container, after(&with_own(), &published()));
     }
 
     #[test]
-    fn a_variable_that_somebody_else_put_there_is_never_overwritten_or_removed() {
+    fn a_variable_that_stagedb_did_not_set_is_never_overwritten_or_removed() {
         let theirs = [
             ContainerVariables { environment: vec!["PG_HOST".to_owned()], ..with_own() },
             ContainerVariables {

@@ -226,7 +226,7 @@ fn a_class_change_that_still_waits_for_its_window_is_taken_back_on_rollback() {
 }
 
 #[test]
-fn storage_never_shrinks() {
+fn storage_is_never_decreased() {
     for live in [21, 40, 65_536] {
         assert_eq!(step(&wanted(), Instance { storage_gib: live, ..instance() }), finished(), "{live}");
     }
@@ -263,7 +263,7 @@ fn the_database_name_cannot_be_changed() {
 }
 
 #[test]
-fn a_status_that_does_not_get_better_ends_in_words_if_something_is_to_be_changed() {
+fn a_lasting_bad_status_is_refused_with_a_reason_if_something_must_change() {
     for status in ["failed", "incompatible-network", "restore-error", "inaccessible-encryption-credentials"] {
         let Step::Refuse(refusal) = step(&wanted(), small(status)) else { panic!("{status} isn't refused") };
         assert!(refusal.to_string().contains(status), "{refusal}");
@@ -416,7 +416,7 @@ fn each_setting_that_rds_can_change_is_changed_alone_or_with_others() {
 }
 
 #[test]
-fn storage_that_grows_by_itself_is_told_where_to_stop_and_that_never_is_below_what_it_is() {
+fn storage_autoscaling_has_a_maximum_that_is_never_below_the_current_storage() {
     let grown = Instance { storage_gib: 200, max_storage_gib: Some(300), ..instance() };
     let stops_below = wanted_with(|c| c.max_storage = Some(100.try_into().unwrap()));
     assert_eq!(step(&stops_below, grown.clone()), finished(), "as in a rollback after it grew");
@@ -440,7 +440,7 @@ fn storage_of_400_gib_and_more_comes_with_its_iops() {
 }
 
 #[test]
-fn what_interrupts_can_be_left_to_the_maintenance_window_and_the_request_does_not_wait_for_it() {
+fn a_change_that_interrupts_can_wait_for_the_maintenance_window_and_the_request_does_not_wait_for_it() {
     let request = wanted_with(|c| {
         c.apply = Apply::MaintenanceWindow;
         c.instance_class = "db.t4g.large".to_owned().try_into().unwrap();
@@ -470,7 +470,7 @@ fn a_version_is_never_lowered() {
 }
 
 #[test]
-fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
+fn before_a_major_upgrade_a_snapshot_is_taken_and_waited_for() {
     let request = wanted_with(|c| c.engine_version = version("18.1"));
     let id: SnapshotId = "shop-dev-postgres-g1-before-18-1-0a1b2c3d".to_owned().try_into().unwrap();
     assert_eq!(step(&request, instance()), Step::Snapshot(id.clone()));
@@ -489,7 +489,7 @@ fn before_a_major_version_is_left_a_snapshot_is_taken_and_waited_for() {
 }
 
 #[test]
-fn a_person_can_begin_with_a_snapshot_of_the_stage_and_gets_a_new_password() {
+fn a_user_can_start_from_a_snapshot_of_the_stage_and_gets_a_new_password() {
     let earlier = Snapshot {
         generation: Some(generation("g0")),
         owner: Some(Owner { stage_stack_id: "arn:before-it-was-registered-again".to_owned(), ..owner() }),
@@ -576,7 +576,7 @@ fn an_attached_database_is_looked_up_and_never_touched() {
 }
 
 #[test]
-fn one_source_does_not_follow_the_other_without_a_removal_in_between() {
+fn a_source_cannot_become_another_without_a_removal_in_between() {
     let remove_first = Step::Refuse(Refusal::RemoveFirst(IDENTIFIER.to_owned()));
     assert_eq!(step(&attached(), instance()), remove_first);
     assert!(matches!(
@@ -589,7 +589,7 @@ fn one_source_does_not_follow_the_other_without_a_removal_in_between() {
 }
 
 #[test]
-fn an_upgrade_that_waits_for_its_window_and_is_no_longer_wanted_is_cancelled() {
+fn an_upgrade_that_waits_for_its_window_and_is_no_longer_wanted_is_canceled() {
     let pending = Pending { engine_version: Some(version("18.1")), ..Pending::default() };
     let waiting = Instance { pending, ..instance() };
     assert_eq!(step(&wanted(), waiting.clone()), modify(|c| c.engine_version = Some(version("17.5"))));
@@ -601,20 +601,20 @@ fn an_upgrade_that_waits_for_its_window_and_is_no_longer_wanted_is_cancelled() {
 }
 
 #[test]
-fn a_database_is_not_handed_out_before_its_new_password_is_in_force() {
+fn a_database_is_not_handed_out_before_its_new_password_works() {
     let pending = Pending { password: true, ..Pending::default() };
     assert!(is_wait(&step(&wanted(), Instance { pending, ..instance() })));
 }
 
 #[test]
-fn an_instance_of_before_the_tag_of_credentials_does_not_wedge_a_rollback() {
+fn an_instance_without_the_credentials_tag_does_not_block_a_rollback() {
     for status in ["stopped", "incompatible-network"] {
         assert_eq!(step(&wanted(), Instance { credentials: None, ..with_status(status) }), finished());
     }
 }
 
 #[test]
-fn a_ceiling_is_not_set_below_the_storage_to_come() {
+fn maximum_storage_is_not_set_below_the_pending_storage() {
     let pending = Pending { storage_gib: Some(40), ..Pending::default() };
     let growing = Instance { pending, max_storage_gib: Some(40), ..instance() };
     let request = wanted_with(|c| c.storage = 40.try_into().unwrap());
@@ -626,7 +626,7 @@ fn to_come(setting: &Setting, value: impl Into<serde_json::Value>) -> Pending {
 }
 
 #[test]
-fn what_is_under_way_already_is_not_asked_for_again() {
+fn a_change_in_progress_is_not_requested_again() {
     let with_pending = |pending: Pending| Instance { pending, ..instance() };
     for (wanted, pending) in [
         (wanted_with(|c| c.multi_az = true), to_come(&CreatedSettings::multi_az, true)),
@@ -669,7 +669,7 @@ fn an_upgrade_waits_for_the_maintenance_window_if_it_may() {
 }
 
 #[test]
-fn a_ceiling_that_is_there_is_not_set_again() {
+fn maximum_storage_that_is_already_set_is_not_set_again() {
     let wanted = wanted_with(|c| c.max_storage = Some(100.try_into().unwrap()));
     assert_eq!(step(&wanted, Instance { max_storage_gib: Some(100), ..instance() }), finished());
 }

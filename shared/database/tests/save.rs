@@ -85,9 +85,9 @@ fn objection(outcome: Result<Vec<Change>, Vec<Objection>>) -> String {
 }
 
 #[test]
-fn storage_grows_by_a_tenth_or_more_and_never_shrinks() {
+fn storage_increases_by_a_tenth_or_more_and_never_decreases() {
     let grown = |gib: i64| with(|s| s.storage = gib.try_into().unwrap());
-    let on = |live: u32| Instance { storage_gib: live, ..live_with_ceiling() };
+    let on = |live: u32| Instance { storage_gib: live, ..live_with_max_storage() };
     assert_eq!(
         objection(change(&grown(21), Some(&live()), |_| ())),
         "/storageGiB must increase by at least 10%, to 22 GiB or more. It's 20 GiB now"
@@ -101,12 +101,12 @@ fn storage_grows_by_a_tenth_or_more_and_never_shrinks() {
     }
 }
 
-fn live_with_ceiling() -> Instance {
+fn live_with_max_storage() -> Instance {
     Instance { max_storage_gib: Some(100), ..live() }
 }
 
 #[test]
-fn storage_rests_for_six_hours_after_its_last_change_and_the_answer_names_the_time() {
+fn storage_cannot_change_for_six_hours_after_its_last_change_and_the_response_names_the_time() {
     let grow = with(|s| s.storage = 40.try_into().unwrap());
     let changed = |ago: Duration| change(&grow, Some(&live()), |s| s.storage_changed_at = Some(NOW - ago));
     let words = objection(changed(Duration::hours(1) + Duration::seconds(1)));
@@ -143,7 +143,7 @@ fn only_a_database_that_is_available_can_be_changed() {
 }
 
 #[test]
-fn what_cannot_be_ordered_is_refused_with_the_field() {
+fn a_class_that_cannot_be_ordered_is_refused_with_the_field() {
     let wanted = with(|s| {
         s.instance_class = "db.t3.micro".to_owned().try_into().unwrap();
         s.storage = 100.try_into().unwrap();
@@ -172,15 +172,15 @@ fn what_cannot_be_ordered_is_refused_with_the_field() {
 }
 
 #[test]
-fn the_ceiling_is_a_tenth_above_the_storage_or_none() {
-    let ceiling = |gib: i64| with(|s| s.max_storage = Some(gib.try_into().unwrap()));
+fn the_maximum_storage_is_a_tenth_above_the_storage_or_none() {
+    let max_storage = |gib: i64| with(|s| s.max_storage = Some(gib.try_into().unwrap()));
     let low = "/maxStorageGiB must be at least 22 GiB, 10% above the storage of 20 GiB, or null to turn storage autoscaling \
                off";
-    assert_eq!(objection(change(&ceiling(21), Some(&live()), |_| ())), low);
-    assert_eq!(words(&check_creation(&ceiling(21), Some(ANYTHING))), [low]);
-    assert!(change(&ceiling(22), Some(&live()), |_| ()).is_ok());
+    assert_eq!(objection(change(&max_storage(21), Some(&live()), |_| ())), low);
+    assert_eq!(words(&check_creation(&max_storage(21), Some(ANYTHING))), [low]);
+    assert!(change(&max_storage(22), Some(&live()), |_| ()).is_ok());
     let grown = Instance { storage_gib: 100, ..live() };
-    assert!(objection(change(&ceiling(100), Some(&grown), |_| ())).contains("at least 110 GiB"));
+    assert!(objection(change(&max_storage(100), Some(&grown), |_| ())).contains("at least 110 GiB"));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_new_database_does_not_wait_for_a_window_and_its_preview_names_every_setting
 }
 
 #[test]
-fn what_is_restored_goes_with_its_snapshot() {
+fn a_restored_database_is_checked_against_its_snapshot() {
     let snapshot = Snapshot {
         id: SnapshotId::try_from("shop-dev-postgres-g1-1".to_owned()).unwrap(),
         status: SnapshotStatus::Available,
@@ -327,7 +327,7 @@ fn what_is_restored_goes_with_its_snapshot() {
 }
 
 #[test]
-fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmation() {
+fn a_pending_upgrade_is_not_made_with_another_change_without_a_confirmation() {
     let pending = Pending { engine_version: Some(version("18.1")), ..Pending::default() };
     let waiting = Instance { pending, ..live() };
     let days = with(|s| s.backup_retention = 14.try_into().unwrap());
@@ -347,7 +347,7 @@ fn an_upgrade_that_waits_is_not_made_beside_another_change_without_a_confirmatio
 }
 
 #[test]
-fn what_can_be_ordered_is_asked_only_of_a_change_that_needs_it() {
+fn orderable_classes_are_looked_up_only_for_a_change_that_needs_them() {
     let nothing = |desired: &CreatedSettings| change(desired, Some(&live()), |s| s.orderable = None);
     for desired in [
         with(|s| s.instance_class = "db.t4g.small".to_owned().try_into().unwrap()),
@@ -381,7 +381,7 @@ fn situation<'a>(live: &'a Instance, upgrades: &'a [EngineVersion]) -> Situation
 }
 
 #[test]
-fn the_snapshot_that_a_database_began_with_may_be_said_again() {
+fn the_snapshot_that_a_database_started_from_can_be_sent_again() {
     let began = |id: &str| with(|s| s.from_snapshot = Some(SnapshotId::try_from(id.to_owned()).unwrap()));
     let live = live();
     assert!(check_change(&began("one"), &began("one"), situation(&live, &[])).is_ok());
@@ -391,7 +391,7 @@ fn the_snapshot_that_a_database_began_with_may_be_said_again() {
 }
 
 #[test]
-fn storage_does_not_grow_beyond_its_ceiling_and_a_ceiling_may_be_all_there_is() {
+fn storage_does_not_increase_beyond_its_maximum_and_the_maximum_can_be_all_that_changes() {
     let low = |gib: i64| {
         with(|s| {
             s.max_storage = Some(30.try_into().unwrap());
@@ -441,7 +441,7 @@ fn an_upgrade_says_whether_it_is_a_minor_or_a_major_one() {
 }
 
 #[test]
-fn only_a_major_upgrade_that_waits_is_cancelled_or_confirmed() {
+fn only_a_major_upgrade_that_waits_is_canceled_or_confirmed() {
     let waiting = |for_what: &str| {
         let pending = Pending { engine_version: Some(version(for_what)), ..Pending::default() };
         Instance { pending, ..live() }

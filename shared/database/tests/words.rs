@@ -61,7 +61,7 @@ fn a_snapshots_identifier_is_as_rds_takes_it() {
 }
 
 #[test]
-fn every_size_of_a_class_has_its_processors_and_memory() {
+fn every_instance_class_size_has_its_vcpus_and_memory() {
     for (class, vcpus, gib) in [
         ("db.t4g.micro", 2, 1),
         ("db.t4g.small", 2, 2),
@@ -80,7 +80,7 @@ fn every_size_of_a_class_has_its_processors_and_memory() {
 }
 
 #[test]
-fn a_status_of_rds_is_read_and_said_in_its_own_word() {
+fn an_rds_status_is_read_and_shown_in_its_own_word() {
     for (word, expected) in [
         ("available", Status::Usable { optimizing: false }),
         ("storage-optimization", Status::Usable { optimizing: true }),
@@ -189,7 +189,7 @@ fn instance() -> database::Instance {
 }
 
 #[test]
-fn the_end_of_a_request_is_told_also_after_the_time_for_it() {
+fn the_end_of_a_request_is_reported_even_after_its_deadline() {
     // The instance is deleted and its snapshot exists, so there is nothing left to start.
     let request = Request {
         operation: Operation::Delete,
@@ -271,7 +271,7 @@ fn a_step_runs_until_its_resource_is_complete_and_the_stack_is_no_resource() {
 }
 
 #[test]
-fn the_first_cause_is_a_resources_not_the_stacks() {
+fn the_first_cause_is_that_of_a_resource_not_of_the_stack() {
     let events = vec![
         event("shop-dev", "UPDATE_ROLLBACK_COMPLETE", None, 5),
         event("Database", "UPDATE_FAILED", Some("no capacity"), 3),
@@ -285,7 +285,7 @@ fn the_first_cause_is_a_resources_not_the_stacks() {
 }
 
 #[test]
-fn a_container_has_the_variables_of_this_stages_secret_only() {
+fn a_container_has_only_the_variables_of_the_secret_of_its_stage() {
     let arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:dev-shop-postgres-AbCdEf";
     let container = |name: &str, from: String| ContainerVariables {
         environment: Vec::new(),
@@ -317,7 +317,7 @@ fn containers_have_twenty_minutes_to_get_their_variables() {
 }
 
 #[test]
-fn a_variable_of_another_name_that_somebody_took_from_the_secret_stays() {
+fn a_variable_of_another_name_that_a_user_set_from_the_secret_stays() {
     let arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:dev-shop-postgres-AbCdEf";
     let theirs = SecretReference { name: "LEGACY_HOST".to_owned(), value_from: format!("{arn}:host::") };
     let container = ContainerVariables { environment: Vec::new(), secrets: vec![theirs.clone()] };

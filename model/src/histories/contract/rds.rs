@@ -144,8 +144,11 @@ async fn changes(databases: &Databases, identifier: &str, settings: &CreatedSett
     let storage = |gib| Changes { storage_gib: Some(gib), ..Changes::default() };
     checked.rule("storage can't be decreased", refused(&modify(storage(10)).await));
     checked.rule("storage grows by at least 10 %", refused(&modify(storage(21)).await));
-    let ceiling = Changes { max_storage_gib: Some(21), ..Changes::default() };
-    checked.rule("the autoscaling limit is at least 10 % above the storage", refused(&modify(ceiling).await));
+    let max_storage = Changes { max_storage_gib: Some(21), ..Changes::default() };
+    checked.rule(
+        "the autoscaling limit is at least 10 % above the storage",
+        refused(&modify(max_storage).await),
+    );
     let older = "13.1".to_owned().try_into().unwrap();
     let downgrade = Changes { engine_version: Some(older), ..Changes::default() };
     checked.rule("the version can't be lowered", refused(&modify(downgrade).await));

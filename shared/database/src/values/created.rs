@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn backups_are_kept_for_one_to_thirty_five_days() {
+    fn backups_are_kept_for_1_to_35_days() {
         for (days, good) in [(-1, false), (0, false), (1, true), (35, true), (36, false)] {
             assert_eq!(BackupRetention::try_from(days).is_ok(), good, "{days}");
         }
