@@ -4,6 +4,7 @@
 pub(crate) mod begin;
 pub(crate) mod cloudformation;
 pub(crate) mod connector;
+pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod functions;
 pub(crate) mod machine;

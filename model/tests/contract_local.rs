@@ -56,9 +56,15 @@ fn ground(local: &LocalAws) -> Ground {
         secret: physical("Secret"),
         subnet_group: physical("SubnetGroup"),
         security_group: physical("DatabaseSecurityGroup"),
-        service: (parameter("Cluster"), parameter("Service"), parameter("Container")),
+        service: service(&parameter("Services")),
         state_machine: machine.unwrap(),
     }
+}
+
+/// The cluster, the service, and the container of the first one in a list.
+fn service(listed: &str) -> (String, String, String) {
+    let mut parts = listed.split(',').next().unwrap().split('/').map(str::to_owned);
+    (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! The rule that lets a stage's service connect to an attached database, as one resource of the stage stack.
+//! The rules that let a stage's services and jobs connect to its database, as one resource of the stage stack.
 //!
 //! It doesn't use the native `AWS::EC2::SecurityGroupIngress`, because EC2 has each rule only once. A second stage with
 //! the same database would fail, removing the first stage would cut off the others, and an existing rule would be in
-//! the way. The rules are read again at every step (`database::access_step`), so a repeat or a crash does no harm.
+//! the way. The rules are read again at every step (`database::access_steps`), so a repeat or a crash does no harm.
 
 use std::{
     collections::BTreeMap,
@@ -12,16 +12,16 @@ use std::{
 
 use aws::{AwsError, SdkConfig, SecurityGroups, TurnError, Turns};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
-use database::{AccessStep, After, QUIET, Stage, Wanted, access_step, claim_tag};
+use database::{AccessStep, After, QUIET, Stage, Wanted, access_steps, claim_tag};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, error, info};
 
-/// The maximum number of steps: enough to create or claim one rule and give up two, with room for other stages'
-/// changes.
-const STEPS: usize = 40;
+/// The maximum number of rounds of steps: enough to create or claim the rules and give up others, with room for other
+/// stages' changes.
+const ROUNDS: usize = 40;
 /// How long to wait after a change in EC2, or for another stage that's about to give up a rule.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -71,12 +71,12 @@ pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Re
     .await
 }
 
-/// Why the service can't connect.
+/// Why the services can't connect.
 #[derive(Debug, Error)]
 enum AccessError {
     #[error("The request isn't valid: {0}.")]
     Invalid(#[from] InvalidRequest),
-    #[error("EC2 refused the rule that lets the service connect: {} ({})", .0.message, .0.code)]
+    #[error("EC2 refused a rule that lets a service connect: {} ({})", .0.message, .0.code)]
     Aws(#[from] AwsError),
     #[error("{0}.")]
     Turn(#[from] TurnError),
@@ -84,11 +84,11 @@ enum AccessError {
     Unsettled,
 }
 
-/// How far the work on a rule is.
+/// How far the work on the rules is.
 #[derive(Debug, Default, Clone, Copy)]
 struct Pace {
-    steps: usize,
-    /// Since when another stage is about to give up the rule that this one has claimed.
+    rounds: usize,
+    /// Since when another stage is about to give up a rule that this one has claimed, and nothing else is left to do.
     left_since: Option<Instant>,
 }
 
@@ -97,7 +97,7 @@ impl AccessResource {
         match self.settle(addressee, request, now).await {
             Ok(()) => Outcome::Success(BTreeMap::new()),
             Err(failure) => {
-                error!(error = lambda::chain(&failure), "the service's access wasn't updated");
+                error!(error = lambda::chain(&failure), "the services' access wasn't updated");
                 Outcome::Failed(failure.to_string())
             }
         }
@@ -111,151 +111,126 @@ impl AccessResource {
         now: OffsetDateTime,
     ) -> Result<(), AccessError> {
         let stage = &request.properties.stage()?;
-        let wanted = &wanted(request)?;
+        let wanted = wanted(request)?;
+        let wanted = wanted.as_slice();
         let asked = request.asked(addressee, BEFORE);
         // It outlives a turn that is cut short.
         let pace = Mutex::default();
-        let work = || self.steps(stage, wanted.as_ref(), &pace);
+        let work = || self.rounds(stage, wanted, &pace);
         self.turns.take(&addressee.stack_id, &asked, now, work).await?
     }
 
     /// Takes steps until nothing is left to do.
-    async fn steps(
-        &self,
-        stage: &Stage,
-        wanted: Option<&Wanted>,
-        pace: &Mutex<Pace>,
-    ) -> Result<(), AccessError> {
+    async fn rounds(&self, stage: &Stage, wanted: &[Wanted], pace: &Mutex<Pace>) -> Result<(), AccessError> {
         let pace = || pace.lock().unwrap_or_else(PoisonError::into_inner);
-        while pace().steps < STEPS {
+        while pace().rounds < ROUNDS {
             let left_since = pace().left_since;
             let is_left = left_since.is_some_and(|since| since.elapsed() >= QUIET);
-            let left_since = match self.step(stage, wanted, is_left).await? {
-                AccessStep::Done => return Ok(()),
-                AccessStep::Wait => left_since.or_else(|| Some(Instant::now())),
-                _ => None,
-            };
-            let steps = pace().steps + 1;
-            *pace() = Pace { steps, left_since };
+            let steps = self.round(stage, wanted, is_left).await?;
+            if steps.is_empty() {
+                return Ok(());
+            }
+            let waits = steps.iter().all(|step| *step == AccessStep::Wait);
+            let left_since = waits.then(|| left_since.unwrap_or_else(Instant::now));
+            let rounds = pace().rounds + 1;
+            *pace() = Pace { rounds, left_since };
             // EC2 shows a change only after a moment.
             sleep(PAUSE).await;
         }
         Err(AccessError::Unsettled)
     }
 
-    /// Looks at the rules, and takes the next step.
-    async fn step(
+    /// Looks at the rules, and takes the next step for each.
+    async fn round(
         &self,
         stage: &Stage,
-        wanted: Option<&Wanted>,
+        wanted: &[Wanted],
         is_left: bool,
-    ) -> Result<AccessStep, AwsError> {
-        let groups = &self.groups;
-        let mut rules = groups.rules_tagged(&claim_tag(stage)).await?;
-        if let Some(wanted) = wanted {
-            let of_group = groups.rules_of(&[&wanted.group]).await?;
-            rules.retain(|rule| rule.group != wanted.group);
+    ) -> Result<Vec<AccessStep>, AwsError> {
+        let mut rules = self.groups.rules_tagged(&claim_tag(stage)).await?;
+        // All rules are wanted in the same group: the database's.
+        if let Some(Wanted { group, .. }) = wanted.first() {
+            let of_group = self.groups.rules_of(&[group]).await?;
+            rules.retain(|rule| rule.group != *group);
             rules.extend(of_group);
         }
-        let step = access_step(stage, wanted, &rules, is_left);
-        info!(?step, "next step");
-        match &step {
-            AccessStep::Done | AccessStep::Wait => {}
-            AccessStep::Authorize(tags) => {
-                // Only a wanted rule is authorized.
-                let Some(Wanted { group, port, source_group, .. }) = wanted else { return Ok(step) };
-                let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
-                groups.authorize(group, *port, source_group, &description, tags).await?;
-            }
-            AccessStep::Tag { id, tags } => groups.tag(id, tags).await?,
-            AccessStep::Untag { id, keys } => groups.untag(id, keys).await?,
-            AccessStep::Revoke { group, id } => groups.revoke(group, id).await?,
+        let steps = access_steps(stage, wanted, &rules, is_left);
+        for step in &steps {
+            info!(?step, "next step");
+            self.take(stage, step).await?;
         }
-        Ok(step)
+        Ok(steps)
+    }
+
+    async fn take(&self, stage: &Stage, step: &AccessStep) -> Result<(), AwsError> {
+        let groups = &self.groups;
+        match step {
+            AccessStep::Wait => Ok(()),
+            AccessStep::Authorize { wanted: Wanted { group, port, source_group, .. }, tags } => {
+                let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
+                groups.authorize(group, *port, source_group, &description, tags).await
+            }
+            AccessStep::Tag { id, tags } => groups.tag(id, tags).await,
+            AccessStep::Untag { id, keys } => groups.untag(id, keys).await,
+            AccessStep::Revoke { group, id } => groups.revoke(group, id).await,
+        }
     }
 }
 
-/// The rule that a request asks for.
-fn wanted(request: &Request) -> Result<Option<Wanted>, InvalidRequest> {
+/// The rules that a request asks for, all in one security group.
+fn wanted(request: &Request) -> Result<Vec<Wanted>, InvalidRequest> {
     let properties = &request.properties;
     if request.resource_type != "Custom::PostgresAccess" {
         return Err(InvalidRequest::ResourceType("Custom::PostgresAccess"));
     }
-    // A database without a security group needs no rule.
-    let needs_none = |name| matches!(properties.text(name), Ok("none") | Err(InvalidRequest::Missing(_)));
-    if request.request_type == RequestType::Delete
-        || properties.text("Source")? != "attached"
-        || needs_none("SecurityGroupId")
-    {
-        return Ok(None);
+    if request.request_type == RequestType::Delete {
+        return Ok(Vec::new());
     }
-    let port = properties.number("Port")?;
-    Ok(Some(Wanted {
-        group: properties.text("SecurityGroupId")?.to_owned(),
-        port: u16::try_from(port).map_err(|_| InvalidRequest::Invalid {
+    let sources = match properties.text("ServiceSecurityGroupIds") {
+        Err(InvalidRequest::Missing(_)) => return wanted_by_an_earlier_version(request),
+        sources => sources?,
+    };
+    let group = match properties.text("Source")? {
+        "created" => properties.text("DatabaseSecurityGroupId")?,
+        // An attached database without a security group needs no rule.
+        "attached" if is_none(request, "SecurityGroupId") => return Ok(Vec::new()),
+        "attached" => properties.text("SecurityGroupId")?,
+        _ => return Ok(Vec::new()),
+    };
+    sources.split(',').map(|source| rule(request, group, source)).collect()
+}
+
+/// A rollback to an earlier version of the template asks with the properties of that version. Its one service needs a
+/// rule only for an attached database: for a created one, the rule is part of the database's security group.
+fn wanted_by_an_earlier_version(request: &Request) -> Result<Vec<Wanted>, InvalidRequest> {
+    let properties = &request.properties;
+    if properties.text("Source")? != "attached" || is_none(request, "SecurityGroupId") {
+        return Ok(Vec::new());
+    }
+    let source = properties.text("ServiceSecurityGroupId")?;
+    Ok(vec![rule(request, properties.text("SecurityGroupId")?, source)?])
+}
+
+fn is_none(request: &Request, name: &'static str) -> bool {
+    matches!(request.properties.text(name), Ok("none") | Err(InvalidRequest::Missing(_)))
+}
+
+fn rule(request: &Request, group: &str, source: &str) -> Result<Wanted, InvalidRequest> {
+    let properties = &request.properties;
+    if source.is_empty() {
+        let reason = "must be security group IDs, separated by commas".to_owned();
+        return Err(InvalidRequest::Invalid { name: "ServiceSecurityGroupIds", reason });
+    }
+    Ok(Wanted {
+        group: group.to_owned(),
+        port: u16::try_from(properties.number("Port")?).map_err(|_| InvalidRequest::Invalid {
             name: "Port",
             reason: "must be a port, 1 to 65535".to_owned(),
         })?,
-        source_group: properties.text("ServiceSecurityGroupId")?.to_owned(),
+        source_group: source.to_owned(),
         identifier: properties.text("Identifier")?.to_owned(),
-    }))
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn folder() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/access-resource")
-    }
-
-    fn sample(name: &str) -> Value {
-        serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
-    }
-
-    fn asked(event: &Value) -> Result<Option<Wanted>, InvalidRequest> {
-        wanted(&Request::from_event(event).unwrap())
-    }
-
-    #[test]
-    fn every_sample_event_asks_for_what_its_name_says() {
-        let orders = Wanted {
-            group: "sg-0a1b2c3d4e5f60718".to_owned(),
-            port: 5433,
-            source_group: "sg-0fedcba9876543210".to_owned(),
-            identifier: "orders".to_owned(),
-        };
-        let samples = [
-            ("create-without-database.json", None),
-            ("update-attach.json", Some(orders)),
-            ("update-detach.json", None),
-            ("delete.json", None),
-        ];
-        assert_eq!(std::fs::read_dir(folder()).unwrap().count(), samples.len());
-        for (name, expected) in samples {
-            assert!(Addressee::from_event(&sample(name)).is_ok(), "{name}");
-            assert_eq!(asked(&sample(name)), Ok(expected), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
-        for (property, value, expected) in [
-            ("Port", json!("none"), "the property Port must be a whole number"),
-            ("Port", json!("65536"), "the property Port must be a port, 1 to 65535"),
-            ("ServiceSecurityGroupId", json!(null), "the property ServiceSecurityGroupId is missing"),
-            ("Identifier", json!(""), "the property Identifier must not be empty"),
-        ] {
-            let mut event = sample("update-attach.json");
-            event["ResourceProperties"][property] = value;
-            assert_eq!(asked(&event).unwrap_err().to_string(), expected);
-        }
-        let mut event = sample("update-attach.json");
-        event["ResourceType"] = json!("Custom::PostgresDatabase");
-        assert_eq!(asked(&event).unwrap_err().to_string(), "ResourceType must be Custom::PostgresAccess");
-    }
-}
+mod tests;

@@ -1,6 +1,9 @@
 //! What every route uses: the clients of the AWS services, and one request.
 
-use aws::{Databases, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks};
+use aws::{
+    Databases, Events, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks, StageServices, Subnets,
+    TaskDefinitions,
+};
 use aws_lambda_events::query_map::QueryMap;
 use time::OffsetDateTime;
 
@@ -14,6 +17,10 @@ use crate::{
 pub struct SettingsApi {
     pub(crate) stacks: Stacks,
     pub(crate) services: Services,
+    pub(crate) definitions: TaskDefinitions,
+    pub(crate) stage_services: StageServices,
+    pub(crate) subnets: Subnets,
+    pub(crate) events: Events,
     pub(crate) databases: Databases,
     pub(crate) metrics: Metrics,
     pub(crate) secrets: Secrets,
@@ -28,6 +35,10 @@ impl SettingsApi {
         Self {
             stacks: Stacks::new(config),
             services: Services::new(config),
+            definitions: TaskDefinitions::new(config),
+            stage_services: StageServices::new(config),
+            subnets: Subnets::new(config),
+            events: Events::new(config),
             databases: Databases::new(config),
             metrics: Metrics::new(config),
             secrets: Secrets::new(config),

@@ -8,6 +8,7 @@ mod api;
 mod configuration;
 mod hash;
 mod openapi;
+mod registration;
 mod request;
 mod response;
 mod routes;
@@ -40,11 +41,13 @@ impl SettingsApi {
     async fn reply(&self, route: Route, call: &Call) -> Result<Reply, Problem> {
         match route {
             Route::Stacks => self.get_stacks(call).await,
+            Route::Services => self.get_services(call).await,
             Route::Databases => self.get_databases(call).await,
             Route::InstanceClasses => self.get_instance_classes(call).await,
             Route::Leftovers => self.get_leftovers(call).await,
             Route::OpenApi => Ok(openapi::reply()),
             Route::Stage(stage, endpoint) => match endpoint {
+                Endpoint::GetStage => self.get_stage(&stage).await,
                 Endpoint::PutStage => self.put_stage(&stage, call).await,
                 Endpoint::DeleteStage => self.delete_stage(&stage, call).await,
                 Endpoint::GetDatabase => self.get_database(&stage, call).await,
@@ -55,7 +58,9 @@ impl SettingsApi {
                 Endpoint::GetSnapshots => self.get_snapshots(&stage).await,
                 Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
                 Endpoint::PostRebuild => self.post_rebuild(&stage, call).await,
-                Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage).await,
+                Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage, call).await,
+                Endpoint::PostRuntimeVariables => self.post_runtime_variables(&stage, call).await,
+                Endpoint::GetSnippets => self.get_snippets(&stage).await,
             },
         }
     }

@@ -17,6 +17,7 @@ use utoipa::{
 };
 
 use crate::{
+    registration::RegistrationBody,
     response::{ProblemWire, Reply},
     routes::{
         database::{
@@ -30,13 +31,11 @@ use crate::{
         instance_classes::ClassesWire,
         leftovers::LeftoversWire,
         rebuild::{RebuildingWire, get::RebuildWire},
-        runtime_variables::VariablesWire,
+        runtime_variables::{get::VariablesWire, post::RestoringWire, snippets::SnippetsWire},
+        services::ServicesWire,
         snapshots::SnapshotsWire,
         stacks::StacksWire,
-        stage::{
-            delete::DeletionWire,
-            put::{RegisteredWire, RegistrationBody},
-        },
+        stage::{delete::DeletionWire, get::StageDetailsWire, put::RegisteredWire},
     },
     save::Wish,
 };
@@ -95,6 +94,13 @@ fn reading() -> Vec<Verb> {
             schema::<StacksWire>(),
         ),
         get(
+            "/api/services",
+            "getServices",
+            "List the ECS services that you can register with stages",
+            &[TOKEN],
+            schema::<ServicesWire>(),
+        ),
+        get(
             "/api/databases",
             "getDatabases",
             "List the RDS for PostgreSQL and Aurora PostgreSQL databases that you can attach to stages",
@@ -133,6 +139,13 @@ fn reading() -> Vec<Verb> {
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).into(),
         ),
         get(
+            STAGE,
+            "getStage",
+            "Get the services and jobs that a stage is registered with",
+            &[],
+            schema::<StageDetailsWire>(),
+        ),
+        get(
             DATABASE,
             "getDatabase",
             "Get the settings, the live state, and the changes that are possible",
@@ -168,9 +181,19 @@ fn reading() -> Vec<Verb> {
             ..get(
                 VARIABLES,
                 "getRuntimeVariables",
-                "List the runtime variables and the secret keys that they come from, but no values",
+                "List the runtime variables of the services and jobs and the secret keys that they come from, but no values",
                 &[],
                 schema::<VariablesWire>(),
+            )
+        },
+        Verb {
+            refusals: &[400, 404, 409],
+            ..get(
+                SNIPPETS,
+                "getSnippets",
+                "Get the references to the secret for your own task definitions",
+                &[],
+                schema::<SnippetsWire>(),
             )
         },
     ]
@@ -184,7 +207,7 @@ fn changing() -> Vec<Verb> {
             method: Method::PUT,
             path: STAGE,
             id: "putStage",
-            summary: "Register a stage, or change its registration",
+            summary: "Register a stage, or change its services and jobs",
             query: &[],
             body: Some(schema::<RegistrationBody>()),
             changes: true,
@@ -240,6 +263,20 @@ fn changing() -> Vec<Verb> {
         },
         Verb {
             method: Method::POST,
+            path: VARIABLES,
+            id: "postRuntimeVariables",
+            summary: "Restore the variables that services and jobs lack, without a rebuild",
+            query: &[],
+            body: None,
+            changes: true,
+            successes: vec![
+                (200, "No service and no job lacks variables.", schema::<RestoringWire>()),
+                (202, "The variables of these are being restored.", schema::<RestoringWire>()),
+            ],
+            refusals: &[400, 404, 409, 412, 422],
+        },
+        Verb {
+            method: Method::POST,
             path: REBUILD,
             id: "postRebuild",
             summary: "Rebuild the stage with its current settings, or continue a rollback that failed",
@@ -259,6 +296,7 @@ const METRICS: &str = "/api/stacks/{stack}/stages/{stage}/database/metrics";
 const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";
 const REBUILD: &str = "/api/stacks/{stack}/stages/{stage}/rebuild";
 const VARIABLES: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables";
+const SNIPPETS: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables/snippets";
 
 /// The API description.
 #[must_use]
@@ -281,6 +319,10 @@ pub fn openapi() -> OpenApi {
     collect::<RebuildWire>(&mut schemas);
     collect::<RebuildingWire>(&mut schemas);
     collect::<VariablesWire>(&mut schemas);
+    collect::<RestoringWire>(&mut schemas);
+    collect::<SnippetsWire>(&mut schemas);
+    collect::<ServicesWire>(&mut schemas);
+    collect::<StageDetailsWire>(&mut schemas);
     collect::<ProblemWire<'_>>(&mut schemas);
     describe_shown(&mut schemas);
     let components = ComponentsBuilder::new()
@@ -358,10 +400,10 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let mut response =
             ResponseBuilder::new().description(description).content("application/json", content);
-        if status == 202 && verb.id != "deleteStage" {
+        if status == 202 && !matches!(verb.id, "deleteStage" | "postRuntimeVariables") {
             response = response.header("Location", HeaderBuilder::new().schema(plain_text()).build());
         }
-        if verb.id == "getDatabase" {
+        if matches!(verb.id, "getDatabase" | "getStage") {
             response = response.header("ETag", HeaderBuilder::new().schema(plain_text()).build());
         }
         responses = responses.response(status.to_string(), response.build());

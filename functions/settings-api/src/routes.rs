@@ -7,6 +7,7 @@ pub(crate) mod instance_classes;
 pub(crate) mod leftovers;
 pub(crate) mod rebuild;
 pub(crate) mod runtime_variables;
+pub(crate) mod services;
 pub(crate) mod snapshots;
 pub(crate) mod stacks;
 pub(crate) mod stage;

@@ -49,6 +49,8 @@ def build_app(settings: Settings, installation):
         cloudformation,
         custom_resources,
         ecs,
+        ecs_task_definitions,
+        event_targets,
         http_api,
         managed_login,
         rds,
@@ -83,7 +85,9 @@ def build_app(settings: Settings, installation):
     http_api.install()
     managed_login.install()
     step_functions.install()
+    ecs_task_definitions.install()
     ecs.install(settings.timings)
+    event_targets.install()
     return Control(ministack.app, settings.timings, RdsControl(store, modifications))
 
 

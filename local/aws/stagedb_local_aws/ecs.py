@@ -1,4 +1,4 @@
-"""ECS: deployments take a while, and task definitions are returned as they were registered."""
+"""ECS: deployments take a while, and can fail; lists have pages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from stagedb_local_aws.settings import Timings
 Answer = tuple[int, dict, bytes]
 _OURS = "_rolling_out"
 """Marks a deployment that we complete after a while. MiniStack hides names that start with `_`."""
+_COMPLETED = "_last_completed"
+"""The task definition of the service's last deployment that completed."""
+_PAGE = 10
+"""How many services a page has by default (ECS API, `ListServices`)."""
+_PAGE_MAX = 100
+_DESCRIBED_MAX = 10
 
 
 class Services:
@@ -40,6 +46,9 @@ class Services:
             _emit(service_key, primary, "IN_PROGRESS")
             time.sleep(self._timings.ecs_steady_seconds)
             primary[_OURS] = False
+            if _cannot_start(primary):
+                self._break_circuit(cluster_name, service_key, primary)
+                return
             _complete_elsewhere(cluster_name, service_key, primary["id"])
             record = service._services.get(service_key)
             if record is None or primary["rolloutState"] != "COMPLETED":
@@ -52,9 +61,72 @@ class Services:
                     "message": f"(service {record['serviceName']}) has reached a steady state.",
                 },
             )
+            record[_COMPLETED] = primary["taskDefinition"]
             _emit(service_key, primary, "COMPLETED")
 
         spawn_background(complete, thread_name=f"deploy {service_key}")
+
+    def _break_circuit(self, cluster_name: str, service_key: str, failed: dict) -> None:
+        """The circuit breaker: the deployment failed, and ECS goes back to the last one that completed."""
+        record = service._services.get(service_key)
+        breaker = (record or {}).get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+        if record is None or failed["status"] != "PRIMARY" or not breaker.get("enable"):
+            return
+        failed["rolloutState"] = "FAILED"
+        failed["rolloutStateReason"] = "ECS deployment circuit breaker: tasks failed to start."
+        _emit(service_key, failed, "FAILED")
+        definition = record.get(_COMPLETED)
+        if not breaker.get("rollback") or definition is None:
+            return
+        failed["status"] = "ACTIVE"
+        back = make_deployment(definition, record["desiredCount"])
+        back["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to deploymentId {back['id']}."
+        record["deployments"].insert(0, back)
+        record["taskDefinition"] = definition
+        service._reconcile_service_tasks(cluster_name, service_key)
+
+
+def _cannot_start(deployment: dict) -> bool:
+    """An image with the tag `broken` can't start, and one with the tag `broken-with-secrets` not with secrets."""
+    definition = service._task_defs.get(service._resolve_td_key(deployment["taskDefinition"]), {})
+    containers = definition.get("containerDefinitions", [])
+    tags = {container.get("image", "").rpartition(":")[2]: bool(container.get("secrets")) for container in containers}
+    return "broken" in tags or tags.get("broken-with-secrets", False)
+
+
+def list_services(data: dict) -> Answer:
+    status, headers, body = _list_services_elsewhere(data)
+    return (status, headers, body) if status != 200 else _page(body, "serviceArns", data, _PAGE)
+
+
+def list_clusters(data: dict) -> Answer:
+    status, headers, body = _list_clusters_elsewhere(data)
+    return (status, headers, body) if status != 200 else _page(body, "clusterArns", data, _PAGE_MAX)
+
+
+def _page(body: bytes, name: str, data: dict, default: int) -> Answer:
+    size = data.get("maxResults", default)
+    start = data.get("nextToken", "0")
+    if not 1 <= size <= _PAGE_MAX or not start.isdecimal():
+        return error_response_json("InvalidParameterException", "Invalid nextToken or maxResults.", 400)
+    everything = json.loads(body)[name]
+    end = int(start) + size
+    answer: dict = {name: everything[int(start) : end]}
+    if end < len(everything):
+        answer["nextToken"] = str(end)
+    return json_response(answer)
+
+
+def describe_services(data: dict) -> Answer:
+    if len(data.get("services", [])) > _DESCRIBED_MAX:
+        return error_response_json("InvalidParameterException", "Services cannot have more than 10 elements.", 400)
+    status, headers, body = _describe_services_elsewhere(data)
+    if status != 200 or "TAGS" in data.get("include", []):
+        return status, headers, body
+    answer = json.loads(body)
+    for found in answer["services"]:
+        found.pop("tags", None)
+    return json_response(answer)
 
 
 def _refuse_unknown_task_definition(data: dict) -> Answer | None:
@@ -89,34 +161,15 @@ def wire_shape(record: object) -> object:
     return shown
 
 
-def register_task_definition(data: dict) -> Answer:
-    """Keeps every given member, and adds none that AWS would leave out."""
-    status, headers, body = _register_elsewhere(data)
-    if status != 200:
-        return status, headers, body
-    arn = json.loads(body)["taskDefinition"]["taskDefinitionArn"]
-    definition = service._task_defs[service._resolve_td_key(arn)]
-    definition |= {name: value for name, value in data.items() if name != "tags" and name not in definition}
-    for name in [name for name, value in definition.items() if value in ("", None) and not data.get(name)]:
-        del definition[name]
-    return json_response({"taskDefinition": definition, "tags": data.get("tags", [])})
-
-
-def describe_task_definition(data: dict) -> Answer:
-    status, headers, body = _describe_elsewhere(data)
-    if status != 200 or "TAGS" in data.get("include", []):
-        return status, headers, body
-    return json_response({"taskDefinition": json.loads(body)["taskDefinition"]})
-
-
 def _emit(service_key: str, deployment: dict, state: str) -> None:
     arn = f"arn:aws:ecs:{get_region()}:{get_account_id()}:service/{service_key}"
+    reason, words = deployment["rolloutStateReason"], state.lower().replace("_", " ")
     detail = {
-        "eventType": "INFO",
+        "eventType": "ERROR" if state == "FAILED" else "INFO",
         "eventName": f"SERVICE_DEPLOYMENT_{state}",
         "deploymentId": deployment["id"],
         "updatedAt": service._iso(),
-        "reason": f"ECS deployment {deployment['id']} {state.lower().replace('_', ' ')}.",
+        "reason": reason if "circuit breaker" in reason else f"ECS deployment {deployment['id']} {words}.",
     }
     cloudformation.publish("aws.ecs", "ECS Deployment State Change", [arn], detail)
 
@@ -126,8 +179,9 @@ _update_elsewhere = service._update_service
 _make_elsewhere = service._make_deployment
 _complete_elsewhere = service._complete_service_deployment
 _sanitize_elsewhere = service._sanitize
-_register_elsewhere = service._register_task_definition
-_describe_elsewhere = service._describe_task_definition
+_list_services_elsewhere = service._list_services
+_list_clusters_elsewhere = service._list_clusters
+_describe_services_elsewhere = service._describe_services
 
 
 def install(timings: Timings) -> None:
@@ -138,8 +192,9 @@ def install(timings: Timings) -> None:
     for action, name, handler in (
         ("CreateService", "_create_service", services.create),
         ("UpdateService", "_update_service", services.update),
-        ("RegisterTaskDefinition", "_register_task_definition", register_task_definition),
-        ("DescribeTaskDefinition", "_describe_task_definition", describe_task_definition),
+        ("ListServices", "_list_services", list_services),
+        ("ListClusters", "_list_clusters", list_clusters),
+        ("DescribeServices", "_describe_services", describe_services),
     ):
         setattr(service, name, handler)
         service._ACTION_MAP[action] = handler

@@ -15,14 +15,17 @@ pub enum Invariant {
     Owned,
     /// No database that was ever available disappears without an available final snapshot.
     DataKept,
-    /// Databases that stagedb doesn't manage are never changed.
+    /// Databases that stagedb doesn't manage, and services that aren't registered, are never changed.
     ForeignUntouched,
-    /// A service can connect to its stage's attached database, and only while the stage is attached.
+    /// A service can connect to its stage's database, and only while the stage has one.
     Access,
     /// The password in the secret is the database's password.
     SecretAgrees,
-    /// The containers have the variables of the last complete state.
+    /// The containers of every registered service, and the latest revision of every job, have the variables of the last
+    /// complete state.
     VariablesAgree,
+    /// A service runs the image that its team deployed last.
+    ImagesKept,
     /// Containers find every value when they start, and at rest, running containers can log in.
     LogsIn,
     /// A save does what its preview said.
@@ -51,10 +54,11 @@ impl Invariant {
             Self::ValidAnswer => "every answer is valid",
             Self::Owned => "the created databases are exactly those that stage stacks own",
             Self::DataKept => "no data is lost without a final snapshot",
-            Self::ForeignUntouched => "a database that stagedb doesn't manage is never changed",
-            Self::Access => "a service has access exactly while its stage is attached",
+            Self::ForeignUntouched => "what stagedb doesn't manage is never changed",
+            Self::Access => "a service has access exactly while its stage has a database",
             Self::SecretAgrees => "the secret matches the database's password",
             Self::VariablesAgree => "the variables match the last complete state",
+            Self::ImagesKept => "a service runs the image that its team deployed last",
             Self::LogsIn => "containers can log in",
             Self::Promised => "a save does what its preview said",
             Self::Told => "a rebuild is reported accurately",

@@ -25,6 +25,7 @@ pub(crate) enum Service {
     Ec2,
     SecretsManager,
     Ecs,
+    EventBridge,
     StepFunctions,
     /// The bucket that receives the answers of custom resources.
     Answers,
@@ -76,6 +77,7 @@ impl Call {
             let service = match service {
                 "secretsmanager" => Service::SecretsManager,
                 "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
+                "AWSEvents" => Service::EventBridge,
                 "AWSStepFunctions" => Service::StepFunctions,
                 _ => return None,
             };

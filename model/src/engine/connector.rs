@@ -21,7 +21,7 @@ use crate::{
         random::Random,
         wire::{self, Body, Call, Failure, Reply, Service},
     },
-    engine::planted,
+    engine::{deployments, events, planted},
     plans::{
         fault::{At, Fault, FaultKind},
         plan::Weather,
@@ -230,13 +230,21 @@ impl Connector {
                 model.world().secrets.call(call)
             }
             Service::Ecs => {
-                let mut world = model.world();
-                let World { ecs, secrets, deployed_by_hand, .. } = &mut *world;
-                let result = ecs.call(call, now, secrets);
-                if call.operation == "UpdateService" && result.is_ok() {
-                    deployed_by_hand.remove(call.text("service").unwrap_or_default());
-                }
-                result
+                let result = {
+                    let mut world = model.world();
+                    let World { ecs, secrets, .. } = &mut *world;
+                    ecs.call(call, now, secrets)
+                };
+                result.map(|(reply, begun)| {
+                    if let Some((name, number)) = begun {
+                        deployments::started(model, &name, number);
+                    }
+                    reply
+                })
+            }
+            Service::EventBridge => {
+                events::put(model, call.json());
+                Ok(Reply::Json(serde_json::json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})))
             }
             Service::Answers => Ok(self.answer(call)),
         };

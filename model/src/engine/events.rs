@@ -42,6 +42,29 @@ pub(crate) fn deliver(model: &Arc<Model>, kind: Kind, event: &Value) {
     }
 }
 
+/// The functions put events on the default bus. Those that a rule of ours matches are delivered.
+pub(crate) fn put(model: &Arc<Model>, body: &Value) {
+    for entry in body["Entries"].as_array().into_iter().flatten() {
+        if leaks(&entry.to_string()) {
+            model.violated(Invariant::NothingLeaks, "a secret in an event");
+        }
+        model.note(|| format!("  event {} {}", entry["DetailType"], entry["Detail"]));
+        let rule =
+            "/Resources/PublishVariables/Properties/Events/VariablesMissing/Properties/Pattern/detail-type/0";
+        if entry["DetailType"] != *Template::application().at(rule) {
+            continue;
+        }
+        let detail: Value =
+            serde_json::from_str(entry["Detail"].as_str().unwrap_or_default()).unwrap_or_default();
+        let event = json!({
+            "version": "0", "id": format!("event-{}", model.issue()), "source": entry["Source"],
+            "detail-type": entry["DetailType"], "time": clock::text(model.now()), "resources": entry["Resources"],
+            "detail": detail,
+        });
+        deliver(model, Kind::PublishVariables, &event);
+    }
+}
+
 /// Sends the event for a changed stack status.
 pub(crate) fn stack_changed(model: &Arc<Model>, stack_id: &str, status: &str) {
     let rule = "/Resources/PublishVariables/Properties/Events/StackStatusChange/Properties/Pattern/detail/status-details/status";

@@ -177,6 +177,23 @@ fn of_rebuild(
                 body["SecretString"] = json!(value);
             }
         }
+        (Plant::CopiesItsPrevious, "RegisterTaskDefinition") => {
+            if let Body::Json(body) = &mut call.body {
+                let world = model.world();
+                let of_family = world.ecs.definitions.values().filter(|d| d["family"] == body["family"]);
+                let ours = of_family.filter(|d| d["containerDefinitions"][0]["secrets"][0].is_object());
+                if let Some(previous) = ours.max_by_key(|d| d["revision"].as_u64()) {
+                    let image = previous["containerDefinitions"][0]["image"].clone();
+                    body["containerDefinitions"][0]["image"] = image;
+                }
+            }
+        }
+        (Plant::PublishesToAnother, "UpdateService") if call.text("taskDefinition").is_some() => {
+            let name = call.text("service").unwrap_or_default();
+            if !name.ends_with("-worker") {
+                call.set("service", format!("{name}-worker"));
+            }
+        }
         (Plant::KeepsContainersAfterARollback, "UpdateService") if call.text("taskDefinition").is_none() => {
             let name = call.text("service").unwrap_or_default();
             let world = model.world();
@@ -244,6 +261,18 @@ pub(crate) fn reply(
         }
         (Some(Plant::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {
             Ok(Reply::Xml("<DBSnapshots></DBSnapshots>".to_owned()))
+        }
+        (Some(Plant::RestoresForever), "DescribeTaskDefinition", Ok(Reply::Json(mut value)))
+            if process.current().event["source"] == "aws.ecs" =>
+        {
+            value["taskDefinition"]["containerDefinitions"][0]["secrets"] = json!([]);
+            Ok(Reply::Json(value))
+        }
+        (Some(Plant::RestoresForever), "DescribeServices", Ok(Reply::Json(mut value))) => {
+            if let Some(tags) = value["services"][0]["tags"].as_array_mut() {
+                tags.retain(|tag| tag["key"] != "stagedb:restored");
+            }
+            Ok(Reply::Json(value))
         }
         (Some(Plant::OverwritesVariables), "DescribeTaskDefinition", Ok(Reply::Json(mut value))) => {
             if let Some(environment) =

@@ -98,6 +98,9 @@ fn native(model: &Arc<Model>, step: &Step<'_>, resource_type: &str) -> Result<Re
             resource.physical_id = format!("sg-{number:08}");
             resource.attributes.insert("GroupId".to_owned(), resource.physical_id.clone());
         }
+        ("AWS::SSM::Parameter", Change::Create) => {
+            resource.physical_id = properties["Name"].as_str().unwrap_or_default().to_owned();
+        }
         ("AWS::EC2::SecurityGroup" | "AWS::RDS::DBSubnetGroup", Change::Delete) => {
             world.rds.advance(now);
             let used = world.rds.instances.iter().find(|(_, instance)| {
@@ -107,6 +110,8 @@ fn native(model: &Arc<Model>, step: &Step<'_>, resource_type: &str) -> Result<Re
             if let Some((identifier, _)) = used {
                 return Err(format!("{} is in use by {identifier}", resource.physical_id));
             }
+            // Its rules go with it.
+            world.ec2.rules.retain(|_, rule| rule.group != resource.physical_id);
         }
         _ => {}
     }

@@ -6,8 +6,8 @@ mod rds;
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws::{
-    ChangeError, Credentials, Executions, Lookup, PutError, Rebuilt, SdkConfig, SecretValue, Secrets,
-    Services, Stacks, Started,
+    ChangeError, Credentials, Executions, Lookup, Note, PutError, Rebuilt, SdkConfig, SecretValue, Secrets,
+    Services, Stacks, Started, TaskDefinitions,
 };
 use database::Stage;
 pub use rds::{RULES, databases};
@@ -174,22 +174,28 @@ pub async fn stacks(ground: &Ground) {
 /// # Panics
 /// If they don't behave as expected.
 pub async fn services(ground: &Ground) {
-    let services = Services::new(&ground.config);
+    let (services, definitions) = (Services::new(&ground.config), TaskDefinitions::new(&ground.config));
     let (cluster, name, container) = &ground.service;
     assert_eq!(services.service("there-is-none", name).await.unwrap(), None, "no such cluster");
     assert_eq!(services.service(cluster, "there-is-none").await.unwrap(), None, "no such service");
     let before = services.service(cluster, name).await.unwrap().expect("the service of the stage");
-    assert!(before.subnets.len() >= 2 && before.is_deployed_by_ecs && before.has_long_arn());
-    assert!(services.task_definition("there-is-none:1").await.unwrap_err().refused);
+    assert!(before.subnets.len() >= 2 && before.controller == "ECS" && before.has_long_arn());
+    assert_eq!((before.cluster(), before.owner().as_ref()), (cluster.as_str(), Some(&ground.stage)));
+    assert!(definitions.get("there-is-none:1").await.unwrap_err().refused);
+    assert!(definitions.latest("there-is-none").await.unwrap().is_none());
 
-    let definition = services.task_definition(&before.task_definition_arn).await.unwrap();
+    let definition = definitions.get(&before.task_definition_arn).await.unwrap();
     let variables = definition.container(container).expect("the container of the stage");
     let mut secrets = variables.secrets.clone();
     secrets
         .push(database::SecretReference { name: "CONTRACT".to_owned(), value_from: ground.secret.clone() });
-    let revision = services.register(definition, container, &secrets).await.unwrap();
+    let copy = definitions.register(definition.clone(), container, &secrets).await.unwrap();
+    let revision = copy.arn().to_owned();
     assert_ne!(revision, before.task_definition_arn);
-    let registered = services.task_definition(&revision).await.unwrap();
+    assert!(copy.is_same_except_for_secrets(&definition, container));
+    let latest = definitions.latest(copy.family()).await.unwrap().expect("the new revision");
+    assert_eq!((latest.arn(), latest.revision()), (revision.as_str(), definition.revision() + 1));
+    let registered = definitions.get(&revision).await.unwrap();
     let registered = registered.container(container).unwrap();
     assert_eq!(
         (registered.environment, registered.secrets),
@@ -197,17 +203,26 @@ pub async fn services(ground: &Ground) {
         "nothing else changed"
     );
 
-    services.redeploy(cluster, name, Some(revision.clone())).await.unwrap();
+    let deployments = services.redeploy(&before, Some(&revision)).await.unwrap();
+    let primary = deployments.iter().find(|deployment| deployment.is_primary).expect("the new deployment");
+    assert_eq!(primary.task_definition_arn, revision);
+    let replaced = before.primary().expect("a deployment");
+    assert!(
+        deployments.iter().any(|d| d.id == replaced.id && !d.is_primary),
+        "the replaced one is still listed"
+    );
     let rebuilt = Rebuilt {
         stage: ground.stage.to_string(),
         operation: "2026-11-22T12:00:00Z".to_owned(),
         secret_version: "1".repeat(64),
+        token: "request-1".to_owned(),
     };
-    services.mark_rebuilt(&before.arn, &rebuilt).await.unwrap();
+    services.note(&before.arn, &[Note::Rebuilt(rebuilt.clone())]).await.unwrap();
     let after = services.service(cluster, name).await.unwrap().unwrap();
-    assert_eq!((after.task_definition_arn, after.rebuilt), (revision, Some(rebuilt)));
+    assert_eq!(after.task_definition_arn, revision);
+    assert_eq!(after.rebuilt(), Some(rebuilt));
     // Restore the previous state, because the stage has no database.
-    services.redeploy(cluster, name, Some(before.task_definition_arn)).await.unwrap();
+    services.redeploy(&before, Some(&before.task_definition_arn)).await.unwrap();
 }
 
 /// Checks that execution names can be used only once.

@@ -158,6 +158,8 @@ async fn register(model: &Arc<Model>, stages: usize) {
         let mut world = model.world();
         let secrets = world.secrets.clone();
         world.ecs.make(&format!("{stack}-{stage}"), &secrets);
+        world.ecs.make(&format!("{stack}-{stage}-worker"), &secrets);
+        world.ecs.make_job(&format!("{stack}-{stage}-migrate"));
     }
     for number in 0..stages {
         act(model, number, Action::Register).await;
@@ -168,6 +170,17 @@ async fn register(model: &Arc<Model>, stages: usize) {
 pub(crate) async fn register_at_rest(model: &Arc<Model>, stages: usize) {
     register(model, stages).await;
     rest(model, &ALL).await;
+}
+
+/// Whether a user has to ask for the variables of a stage: they were restored too often, ECS went back to a definition
+/// without them, or a job has no event.
+fn gave_up(world: &World, name: &str) -> bool {
+    const WITHIN: u64 = 10 * 60_000;
+    let services = [name.to_owned(), format!("{name}-worker")];
+    let mut services = services.iter().filter_map(|name| world.ecs.services.get(name));
+    let often = |times: &[u64]| times.windows(4).any(|four| four[3] - four[0] < 2 * WITHIN);
+    services.any(|service| service.rolled_back > 0 || often(&service.lacking))
+        || world.lacking_jobs.contains(&format!("{name}-migrate"))
 }
 
 /// AWS recovers, and users repair what has failed.
@@ -209,6 +222,12 @@ async fn settle(model: &Arc<Model>) {
     // Everything that waited for the maintenance window is applied.
     pass(9 * 24 * 3_600_000).await;
     let stages = model.plan.stages();
+    for (number, (stack, stage)) in STAGES.into_iter().enumerate().take(stages) {
+        if gave_up(&model.world(), &format!("{stack}-{stage}")) {
+            act(model, number, Action::RestoreVariables).await;
+            rest(model, &ALL).await;
+        }
+    }
     if Random::of(model.plan.seed, "last look", 0).chance(LAST_LOOKS) {
         for number in 0..stages {
             look_at_rebuild(model, number).await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     base::invariant::{Invariant, Violation},
     services::{
-        ecs::{CONTAINER, SECURITY_GROUP},
+        ecs::CONTAINER,
         rds::{Instance, ORDERS, ORDERS_GROUP},
         stacks::Stack,
     },
@@ -195,22 +195,34 @@ fn attached(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, Stri
     }
 }
 
-/// The service of an attached stage must have access, and a rule that isn't needed must not exist, unless a user added
-/// it.
+/// The services of a stage with a database must have access, and a rule that isn't needed must not exist, unless a user
+/// added it.
 fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
     let rules = &world.ec2.rules;
     let live = world.stacks.all.values().filter(|stack| stack.status != "DELETE_COMPLETE");
     let live: Vec<_> = live.filter(|stack| !stack.status.ends_with("FAILED")).collect();
     let claim =
         |stack: &Stack| format!("stagedb:stage/{}/{}", parameter(stack, "Stack"), parameter(stack, "Stage"));
-    for stack in live.iter().filter(|stack| stack.source() == "attached") {
-        let is_let_in = rules.values().any(|rule| {
-            rule.group == ORDERS_GROUP
-                && rule.source == SECURITY_GROUP
-                && rule.tags.get(&claim(stack)).map(String::as_str) == Some(ORDERS)
-        });
-        if !is_let_in {
-            wrong(Invariant::Access, format!("{} cannot connect to {ORDERS}", stack.name));
+    for stack in live.iter().filter(|stack| stack.source() != "none") {
+        let created = format!("{}-postgres", stack.name);
+        let own_group = stack.resources.get("DatabaseSecurityGroup").map_or("", |group| &group.physical_id);
+        let (identifier, group) = match stack.source() {
+            "attached" => (ORDERS, ORDERS_GROUP),
+            _ if world.spoilt.contains(&created) => continue,
+            _ => (created.as_str(), own_group),
+        };
+        for source in parameter(stack, "ServiceSecurityGroupIds").split(',') {
+            let is_let_in = rules.values().any(|rule| {
+                rule.group == group
+                    && rule.source == source
+                    && rule.tags.get(&claim(stack)).map(String::as_str) == Some(identifier)
+            });
+            if !is_let_in {
+                wrong(
+                    Invariant::Access,
+                    format!("{source} of {} cannot connect to {identifier}", stack.name),
+                );
+            }
         }
     }
     for (id, rule) in rules {
@@ -219,9 +231,16 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
             wrong(Invariant::Access, format!("the rule {id} is left over"));
         }
         for key in claims {
-            if !world.stacks.all.values().any(|stack| {
-                claim(stack) == *key && stack.source() == "attached" && stack.status != "DELETE_COMPLETE"
-            }) {
+            let needs = |stack: &Stack| {
+                claim(stack) == *key
+                    && stack.source() != "none"
+                    && stack.status != "DELETE_COMPLETE"
+                    && (stack.status.ends_with("FAILED")
+                        || parameter(stack, "ServiceSecurityGroupIds")
+                            .split(',')
+                            .any(|group| group == rule.source))
+            };
+            if !world.stacks.all.values().any(needs) {
                 wrong(Invariant::Access, format!("{id} is claimed by {key}, which no longer needs it"));
             }
         }
@@ -234,9 +253,9 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
 /// Running containers must be able to log in, with two exceptions. If someone has rotated the database's password since
 /// the last operation started, containers can't log in before the next rebuild. And if a user has set one of our
 /// variables, containers keep it, and the rebuild reports this.
-fn logs_in(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
+fn logs_in(world: &World, stack: &Stack, service: &str, wrong: &mut impl FnMut(Invariant, String)) {
     let name = &stack.name;
-    if world.own_variables.contains(name) {
+    if world.own_variables.contains(service) {
         return;
     }
     let began = stack.updated.unwrap_or(stack.created);
@@ -252,19 +271,20 @@ fn logs_in(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, Strin
         }
         _ => None,
     };
-    let has = world.ecs.services.get(name).and_then(|service| service.variables.get("PG_CREDENTIALS_SECRET"));
+    let has =
+        world.ecs.services.get(service).and_then(|service| service.variables.get("PG_CREDENTIALS_SECRET"));
     if let (Some(actual), Some(Some(has))) = (actual, has)
         && *has != actual
     {
         wrong(
             Invariant::LogsIn,
-            format!("the containers of {name} have a password that the database rejects"),
+            format!("the containers of {service} have a password that the database rejects"),
         );
     }
 }
 
-/// The containers must have the variables of the stack's last complete state, and all other variables must be
-/// unchanged.
+/// The containers of every service must have the variables of the stack's last complete state, and all other variables
+/// and the image must be unchanged. So must the latest revision of a job. A service that isn't registered has none.
 fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     let complete = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_COMPLETE"];
     if !complete.contains(&stack.status) {
@@ -277,15 +297,51 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
     if world.stacks.all.iter().any(newer) {
         return;
     }
-    let Some(service) = world.ecs.services.get(&stack.name) else { return };
-    let container = &world.ecs.definitions[&service.definition]["containerDefinitions"][0];
+    let published = stack.source() != "none" && stack.status != "DELETE_COMPLETE";
+    for name in [stack.name.clone(), format!("{}-worker", stack.name)] {
+        let is_registered = parameter(stack, "Services")
+            .split(',')
+            .any(|listed| listed.split('/').nth(1) == Some(&name) && stack.status != "DELETE_COMPLETE");
+        of_service(world, stack, &name, published && is_registered, wrong);
+        if published && is_registered && !world.spoilt.contains(&format!("{}-postgres", stack.name)) {
+            logs_in(world, stack, &name, wrong);
+        }
+    }
+    let family = format!("{}-migrate", stack.name);
+    let is_registered = parameter(stack, "Jobs").starts_with(&family);
+    if let Some(latest) = world.ecs.latest(&family) {
+        let has = references(&latest["containerDefinitions"][0]);
+        let expected = expected(stack, published && is_registered);
+        if has != expected {
+            wrong(Invariant::VariablesAgree, format!("the job {family} has {has:?} instead of {expected:?}"));
+        }
+    }
+}
+
+/// The references in a container definition, by the name of the variable.
+fn references(container: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let has: BTreeMap<String, String> = container["secrets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|secret| (text(&secret["name"]), text(&secret["valueFrom"])))
-        .collect();
+    let secrets = container["secrets"].as_array().into_iter().flatten();
+    secrets.map(|secret| (text(&secret["name"]), text(&secret["valueFrom"]))).collect()
+}
+
+/// The references that a container should have.
+fn expected(stack: &Stack, published: bool) -> BTreeMap<String, String> {
+    let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
+    let reference = |(name, key): (&str, &str)| (name.to_owned(), format!("{arn}:{key}::"));
+    if published { VARIABLES.into_iter().map(reference).collect() } else { BTreeMap::new() }
+}
+
+fn of_service(
+    world: &World,
+    stack: &Stack,
+    name: &str,
+    published: bool,
+    wrong: &mut impl FnMut(Invariant, String),
+) {
+    let Some(service) = world.ecs.services.get(name) else { return };
+    let container = &world.ecs.definitions[service.definition()]["containerDefinitions"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let environment: BTreeMap<String, String> = container["environment"]
         .as_array()
         .into_iter()
@@ -293,49 +349,41 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         .map(|pair| (text(&pair["name"]), text(&pair["value"])))
         .collect();
     if environment.get("DEBUG").map(String::as_str) != Some("0") || container["name"] != CONTAINER {
-        wrong(Invariant::VariablesAgree, format!("{} lost its own variables", stack.name));
+        wrong(Invariant::VariablesAgree, format!("{name} lost its own variables"));
     }
-    let own = world.own_variables.contains(&stack.name);
+    if container["image"] != *service.image {
+        let words = format!("{name} runs {} instead of {}", container["image"], service.image);
+        wrong(Invariant::ImagesKept, words);
+    }
+    let own = world.own_variables.contains(name);
     if own != environment.contains_key("PG_HOST") {
-        let words =
-            format!("the user's PG_HOST of {} was {}", stack.name, if own { "removed" } else { "added" });
+        let words = format!("the user's PG_HOST of {name} was {}", if own { "removed" } else { "added" });
         return wrong(Invariant::VariablesAgree, words);
     }
-    if !world.spoilt.contains(&format!("{}-postgres", stack.name)) {
-        logs_in(world, stack, wrong);
-    }
-    let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
-    let published = stack.source() != "none" && stack.status != "DELETE_COMPLETE";
-    if world.deployed_by_hand.contains(&stack.name) {
+    // What a team put into its own definition is left alone.
+    if own || (!published && service.team_refers) {
         return;
     }
-    for (name, key) in VARIABLES {
-        let expected = (published && !own).then(|| format!("{arn}:{key}::"));
-        let ours = has.get(name).filter(|from| published || from.contains(":secret:"));
-        if published && own {
-            continue;
-        }
-        if ours != expected.as_ref() {
-            let words = format!("{name} of {} is {ours:?} instead of {expected:?}", stack.name);
-            return wrong(Invariant::VariablesAgree, words);
-        }
-        // The containers read the secret when they started.
-        let now = world
-            .secrets
-            .by_arn
-            .get(&arn)
-            .and_then(crate::services::secrets::Secret::current)
-            .unwrap_or_default();
-        let now = now.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let identifier = format!("{}-postgres", stack.name);
-        if expected.is_some()
-            && !world.spoilt.contains(&identifier)
-            && service.variables.get(name).cloned().flatten() != now
-        {
-            let words = format!(
-                "the containers of {} started with a {name} that differs from the secret",
-                stack.name
-            );
+    let (has, expected) = (references(container), expected(stack, published));
+    if has != expected {
+        let words = format!("{name} has {has:?} instead of {expected:?}");
+        let is_foreign = !published && !has.is_empty() && !service.tags.contains_key("stagedb:stage");
+        let invariant = if is_foreign { Invariant::ForeignUntouched } else { Invariant::VariablesAgree };
+        return wrong(invariant, words);
+    }
+    if !published || world.spoilt.contains(&format!("{}-postgres", stack.name)) {
+        return;
+    }
+    // The containers read the secret when they started.
+    let arn = stack.outputs.get("SecretArn").cloned().unwrap_or_default();
+    let secret = world.secrets.by_arn.get(&arn).and_then(crate::services::secrets::Secret::current);
+    let secret = secret.unwrap_or_default();
+    for (variable, key) in VARIABLES {
+        let now =
+            secret.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        if service.variables.get(variable).cloned().flatten() != now {
+            let words =
+                format!("the containers of {name} started with a {variable} that differs from the secret");
             return wrong(Invariant::VariablesAgree, words);
         }
     }

@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 
 use crate::{
     base::invariant::Invariant,
-    engine::{begin::begin, cloudformation, functions::call_api},
-    histories::rest::rest,
+    engine::{begin::begin, cloudformation, deployments, functions::call_api},
     plans::plan::{Action, CLASSES},
     services::{
-        ecs::{CLUSTER, CONTAINER, SECURITY_GROUP},
+        ecs::{BROKEN, CLUSTER, CONTAINER, SECURITY_GROUP},
         rds::{Instance, ORDERS, ORDERS_GROUP},
         secrets::{ORDERS_SECRET, PASSWORD_MARK},
     },
-    world::model::{Model, What, cannot_call},
+    world::model::{Model, cannot_call},
 };
 
 /// The stages of a history.
@@ -28,9 +27,23 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
     let now = model.now();
     match action {
         Action::Register => {
-            let service = json!({"cluster": CLUSTER, "name": name, "container": CONTAINER});
-            let body = json!({"vpcId": "vpc-0123456789abcdef0", "service": service});
-            call(model, "PUT", &path(number, ""), Some(body)).await;
+            let which = model.world().sets.get(&name).copied().unwrap_or_default();
+            call(model, "PUT", &path(number, ""), Some(registration(&name, which))).await;
+        }
+        Action::Services(which) => {
+            model.world().sets.insert(name.clone(), which);
+            call(model, "PUT", &path(number, ""), Some(registration(&name, which))).await;
+        }
+        Action::RestoreVariables => {
+            call(model, "POST", &path(number, "/runtime-variables"), None).await;
+        }
+        Action::RegisterJob => {
+            let mut world = model.world();
+            let family = format!("{name}-migrate");
+            let Some(mut definition) = world.ecs.latest(&family).cloned() else { return };
+            definition["containerDefinitions"][0]["secrets"] = json!([]);
+            world.ecs.register(definition);
+            world.lacking_jobs.insert(family);
         }
         Action::Save { class, storage, more } => {
             let mut body = json!({
@@ -91,7 +104,8 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
         }
         Action::Look => {
             call(model, "GET", "/api/stacks", None).await;
-            for of in ["/database", "/runtime-variables"] {
+            call(model, "GET", "/api/services", None).await;
+            for of in ["", "/database", "/runtime-variables", "/runtime-variables/snippets"] {
                 call(model, "GET", &path(number, of), None).await;
             }
             look_at_rebuild(model, number).await;
@@ -137,18 +151,15 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 cloudformation::stray_delete(model, &name).await;
             }
         }
-        Action::Deploy { keeps } => {
-            rest(model, &[What::Publication]).await;
+        Action::Deploy { keeps, worker, broken } => {
+            let name = if worker { format!("{name}-worker") } else { name };
+            let image = format!("app:{}{}", model.issue(), if broken { BROKEN } else { "" });
             deploy(model, &name, |container| {
                 if !keeps {
                     container["secrets"] = json!([]);
                 }
-                container["image"] = json!("app:2");
+                container["image"] = json!(image);
             });
-            // If it keeps the variables, the containers have the same values as others.
-            if !keeps {
-                model.world().deployed_by_hand.insert(name);
-            }
         }
         Action::RestartTasks => {
             let mut guard = model.world();
@@ -156,8 +167,6 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
             world.ecs.restart(&name, &world.secrets);
         }
         Action::OwnVariable(there) => {
-            // If two callers deploy in the same second, one overwrites the other. ECS has no conditional update.
-            rest(model, &[What::Publication]).await;
             deploy(model, &name, |container| {
                 let environment = container["environment"].as_array_mut().unwrap();
                 environment.retain(|pair| pair["name"] != "PG_HOST");
@@ -169,7 +178,6 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 }
             });
             let mut world = model.world();
-            world.deployed_by_hand.insert(name.clone());
             if there {
                 world.own_variables.insert(name);
             } else {
@@ -294,11 +302,35 @@ fn deploy(model: &Arc<Model>, name: &str, change: impl FnOnce(&mut Value)) {
     let now = model.now();
     let mut guard = model.world();
     let world = &mut *guard;
-    let Some(service) = world.ecs.services.get(name) else { return };
-    let mut definition = world.ecs.definitions[&service.definition].clone();
-    change(&mut definition["containerDefinitions"][0]);
+    let Some(service) = world.ecs.services.get_mut(name) else { return };
+    let mut definition = world.ecs.definitions[service.definition()].clone();
+    let container = &mut definition["containerDefinitions"][0];
+    change(container);
+    let refers = container["secrets"].as_array().is_some_and(|secrets| !secrets.is_empty());
+    service.image = container["image"].as_str().unwrap_or_default().to_owned();
+    service.team_refers = refers;
+    if !refers {
+        service.lacking.push(now);
+    }
     let arn = world.ecs.register(definition);
-    world.ecs.deploy(name, Some(arn), now, &world.secrets);
+    let number = world.ecs.deploy(name, Some(arn), now, &world.secrets);
+    drop(guard);
+    if let Some(number) = number {
+        deployments::started(model, name, number);
+    }
+}
+
+/// The body of a registration with one of the sets of services.
+fn registration(name: &str, which: u8) -> Value {
+    let service = |name: String| json!({"cluster": CLUSTER, "name": name, "container": CONTAINER});
+    let (web, worker) = (service(name.to_owned()), service(format!("{name}-worker")));
+    let job = json!({"family": format!("{name}-migrate"), "container": CONTAINER});
+    match which {
+        0 => json!({"services": [web]}),
+        1 => json!({"services": [web, worker]}),
+        2 => json!({"services": [web, worker], "jobs": [job]}),
+        _ => json!({"services": [worker]}),
+    }
 }
 
 /// Someone deletes a stack in the console.

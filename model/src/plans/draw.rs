@@ -2,13 +2,13 @@
 //!
 //! Most histories leave out some of the user actions, fault kinds, and weather, so that the remaining ones are combined
 //! more often ("swarm testing"). Many histories also have a focus: changes in quick succession, canceled updates,
-//! rollbacks, databases that are removed and restored, or faults in one function or one of its calls.
+//! rollbacks, databases that are removed and restored, deployments, or faults in one function or one of its calls.
 
 use crate::{
     base::{kind::Kind, random::Random},
     plans::{
         fault::{At, Fault, FaultKind},
-        plan::{Action, Logical, Pause, Plan, Step, Weather},
+        plan::{Action, Logical, Pause, Plan, SETS, Step, Weather},
         point::Point,
     },
 };
@@ -22,7 +22,7 @@ impl Plan {
 }
 
 /// The relative frequency of each user action, in histories that have it.
-const WEIGHTS: [(What, u64); 23] = [
+const WEIGHTS: [(What, u64); 26] = [
     (What::Save, 30),
     (What::Remove, 16),
     (What::Rebuild, 6),
@@ -37,7 +37,7 @@ const WEIGHTS: [(What, u64); 23] = [
     (What::DeleteStack, 3),
     (What::ForeignInstance, 2),
     (What::StrayDelete, 3),
-    (What::Deploy, 3),
+    (What::Deploy, 8),
     (What::OwnVariable, 2),
     (What::CannotCall, 8),
     (What::Attach, 10),
@@ -46,10 +46,13 @@ const WEIGHTS: [(What, u64); 23] = [
     (What::OpenRule, 2),
     (What::Register, 3),
     (What::RestartTasks, 3),
+    (What::RegisterJob, 2),
+    (What::Services, 6),
+    (What::RestoreVariables, 2),
 ];
 
 /// The actions that change a database or the information about it, for histories in quick succession.
-const CHANGES: [(What, u64); 8] = [
+const CHANGES: [(What, u64); 10] = [
     (What::Save, 6),
     (What::Attach, 6),
     (What::Remove, 4),
@@ -58,6 +61,19 @@ const CHANGES: [(What, u64); 8] = [
     (What::Restore, 2),
     (What::CancelUpdate, 3),
     (What::RestartTasks, 2),
+    (What::Deploy, 4),
+    (What::Services, 2),
+];
+
+/// What a team does with its services.
+const DEPLOYMENTS: [(What, u64); 7] = [
+    (What::Deploy, 12),
+    (What::Services, 5),
+    (What::RegisterJob, 2),
+    (What::RestoreVariables, 1),
+    (What::Rebuild, 2),
+    (What::Save, 2),
+    (What::Remove, 1),
 ];
 
 /// The actions that start an update.
@@ -90,13 +106,16 @@ enum What {
     OpenRule,
     Register,
     RestartTasks,
+    RegisterJob,
+    Services,
+    RestoreVariables,
 }
 
 /// The plan of a seed.
 fn draw(seed: u64) -> Plan {
     let mut random = Random::of(seed, "plan", 0);
     let stages = if random.chance(200) { 2 } else { 1 };
-    let focus = random.weighted(&[34, 16, 13, 13, 8, 7, 9]);
+    let focus = random.weighted(&[30, 15, 12, 12, 8, 6, 8, 9]);
     let steps = match focus {
         0 => somewhere(&mut random, stages, mixed),
         1 => somewhere(&mut random, stages, in_quick_succession),
@@ -104,7 +123,8 @@ fn draw(seed: u64) -> Plan {
         3 => somewhere(&mut random, stages, rolled_back),
         4 => somewhere(&mut random, stages, restored),
         5 => rotated(&mut random),
-        _ => shared(&mut random),
+        SHARED => shared(&mut random),
+        _ => somewhere(&mut random, stages, deployed),
     };
     let weather = Weather {
         twice: random.pick(&[0, 0, 50, 300]),
@@ -296,6 +316,24 @@ fn shared(random: &mut Random) -> Vec<Step> {
     steps
 }
 
+/// Services are deployed again and again, often two at once and while something else changes.
+fn deployed(random: &mut Random) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if random.chance(700) {
+        steps.push(step(Pause::AtRest, Action::Services(1 + small(random, 2))));
+    }
+    for _ in 0..random.within(2, 8) {
+        let what = drawn(random, &DEPLOYMENTS);
+        let after = match random.weighted(&[3, 4, 3]) {
+            0 => Pause::AtRest,
+            1 => seconds(random, 0, 3),
+            _ => seconds(random, 3, 200),
+        };
+        steps.push(step(after, detailed(random, what)));
+    }
+    steps
+}
+
 fn detailed(random: &mut Random, what: What) -> Action {
     match what {
         What::Save => save(random),
@@ -312,7 +350,7 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::DeleteStack => Action::DeleteStack,
         What::ForeignInstance => Action::ForeignInstance,
         What::StrayDelete => Action::StrayDelete,
-        What::Deploy => Action::Deploy { keeps: random.chance(500) },
+        What::Deploy => deploy(random),
         What::OwnVariable => Action::OwnVariable(random.chance(500)),
         What::CannotCall => Action::CannotCall(logical(random)),
         What::Attach => attach(random),
@@ -321,7 +359,14 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::OpenRule => Action::OpenRule,
         What::Register => Action::Register,
         What::RestartTasks => Action::RestartTasks,
+        What::RegisterJob => Action::RegisterJob,
+        What::Services => Action::Services(small(random, u64::from(SETS))),
+        What::RestoreVariables => Action::RestoreVariables,
     }
+}
+
+fn deploy(random: &mut Random) -> Action {
+    Action::Deploy { keeps: random.chance(300), worker: random.chance(400), broken: random.chance(120) }
 }
 
 fn logical(random: &mut Random) -> Logical {

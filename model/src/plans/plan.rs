@@ -53,7 +53,7 @@ pub enum Pause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Action {
-    /// Registers the stage again, with its current values.
+    /// Registers the stage again, with its current services.
     Register,
     /// Saves a created database with this instance class and storage.
     Save {
@@ -100,11 +100,23 @@ pub enum Action {
     ForeignInstance,
     /// CloudFormation deletes one of the stage's resources by a physical ID that was never returned.
     StrayDelete,
-    /// Someone deploys their own revision of the service's task definition, with or without the variables.
+    /// A team deploys its own revision of a service's task definition, with or without the variables.
     Deploy {
         /// Whether it contains the variables.
         keeps: bool,
+        /// Whether it's the worker, and not the web service.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        worker: bool,
+        /// Whether its image doesn't start, so that ECS goes back to the definition before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        broken: bool,
     },
+    /// A team registers its own revision of the job's task definition, without the variables.
+    RegisterJob,
+    /// Registers the stage with other services: only the web service, also the worker, also the job, or only the worker.
+    Services(u8),
+    /// Restores the variables that services and jobs lack.
+    RestoreVariables,
     /// ECS replaces the tasks on its own, as it does when a host fails.
     RestartTasks,
     /// Someone adds a variable with one of our names to the task definition, or removes it again.
@@ -160,6 +172,8 @@ pub struct Weather {
 
 /// The maximum number of stages in a history.
 const STAGES: u8 = 2;
+/// The number of sets of services that a stage is registered with.
+pub(crate) const SETS: u8 = 4;
 /// The number of our tags on an instance.
 const TAGS: u8 = 3;
 
@@ -180,6 +194,9 @@ impl Plan {
             match step.action {
                 Action::Save { class, .. } if usize::from(class) >= CLASSES.len() => {
                     return Err(at(format!("class {class} doesn't exist; use 0 to {}", CLASSES.len() - 1)));
+                }
+                Action::Services(which) if which >= SETS => {
+                    return Err(at(format!("set {which} of services doesn't exist; use 0 to {}", SETS - 1)));
                 }
                 Action::RemoveTag(tag) if tag >= TAGS => {
                     return Err(at(format!("tag {tag} doesn't exist; use 0 to {}", TAGS - 1)));

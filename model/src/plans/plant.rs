@@ -59,11 +59,17 @@ pub enum Plant {
     PublishesHalf,
     /// The reported reason isn't the cause of the failure.
     TellsAnotherReason,
+    /// Every deployment is taken for one without the variables, also our own, and nobody counts.
+    RestoresForever,
+    /// A restoration deploys a copy of our own previous revision instead of the team's definition.
+    CopiesItsPrevious,
+    /// A service that isn't registered gets the variables of its neighbor.
+    PublishesToAnother,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -90,6 +96,9 @@ impl Plant {
         Self::ChangesTheClass,
         Self::PublishesHalf,
         Self::TellsAnotherReason,
+        Self::RestoresForever,
+        Self::CopiesItsPrevious,
+        Self::PublishesToAnother,
     ];
 
     /// The name on the command line.
@@ -122,6 +131,9 @@ impl Plant {
             Self::ChangesTheClass => "changes-the-class",
             Self::PublishesHalf => "publishes-half",
             Self::TellsAnotherReason => "tells-another-reason",
+            Self::RestoresForever => "restores-forever",
+            Self::CopiesItsPrevious => "copies-its-previous",
+            Self::PublishesToAnother => "publishes-to-another",
         }
     }
 
@@ -159,6 +171,11 @@ impl Plant {
             Self::ChangesTheClass => &[Invariant::Promised],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
             Self::TellsAnotherReason => &[Invariant::Told],
+            Self::RestoresForever => &[Invariant::Ends],
+            Self::CopiesItsPrevious => &[Invariant::ImagesKept],
+            Self::PublishesToAnother => {
+                &[Invariant::ForeignUntouched, Invariant::ImagesKept, Invariant::VariablesAgree]
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! EC2: the inbound rules of security groups, without duplicates.
+//! EC2: the inbound rules of security groups, without duplicates, and two subnets.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -43,6 +43,19 @@ impl Ec2 {
                     }
                 }
                 return Ok(Reply::Xml(xml + "</securityGroupRuleSet>"));
+            }
+            "DescribeSubnets" => {
+                let mut xml = "<subnetSet>".to_owned();
+                for (id, zone) in [("subnet-1", "us-east-1a"), ("subnet-2", "us-east-1b")] {
+                    if call.list("Filter.1.Value").iter().any(|asked| asked == id) {
+                        xml.push_str("<item>");
+                        element(&mut xml, "subnetId", id);
+                        element(&mut xml, "vpcId", "vpc-0123456789abcdef0");
+                        element(&mut xml, "availabilityZone", zone);
+                        xml.push_str("</item>");
+                    }
+                }
+                return Ok(Reply::Xml(xml + "</subnetSet>"));
             }
             "AuthorizeSecurityGroupIngress" => {
                 let rule = Rule {

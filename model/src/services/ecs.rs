@@ -1,4 +1,5 @@
-//! ECS: services, task definitions, and the values that the containers of a deployment received when they started.
+//! ECS: services, task definitions, deployments, and the values that the containers of a deployment received when they
+//! started.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +8,16 @@ use serde_json::{Value, json};
 use super::secrets::Secrets;
 use crate::base::wire::{Call, Failure, Reply};
 
-/// The container of every service.
+/// The container of every task definition.
 pub(crate) const CONTAINER: &str = "app";
-/// The security group of every service.
-pub(crate) const SECURITY_GROUP: &str = "sg-service";
+/// The security group of every web service.
+pub(crate) const SECURITY_GROUP: &str = "sg-0web";
+/// The security group of every worker.
+const WORKER_GROUP: &str = "sg-0worker";
 /// The cluster of every service.
 pub(crate) const CLUSTER: &str = "demo";
+/// The tag of an image that doesn't start.
+pub(crate) const BROKEN: &str = "broken";
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Ecs {
@@ -26,43 +31,69 @@ pub(crate) struct Ecs {
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) arn: String,
-    pub(crate) definition: String,
+    group: &'static str,
     pub(crate) tags: BTreeMap<String, String>,
-    /// Its number and start time.
-    pub(crate) deployment: (u64, u64),
+    /// Newest first. The first one replaces the others.
+    pub(crate) deployments: Vec<Deployment>,
+    /// The task definition of the last deployment that completed.
+    completed: Option<String>,
     /// The variables of the newest deployment's containers. `None` means that the start failed because of this key.
     pub(crate) variables: BTreeMap<String, Option<String>>,
+    /// The image that the team deployed last, or that ECS went back to.
+    pub(crate) image: String,
+    /// Whether the team's own definition refers to the stage's secret.
+    pub(crate) team_refers: bool,
+    /// When the team deployed without the variables.
+    pub(crate) lacking: Vec<u64>,
+    /// How often ECS went back to an earlier definition.
+    pub(crate) rolled_back: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Deployment {
+    pub(crate) number: u64,
+    pub(crate) at: u64,
+    pub(crate) definition: String,
+    failed: bool,
+    is_rollback: bool,
 }
 
 /// How long ECS takes to replace tasks, in milliseconds.
-const ROLLOUT: u64 = 60_000;
+pub(crate) const ROLLOUT: u64 = 60_000;
 
 fn no(code: &'static str, words: &str) -> Failure {
     Failure::new(400, code, words)
 }
 
+impl Service {
+    pub(crate) fn definition(&self) -> &str {
+        self.deployments.first().map_or("", |deployment| &deployment.definition)
+    }
+}
+
 impl Ecs {
     /// A new service as a user creates it, with its own variables.
     pub(crate) fn make(&mut self, name: &str, secrets: &Secrets) {
-        let definition = json!({
-            "family": name,
-            "executionRoleArn": "arn:aws:iam::123456789012:role/execution",
-            "networkMode": "awsvpc",
-            "containerDefinitions": [{
-                "name": CONTAINER, "image": "app:1", "essential": true,
-                "environment": [{"name": "DEBUG", "value": "0"}], "secrets": [],
-            }],
-        });
-        let definition = self.register(definition);
+        let definition = self.register(definition(name));
         let service = Service {
             arn: format!("arn:aws:ecs:us-east-1:123456789012:service/{CLUSTER}/{name}"),
-            definition: String::new(),
+            group: if name.ends_with("-worker") { WORKER_GROUP } else { SECURITY_GROUP },
             tags: BTreeMap::new(),
-            deployment: (0, 0),
+            deployments: Vec::new(),
+            completed: Some(definition.clone()),
             variables: BTreeMap::new(),
+            image: "app:1".to_owned(),
+            team_refers: false,
+            lacking: Vec::new(),
+            rolled_back: 0,
         };
         self.services.insert(name.to_owned(), service);
         self.deploy(name, Some(definition), 0, secrets);
+    }
+
+    /// A new task definition for a job.
+    pub(crate) fn make_job(&mut self, family: &str) {
+        self.register(definition(family));
     }
 
     pub(crate) fn register(&mut self, mut definition: Value) -> String {
@@ -76,20 +107,80 @@ impl Ecs {
         arn
     }
 
-    /// Starts a deployment. Its containers read their secrets when they start.
-    pub(crate) fn deploy(&mut self, name: &str, definition: Option<String>, now: u64, secrets: &Secrets) {
+    /// The latest revision of a family.
+    pub(crate) fn latest(&self, family: &str) -> Option<&Value> {
+        let revisions = self.definitions.values().filter(|definition| definition["family"] == family);
+        revisions.max_by_key(|definition| definition["revision"].as_u64())
+    }
+
+    /// Starts a deployment, and returns its number. Its containers read their secrets when they start.
+    pub(crate) fn deploy(
+        &mut self,
+        name: &str,
+        definition: Option<String>,
+        now: u64,
+        secrets: &Secrets,
+    ) -> Option<u64> {
+        self.start(name, definition, now, secrets, false)
+    }
+
+    fn start(
+        &mut self,
+        name: &str,
+        definition: Option<String>,
+        now: u64,
+        secrets: &Secrets,
+        is_rollback: bool,
+    ) -> Option<u64> {
+        let service = self.services.get_mut(name)?;
         self.deployments += 1;
-        let deployments = self.deployments;
-        let Some(service) = self.services.get_mut(name) else { return };
-        service.definition = definition.unwrap_or_else(|| service.definition.clone());
-        service.deployment = (deployments, now);
+        let definition = definition.unwrap_or_else(|| service.definition().to_owned());
+        let deployment =
+            Deployment { number: self.deployments, at: now, definition, failed: false, is_rollback };
+        service.deployments.insert(0, deployment);
         self.restart(name, secrets);
+        Some(self.deployments)
+    }
+
+    /// Completes a deployment, or gives it up if its image doesn't start. Returns the number of the deployment that goes
+    /// back to an earlier definition, if there is one. `None` if it was replaced in the meantime.
+    pub(crate) fn end(&mut self, name: &str, number: u64, now: u64, secrets: &Secrets) -> Option<Ended> {
+        let service = self.services.get(name)?;
+        let primary = service.deployments.first().filter(|primary| primary.number == number)?;
+        let is_broken = self.is_broken(&primary.definition);
+        let service = self.services.get_mut(name)?;
+        if !is_broken {
+            service.deployments.truncate(1);
+            service.completed = Some(service.definition().to_owned());
+            return Some(Ended::Completed);
+        }
+        if let Some(primary) = service.deployments.first_mut() {
+            primary.failed = true;
+        }
+        service.rolled_back += 1;
+        let Some(before) = service.completed.clone() else { return Some(Ended::Failed(None)) };
+        let image = self.image(&before);
+        if let Some(service) = self.services.get_mut(name) {
+            service.image = image;
+        }
+        Some(Ended::Failed(self.start(name, Some(before), now, secrets, true)))
+    }
+
+    pub(crate) fn is_broken(&self, definition: &str) -> bool {
+        self.image(definition).ends_with(BROKEN)
+    }
+
+    fn image(&self, definition: &str) -> String {
+        self.definitions
+            .get(definition)
+            .map(|d| text(&d["containerDefinitions"][0]["image"]))
+            .unwrap_or_default()
     }
 
     /// Replaces tasks with new ones of the same deployment.
     pub(crate) fn restart(&mut self, name: &str, secrets: &Secrets) {
         let Some(service) = self.services.get_mut(name) else { return };
-        let container = &self.definitions[&service.definition]["containerDefinitions"][0];
+        let container = &self.definitions[service.definition()]["containerDefinitions"][0];
         let mut variables = BTreeMap::new();
         for pair in container["environment"].as_array().into_iter().flatten() {
             variables.insert(text(&pair["name"]), Some(text(&pair["value"])));
@@ -99,7 +190,8 @@ impl Ecs {
             let (arn, key) =
                 (parts.get(..7).unwrap_or_default().join(":"), parts.get(7).cloned().unwrap_or_default());
             let value = secrets.by_arn.get(&arn).and_then(super::secrets::Secret::current);
-            if value.as_ref().is_some_and(|value| value.get(&key).is_none()) {
+            // A team that keeps the references after its database was removed knows what it does.
+            if value.as_ref().is_some_and(|value| value.get(&key).is_none()) && !service.team_refers {
                 self.incomplete.push(format!("a container of {name} started without a {key} in its secret"));
             }
             let value = value.and_then(|value| match value.get(&key) {
@@ -112,9 +204,24 @@ impl Ecs {
         service.variables = variables;
     }
 
-    pub(crate) fn call(&mut self, call: &Call, now: u64, secrets: &Secrets) -> Result<Reply, Failure> {
+    /// Handles a call. Also returns the name of the service and the number of the deployment that it started.
+    pub(crate) fn call(
+        &mut self,
+        call: &Call,
+        now: u64,
+        secrets: &Secrets,
+    ) -> Result<(Reply, Option<(String, u64)>), Failure> {
         let body = call.json();
+        let mut begun = None;
         let value = match call.operation.as_str() {
+            "ListClusters" => {
+                json!({"clusterArns": [format!("arn:aws:ecs:us-east-1:123456789012:cluster/{CLUSTER}")]})
+            }
+            "ListServices" => {
+                let max = body["maxResults"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(10);
+                let arns: Vec<_> = self.services.values().map(|service| &service.arn).take(max).collect();
+                json!({"serviceArns": arns})
+            }
             "DescribeServices" => {
                 if body["cluster"] != CLUSTER {
                     return Err(no("ClusterNotFoundException", "Cluster not found."));
@@ -125,7 +232,8 @@ impl Ecs {
                 json!({"services": found, "failures": []})
             }
             "DescribeTaskDefinition" => {
-                let definition = self.definitions.get(call.text("taskDefinition").unwrap_or_default());
+                let name = call.text("taskDefinition").unwrap_or_default();
+                let definition = self.definitions.get(name).or_else(|| self.latest(name));
                 let definition =
                     definition.ok_or_else(|| no("ClientException", "Unable to describe task definition."))?;
                 json!({"taskDefinition": definition, "tags": []})
@@ -139,22 +247,55 @@ impl Ecs {
                 if !self.services.contains_key(&name) {
                     return Err(no("ServiceNotFoundException", "Service not found."));
                 }
-                self.deploy(&name, call.text("taskDefinition").map(str::to_owned), now, secrets);
-                json!({"service": describe(&self.services[&name], now)})
+                let number = self.deploy(&name, call.text("taskDefinition").map(str::to_owned), now, secrets);
+                let service = describe(&self.services[&name], now);
+                begun = number.map(|number| (name, number));
+                json!({"service": service})
             }
             "TagResource" => {
-                let arn = call.text("resourceArn").unwrap_or_default();
-                let service = self.services.values_mut().find(|service| service.arn == arn);
-                let service = service.ok_or_else(|| no("ResourceNotFoundException", "no such resource"))?;
+                let service = self.tagged(call)?;
                 for tag in body["tags"].as_array().into_iter().flatten() {
                     service.tags.insert(text(&tag["key"]), text(&tag["value"]));
                 }
                 json!({})
             }
+            "UntagResource" => {
+                let service = self.tagged(call)?;
+                for key in body["tagKeys"].as_array().into_iter().flatten() {
+                    service.tags.remove(&text(key));
+                }
+                json!({})
+            }
             _ => return Err(no("UnknownOperationException", &call.operation)),
         };
-        Ok(Reply::Json(value))
+        Ok((Reply::Json(value), begun))
     }
+
+    fn tagged(&mut self, call: &Call) -> Result<&mut Service, Failure> {
+        let arn = call.text("resourceArn").unwrap_or_default();
+        let service = self.services.values_mut().find(|service| service.arn == arn);
+        service.ok_or_else(|| no("ResourceNotFoundException", "no such resource"))
+    }
+}
+
+/// How a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Completed,
+    /// With the number of the deployment that goes back.
+    Failed(Option<u64>),
+}
+
+fn definition(family: &str) -> Value {
+    json!({
+        "family": family,
+        "executionRoleArn": format!("arn:aws:iam::123456789012:role/{family}"),
+        "networkMode": "awsvpc",
+        "containerDefinitions": [{
+            "name": CONTAINER, "image": "app:1", "essential": true,
+            "environment": [{"name": "DEBUG", "value": "0"}], "secrets": [],
+        }],
+    })
 }
 
 fn text(value: &Value) -> String {
@@ -162,21 +303,36 @@ fn text(value: &Value) -> String {
 }
 
 fn describe(service: &Service, now: u64) -> Value {
-    let (number, since) = service.deployment;
-    let state = if now < since + ROLLOUT { "IN_PROGRESS" } else { "COMPLETED" };
     let tags: Vec<_> = service.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
-    let at = |millis: u64| millis / 1000 + crate::base::clock::BEGINNING.unix_timestamp().unsigned_abs();
+    #[expect(clippy::cast_precision_loss, reason = "ECS sends times as numbers with a fraction")]
+    let at = |millis: u64| millis as f64 / 1000.0 + crate::base::clock::BEGINNING.unix_timestamp() as f64;
+    let deployment = |(index, deployment): (usize, &Deployment)| {
+        let Deployment { number, at: since, definition, failed, is_rollback } = deployment;
+        let (state, reason) = if *failed {
+            ("FAILED", "ECS deployment circuit breaker: tasks failed to start.".to_owned())
+        } else if now < since + ROLLOUT {
+            let words =
+                if *is_rollback { "circuit breaker: rolling back to deploymentId" } else { "in progress" };
+            ("IN_PROGRESS", format!("ECS deployment {words} ecs-svc/{number}."))
+        } else {
+            ("COMPLETED", "ECS deployment completed.".to_owned())
+        };
+        json!({
+            "id": format!("ecs-svc/{number}"), "status": if index == 0 { "PRIMARY" } else { "ACTIVE" },
+            "taskDefinition": definition, "rolloutState": state, "rolloutStateReason": reason,
+            "createdAt": at(*since), "updatedAt": at(since + ROLLOUT),
+        })
+    };
     json!({
         "serviceArn": service.arn,
         "serviceName": service.arn.rsplit('/').next(),
         "status": "ACTIVE",
-        "taskDefinition": service.definition,
+        "taskDefinition": service.definition(),
         "deploymentController": {"type": "ECS"},
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1", "subnet-2"], "securityGroups": [SECURITY_GROUP]}},
-        "deployments": [{
-            "id": format!("ecs-svc/{number}"), "status": "PRIMARY", "taskDefinition": service.definition, "rolloutState": state,
-            "createdAt": at(since), "updatedAt": at(since + ROLLOUT),
-        }],
+        "networkConfiguration": {
+            "awsvpcConfiguration": {"subnets": ["subnet-1", "subnet-2"], "securityGroups": [service.group]},
+        },
+        "deployments": service.deployments.iter().enumerate().map(deployment).collect::<Vec<_>>(),
         "tags": tags,
     })
 }

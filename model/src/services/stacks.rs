@@ -147,7 +147,12 @@ impl Stacks {
 
 impl Stack {
     pub(crate) fn scope(&self) -> Scope<'_> {
-        Scope { stack_name: &self.name, parameters: &self.parameters, resources: &self.resources }
+        Scope {
+            template: &self.template,
+            stack_name: &self.name,
+            parameters: &self.parameters,
+            resources: &self.resources,
+        }
     }
 
     /// The source of its database.
@@ -357,8 +362,12 @@ impl Stacks {
         let (template, _, parameters) = asked(call, &stack.parameters)?;
         let mut changes = String::new();
         for logical in &template.order {
-            let scope =
-                Scope { stack_name: &stack.name, parameters: &parameters, resources: &stack.resources };
+            let scope = Scope {
+                template: &template,
+                stack_name: &stack.name,
+                parameters: &parameters,
+                resources: &stack.resources,
+            };
             let before = stack.resources.get(logical);
             let after = template.properties(logical, &scope);
             let action = match (before, after) {

@@ -31,6 +31,7 @@ pub(crate) struct Resource {
 
 /// The values for resolving a template's expressions.
 pub(crate) struct Scope<'a> {
+    pub(crate) template: &'a Template,
     pub(crate) stack_name: &'a str,
     pub(crate) parameters: &'a BTreeMap<String, String>,
     /// The existing resources.
@@ -157,6 +158,11 @@ fn resolve(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
                     "Ref" => return reference(argument.as_str().unwrap_or_default(), scope),
                     "Fn::GetAtt" => return attribute(&text(&argument[0]), &text(&argument[1]), scope),
                     "Fn::Sub" => return substitute(argument.as_str().unwrap_or_default(), scope),
+                    "Fn::If" => {
+                        let name = argument[0].as_str().unwrap_or_default();
+                        let holds = condition(scope.template.at(&format!("/Conditions/{name}")), scope)?;
+                        return resolve(&argument[if holds { 1 } else { 2 }], scope);
+                    }
                     _ if function.starts_with("Fn::") => {
                         return Err(format!("the model does not know {function}"));
                     }
@@ -173,20 +179,33 @@ fn resolve(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
 
 fn reference(name: &str, scope: &Scope<'_>) -> Result<Value, String> {
     if let Some(value) = scope.parameters.get(name) {
-        return Ok(match name {
-            // A list becomes a single value.
-            "SubnetIds" => value.split(',').map(|id| json!(id)).collect(),
+        return Ok(match scope.template.at(&format!("/Parameters/{name}/Type")).as_str() {
+            Some(list) if list == "CommaDelimitedList" || list.starts_with("List<") => {
+                value.split(',').map(|item| json!(item)).collect()
+            }
             _ => json!(value),
         });
     }
     match name {
         "AWS::StackName" => Ok(json!(scope.stack_name)),
+        // The model looks at no property that this removes.
+        "AWS::NoValue" => Ok(Value::Null),
         _ => scope
             .resources
             .get(name)
             .map(|found| json!(found.physical_id))
             .ok_or_else(|| format!("Unresolved: {name}")),
     }
+}
+
+fn condition(value: &Value, scope: &Scope<'_>) -> Result<bool, String> {
+    if let Some(inside) = value.get("Fn::Not") {
+        return condition(&inside[0], scope).map(|holds| !holds);
+    }
+    if let Some(sides) = value.get("Fn::Equals") {
+        return Ok(resolve(&sides[0], scope)? == resolve(&sides[1], scope)?);
+    }
+    Err(format!("the model does not know the condition {value}"))
 }
 
 fn attribute(name: &str, attribute: &str, scope: &Scope<'_>) -> Result<Value, String> {

@@ -86,8 +86,10 @@ pub(crate) struct World {
     pub(crate) spoilt: BTreeSet<String>,
     /// The services to which someone added a variable with one of our names.
     pub(crate) own_variables: BTreeSet<String>,
-    /// The services that someone deployed manually since their variables were last published.
-    pub(crate) deployed_by_hand: BTreeSet<String>,
+    /// The set of services that each stage was last asked to be registered with.
+    pub(crate) sets: BTreeMap<String, u8>,
+    /// The families that a team registered a revision of, without the variables.
+    pub(crate) lacking_jobs: BTreeSet<String>,
     /// The passwords of the database that can be attached, each with the time since which it was valid.
     pub(crate) rotations: Vec<(u64, String)>,
     /// The passwords that users typed, by the stage stack's name and the generation that they started.

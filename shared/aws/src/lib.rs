@@ -6,7 +6,9 @@
 mod catalogue;
 mod config;
 mod databases;
+mod ec2;
 mod error;
+mod events;
 mod executions;
 mod instant;
 mod metrics;
@@ -14,12 +16,16 @@ mod secrets;
 mod security_groups;
 mod services;
 mod stacks;
+mod stage_services;
+mod subnets;
+mod task_definitions;
 mod turns;
 
 pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
 pub use config::{load, retries, timeouts};
 pub use databases::{Databases, WriteError};
 pub use error::AwsError;
+pub use events::Events;
 pub use executions::{Executions, Started};
 pub use metrics::{Measured, Metrics, Point};
 pub use secrets::{
@@ -27,8 +33,11 @@ pub use secrets::{
     Secrets,
 };
 pub use security_groups::SecurityGroups;
-pub use services::{Rebuilt, Rollout, Service, Services, TaskDefinition};
+pub use services::{Deployment, Note, Rebuilt, Service, Services};
 pub use stacks::{ChangeError, ChangeSet, Lookup, ResourceChange, StackPage, Stacks, StageStack};
+pub use stage_services::{SeenService, StageServices};
+pub use subnets::{Subnet, Subnets};
+pub use task_definitions::{TaskDefinition, TaskDefinitions};
 pub use turns::{TurnError, Turns};
 
 /// Configuration shared by all clients.
@@ -48,6 +57,3 @@ pub const TAG_GENERATION: &str = "stagedb:generation";
 pub const TAG_CREDENTIALS: &str = "stagedb:credentials";
 /// The tag with the database name, which RDS doesn't return for a snapshot.
 pub const TAG_DATABASE_NAME: &str = "stagedb:database-name";
-/// The tag on the ECS service that names the stage, and the operation of its stack, that its containers were redeployed
-/// for.
-pub const TAG_REBUILD: &str = "stagedb:rebuild";

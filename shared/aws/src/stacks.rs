@@ -9,7 +9,7 @@ use aws_sdk_cloudformation::{
     types::{ChangeAction, ChangeSetStatus, ChangeSetType, Output, Parameter, Stack, Tag},
 };
 use aws_smithy_types::date_time::Format;
-use database::{StackEvent, StackName, StackStatus, Stage, StageName};
+use database::{StackEvent, StackName, StackStatus, Stage, StageName, Target};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -41,6 +41,33 @@ pub struct StageStack {
 }
 
 impl StageStack {
+    /// Where the stage's database comes from: `none`, `created`, or `attached`.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.parameters.get("Source").map_or("none", String::as_str)
+    }
+
+    /// Whether the stage has a database, even if its other parameters aren't valid.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        self.source() != "none"
+    }
+
+    /// Whether CloudFormation accepts an update.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.status, StackStatus::Complete | StackStatus::RolledBack)
+    }
+
+    /// The variables that the containers should have, according to the stack.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match (self.has_database(), self.outputs.get("SecretArn")) {
+            (true, Some(secret_arn)) => Target::Published { secret_arn: secret_arn.clone() },
+            _ => Target::Removed,
+        }
+    }
+
     /// The value of the service's tag once the containers match the stack.
     #[must_use]
     pub fn rebuilt(&self) -> Rebuilt {
@@ -49,6 +76,7 @@ impl StageStack {
             operation: self.operation.clone(),
             // An earlier version of the template doesn't have this output.
             secret_version: self.outputs.get("SecretVersion").cloned().unwrap_or_default(),
+            token: self.parameters.get("Rebuild").cloned().unwrap_or_default(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The inbound rule that lets a stage's service connect to an attached database. It's in the database's security group,
-//! which stagedb doesn't manage.
+//! The inbound rules that let a stage's services and jobs connect to its database. They are in the database's security
+//! group, which stagedb doesn't manage if the database is attached.
 //!
 //! EC2 has each rule only once. Several stages may need the same rule, or it may have existed before. So every stage
 //! puts its own tag on the rule it needs: its claim. A rule that stagedb created is removed with its last claim. Any
@@ -58,24 +58,29 @@ pub struct IngressRule {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The rule that a stage needs.
+/// A rule that a stage needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The security group of the database.
     pub group: String,
     /// The port of the database.
     pub port: u16,
-    /// The security group of the stage's service.
+    /// The security group of a service or a job of the stage.
     pub source_group: String,
     /// The identifier of the database.
     pub identifier: String,
 }
 
-/// What to do now. After each step except `Done`, the rules are read again.
+/// What to do now about one rule. After each step, the rules are read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessStep {
-    /// Create the rule, with these tags.
-    Authorize(BTreeMap<String, String>),
+    /// Create the rule.
+    Authorize {
+        /// The rule.
+        wanted: Wanted,
+        /// Its tags.
+        tags: BTreeMap<String, String>,
+    },
     /// Add these tags to an existing rule: a claim, or the mark of a stage that's about to give it up.
     Tag {
         /// The rule.
@@ -100,52 +105,64 @@ pub enum AccessStep {
     /// Another stage is about to give up the rule. It may remove it, because it may have looked before this stage's
     /// claim.
     Wait,
-    /// Everything is as it should be.
-    Done,
 }
 
-/// The next step of a stage toward the one rule it needs, or toward none. `rules` are the rules of the wanted group,
-/// and all rules that the stage claims. `is_left`: the last [`AccessStep::Wait`] took so long that the stage that was
-/// about to remove the rule must have failed.
+/// The next steps of a stage toward the rules it needs, one for each rule that isn't right yet. Empty if everything is as
+/// it should be. A rule that isn't needed anymore stays until all needed ones are there. `rules` are the rules of the
+/// wanted groups, and all rules that the stage claims. `is_left`: the last [`AccessStep::Wait`] took so long that the
+/// stage that was about to remove the rule must have failed.
 #[must_use]
-pub fn access_step(
+pub fn access_steps(
     stage: &Stage,
-    wanted: Option<&Wanted>,
+    wanted: &[Wanted],
     rules: &[IngressRule],
     is_left: bool,
-) -> AccessStep {
-    let claim = claim_tag(stage);
-    let leaving = leaving_tag(&stage.to_string());
-    let serves = |rule: &IngressRule, wanted: &Wanted| {
-        rule.group == wanted.group
-            && rule.protocol == "tcp"
-            && rule.from_port == i32::from(wanted.port)
-            && rule.to_port == i32::from(wanted.port)
-            && rule.source_group.as_ref() == Some(&wanted.source_group)
-    };
-    if let Some(wanted) = wanted {
-        let tags = BTreeMap::from([(claim.clone(), wanted.identifier.clone())]);
-        let Some(rule) = rules.iter().find(|rule| serves(rule, wanted)) else {
-            let made = (MADE.to_owned(), "true".to_owned());
-            return AccessStep::Authorize(tags.into_iter().chain([made]).collect());
-        };
-        if rule.tags.contains_key(&leaving) {
-            return AccessStep::Untag { id: rule.id.clone(), keys: vec![leaving] };
-        }
-        if rule.tags.get(&claim) != Some(&wanted.identifier) {
-            return AccessStep::Tag { id: rule.id.clone(), tags };
-        }
-        let marks: Vec<_> = rule.tags.keys().filter(|key| key.starts_with(LEAVING)).cloned().collect();
-        match (marks.is_empty(), is_left) {
-            (true, _) => {}
-            (false, false) => return AccessStep::Wait,
-            (false, true) => return AccessStep::Untag { id: rule.id.clone(), keys: marks },
-        }
+) -> Vec<AccessStep> {
+    let needed: Vec<_> =
+        wanted.iter().filter_map(|wanted| step_toward(stage, wanted, rules, is_left)).collect();
+    if !needed.is_empty() {
+        return needed;
     }
-    let is_needed = |rule: &IngressRule| wanted.is_some_and(|wanted| serves(rule, wanted));
-    let Some(rule) = rules.iter().find(|rule| rule.tags.contains_key(&claim) && !is_needed(rule)) else {
-        return AccessStep::Done;
+    let claim = claim_tag(stage);
+    let is_needed = |rule: &IngressRule| wanted.iter().any(|wanted| serves(rule, wanted));
+    let leaves = |rule: &&IngressRule| rule.tags.contains_key(&claim) && !is_needed(rule);
+    rules.iter().filter(leaves).map(|rule| step_away(stage, rule)).collect()
+}
+
+fn serves(rule: &IngressRule, wanted: &Wanted) -> bool {
+    rule.group == wanted.group
+        && rule.protocol == "tcp"
+        && rule.from_port == i32::from(wanted.port)
+        && rule.to_port == i32::from(wanted.port)
+        && rule.source_group.as_ref() == Some(&wanted.source_group)
+}
+
+/// The next step toward a rule that is needed, if it isn't right yet.
+fn step_toward(stage: &Stage, wanted: &Wanted, rules: &[IngressRule], is_left: bool) -> Option<AccessStep> {
+    let (claim, leaving) = (claim_tag(stage), leaving_tag(&stage.to_string()));
+    let tags = BTreeMap::from([(claim.clone(), wanted.identifier.clone())]);
+    let Some(rule) = rules.iter().find(|rule| serves(rule, wanted)) else {
+        let made = (MADE.to_owned(), "true".to_owned());
+        let (wanted, tags) = (wanted.clone(), tags.into_iter().chain([made]).collect());
+        return Some(AccessStep::Authorize { wanted, tags });
     };
+    if rule.tags.contains_key(&leaving) {
+        return Some(AccessStep::Untag { id: rule.id.clone(), keys: vec![leaving] });
+    }
+    if rule.tags.get(&claim) != Some(&wanted.identifier) {
+        return Some(AccessStep::Tag { id: rule.id.clone(), tags });
+    }
+    let marks: Vec<_> = rule.tags.keys().filter(|key| key.starts_with(LEAVING)).cloned().collect();
+    match (marks.is_empty(), is_left) {
+        (true, _) => None,
+        (false, false) => Some(AccessStep::Wait),
+        (false, true) => Some(AccessStep::Untag { id: rule.id.clone(), keys: marks }),
+    }
+}
+
+/// The next step away from a rule that the stage claims and doesn't need anymore.
+fn step_away(stage: &Stage, rule: &IngressRule) -> AccessStep {
+    let (claim, leaving) = (claim_tag(stage), leaving_tag(&stage.to_string()));
     let id = rule.id.clone();
     let counts = |key: &String| {
         let other = key.strip_prefix(CLAIM).filter(|_| *key != claim);
@@ -179,9 +196,9 @@ mod tests {
         }
     }
 
-    fn apply(rules: &mut Vec<IngressRule>, wanted: &Wanted, step: &AccessStep) {
+    fn apply(rules: &mut Vec<IngressRule>, step: &AccessStep) {
         match step {
-            AccessStep::Authorize(tags) => rules.push(IngressRule {
+            AccessStep::Authorize { wanted, tags } => rules.push(IngressRule {
                 id: format!("sgr-{}", rules.len()),
                 group: wanted.group.clone(),
                 protocol: "tcp".to_owned(),
@@ -199,20 +216,56 @@ mod tests {
                 rule.tags.retain(|key, _| !keys.contains(key));
             }
             AccessStep::Revoke { id, .. } => rules.retain(|rule| rule.id != *id),
-            AccessStep::Wait | AccessStep::Done => {}
+            AccessStep::Wait => {}
         }
     }
 
     /// Takes steps until nothing is left to do, which mustn't take many.
-    fn settle(rules: &mut Vec<IngressRule>, stage: &Stage, target: Option<&Wanted>) {
+    fn settle_all(rules: &mut Vec<IngressRule>, stage: &Stage, targets: &[Wanted]) {
         for _ in 0..5 {
-            let step = access_step(stage, target, rules, false);
-            if step == AccessStep::Done {
+            let steps = access_steps(stage, targets, rules, false);
+            if steps.is_empty() {
                 return;
             }
-            apply(rules, target.unwrap_or(&wanted("sg-orders")), &step);
+            for step in &steps {
+                apply(rules, step);
+            }
         }
         panic!("it never ends: {rules:?}");
+    }
+
+    fn settle(rules: &mut Vec<IngressRule>, stage: &Stage, target: Option<&Wanted>) {
+        settle_all(rules, stage, target.map_or(&[], std::slice::from_ref));
+    }
+
+    /// The only step toward at most one rule.
+    fn access_step(
+        stage: &Stage,
+        wanted: Option<&Wanted>,
+        rules: &[IngressRule],
+        is_left: bool,
+    ) -> Option<AccessStep> {
+        let steps = access_steps(stage, wanted.map_or(&[], std::slice::from_ref), rules, is_left);
+        assert!(steps.len() < 2, "{steps:?}");
+        steps.into_iter().next()
+    }
+
+    #[test]
+    fn each_service_keeps_its_own_rule_when_others_come_and_go() {
+        let from = |source: &str| Wanted { source_group: source.to_owned(), ..wanted("sg-orders") };
+        let sources = |rules: &[IngressRule]| {
+            rules.iter().map(|rule| rule.source_group.clone().unwrap()).collect::<Vec<_>>()
+        };
+        let dev = stage("dev");
+        let mut rules = Vec::new();
+        settle_all(&mut rules, &dev, &[from("sg-web"), from("sg-worker")]);
+        assert_eq!(sources(&rules), ["sg-web", "sg-worker"]);
+        let web = rules[0].clone();
+        let steps = access_steps(&dev, &[from("sg-web"), from("sg-jobs")], &rules, false);
+        assert!(matches!(steps.as_slice(), [AccessStep::Authorize { .. }]), "the new one first: {steps:?}");
+        settle_all(&mut rules, &dev, &[from("sg-web"), from("sg-jobs")]);
+        assert_eq!(sources(&rules), ["sg-web", "sg-jobs"]);
+        assert_eq!(rules[0], web);
     }
 
     #[test]
@@ -235,7 +288,7 @@ mod tests {
     #[test]
     fn a_rule_that_was_there_before_stays_as_it_was() {
         let mut rules = Vec::new();
-        apply(&mut rules, &wanted("sg-orders"), &AccessStep::Authorize(BTreeMap::new()));
+        apply(&mut rules, &AccessStep::Authorize { wanted: wanted("sg-orders"), tags: BTreeMap::new() });
         let before = rules.clone();
         settle(&mut rules, &stage("dev"), Some(&wanted("sg-orders")));
         assert_eq!(rules.len(), 1);
@@ -249,7 +302,7 @@ mod tests {
         let mut rules = Vec::new();
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));
         let step = access_step(&dev, Some(&wanted("sg-bills")), &rules, false);
-        assert!(matches!(step, AccessStep::Authorize(_)), "{step:?}");
+        assert!(matches!(step, Some(AccessStep::Authorize { .. })), "{step:?}");
         settle(&mut rules, &dev, Some(&wanted("sg-bills")));
         assert_eq!(rules.iter().map(|rule| rule.group.as_str()).collect::<Vec<_>>(), ["sg-bills"]);
     }
@@ -283,24 +336,24 @@ mod tests {
             // A removed rule doesn't come back, and EC2 has each rule only once.
             let is_there = |id: &String| rules.iter().any(|rule| rule.id == *id);
             match &step {
-                AccessStep::Authorize(_) if !rules.is_empty() => {}
-                AccessStep::Authorize(_) => {
-                    apply(rules, &orders, &step);
+                AccessStep::Authorize { .. } if !rules.is_empty() => {}
+                AccessStep::Authorize { .. } => {
+                    apply(rules, &step);
                     // EC2 never reuses an ID.
                     for rule in rules.iter_mut() {
                         "sgr-new".clone_into(&mut rule.id);
                     }
                 }
                 AccessStep::Tag { id, .. } | AccessStep::Untag { id, .. } if !is_there(id) => {}
-                step => apply(rules, &orders, step),
+                step => apply(rules, step),
             }
             worker.step = None;
             return;
         }
         let step = access_step(&stage(worker.stage), target, rules, false);
-        worker.waited = if step == AccessStep::Wait { worker.waited + 1 } else { 0 };
-        worker.is_done = step == AccessStep::Done;
-        if !matches!(step, AccessStep::Done | AccessStep::Wait) {
+        worker.waited = if step == Some(AccessStep::Wait) { worker.waited + 1 } else { 0 };
+        worker.is_done = step.is_none();
+        if let Some(step) = step.filter(|step| *step != AccessStep::Wait) {
             worker.step = Some(format!("{step:?}"));
             *decided = Some(step);
         }
@@ -370,18 +423,17 @@ mod tests {
         let (dev, prod) = (stage("dev"), stage("prod"));
         let mut rules = Vec::new();
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));
-        let step = access_step(&dev, None, &rules, false);
-        apply(&mut rules, &wanted("sg-orders"), &step);
-        assert_eq!(access_step(&dev, None, &rules, false), {
-            AccessStep::Revoke { group: "sg-orders".to_owned(), id: "sgr-0".to_owned() }
-        });
-        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, false);
-        apply(&mut rules, &wanted("sg-orders"), &step);
-        assert_eq!(access_step(&prod, Some(&wanted("sg-orders")), &rules, false), AccessStep::Wait);
-        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, true);
+        let step = access_step(&dev, None, &rules, false).unwrap();
+        apply(&mut rules, &step);
+        let revoke = AccessStep::Revoke { group: "sg-orders".to_owned(), id: "sgr-0".to_owned() };
+        assert_eq!(access_step(&dev, None, &rules, false), Some(revoke));
+        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, false).unwrap();
+        apply(&mut rules, &step);
+        assert_eq!(access_step(&prod, Some(&wanted("sg-orders")), &rules, false), Some(AccessStep::Wait));
+        let step = access_step(&prod, Some(&wanted("sg-orders")), &rules, true).unwrap();
         let keys = vec!["stagedb:leaving/shop/dev".to_owned()];
         assert_eq!(step, AccessStep::Untag { id: "sgr-0".to_owned(), keys });
-        apply(&mut rules, &wanted("sg-orders"), &step);
+        apply(&mut rules, &step);
         // The claim of the stage that failed to give up the rule counts again, because it may have been rolled back.
         settle(&mut rules, &prod, Some(&wanted("sg-orders")));
         settle(&mut rules, &dev, Some(&wanted("sg-orders")));

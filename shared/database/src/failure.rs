@@ -40,7 +40,7 @@ const ADVICE: &[(&str, Advice)] = &[
     ),
     (
         "DBSubnetGroupDoesNotCoverEnoughAZs",
-        change("Give the stage's service subnets in two Availability Zones, then register the stage again."),
+        change("Give the stage's services subnets in two Availability Zones, then register the stage again."),
     ),
     ("InvalidVPCNetworkState", change("Free up IP addresses in the stage's subnets, then save again.")),
     ("incompatible-network", change("Free up IP addresses in the stage's subnets, then save again.")),
@@ -64,6 +64,10 @@ const ADVICE: &[(&str, Advice)] = &[
         change("Read the ECS error and the containers' logs, fix the application, then rebuild."),
     ),
     ("without the runtime variables", retry("Rebuild to give the containers their variables again.")),
+    ("has lost its tags", retry("Rebuild to tag the service again.")),
+    ("no active service", change("Create the service again, or remove it from the stage.")),
+    ("has no container", change("Register the stage again with a container of the task definition.")),
+    ("belongs to the stage", change("Remove the service from one of the two stages.")),
     ("stagedb didn't add", change("Remove the variable from the task definition, then rebuild.")),
     (
         "didn't get their variables",

@@ -7,6 +7,7 @@ mod access;
 mod capacity;
 mod changes;
 mod choice;
+mod containers;
 mod differences;
 mod failure;
 mod generation;
@@ -18,18 +19,26 @@ mod refusal;
 mod registration;
 mod request;
 mod reserved;
+mod restoration;
 mod save;
 mod setting;
 mod settings;
+mod snippets;
+mod stage_event;
 mod step;
+mod suggestion;
 mod text;
 mod turn;
 mod values;
 mod variables;
 
-pub use access::{AccessStep, IngressRule, Wanted, access_step, claim_tag, stage_of_claim};
+pub use access::{AccessStep, IngressRule, Wanted, access_steps, claim_tag, stage_of_claim};
 pub use capacity::{Capacity, capacity};
 pub use changes::{Change, Effect, creation};
+pub use containers::{
+    Containers, ObservedService, Rollout, ServiceContainers, all_containers, conflict_in_words, containers,
+    obstacle,
+};
 pub use failure::{Advice, advice};
 pub use generation::{Generation, GenerationError, SnapshotId};
 pub use names::{NameError, StackName, Stage, StageName};
@@ -38,11 +47,15 @@ pub use observed::{
     AttachedDatabase, Endpoint, Instance, Observed, Owner, Pending, Shown, Snapshot, SnapshotStatus, Status,
 };
 pub use rebuild::{
-    Containers, Phase, Rebuild, RebuildStep, StackEvent, StackObservation, StackStatus, StepStatus, rebuild,
+    Phase, Rebuild, RebuildStep, StackEvent, StackObservation, StackStatus, StepStatus, rebuild,
 };
 pub use refusal::Refusal;
-pub use registration::{Registration, RegistrationPart, Service, ServicePart};
+pub use registration::{
+    Former, GROUPS, INLINE_GROUP, JOBS_MAX, Job, JobPart, ROLES, Registration, SERVICES_MAX, Service,
+    ServicePart, migrate,
+};
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
+pub use restoration::{Deployed, RESTORES_MAX, Restoration, Restorations, Restore, restore, story};
 pub use save::{
     Objection, Orderable, STORAGE_REST, Situation, check_change, check_creation, check_restoration,
     earliest_storage_change,
@@ -54,14 +67,17 @@ pub use setting::{
 pub use settings::{
     AttachedSettings, AttachmentPart, AttachmentTarget, CreatedPart, CreatedSettings, Settings,
 };
+pub use snippets::{Snippet, snippets};
+pub use stage_event::{Ended, Fact, StageEvent};
 pub use step::{Attributes, Changes, DatabaseAttributes, Step};
+pub use suggestion::suggested_stage;
 pub use turn::{After, Asked, QUIET, TURN, Turn, turn};
 pub use values::{
-    Apply, AttachedKind, BackupRetention, DatabaseIdentifier, DatabaseName, EngineVersion,
-    ExistingDatabaseName, InstanceClass, PlainText, SecretArn, SettingError, StorageGiB, Username, VpcId,
-    minimum_growth, place,
+    Apply, AttachedKind, BackupRetention, ClusterName, DatabaseIdentifier, DatabaseName, EcsName,
+    EngineVersion, ExistingDatabaseName, InstanceClass, PlainText, SecretArn, SecurityGroupId, SettingError,
+    StorageGiB, Username, minimum_growth, place,
 };
 pub use variables::{
     ContainerVariables, Publication, RUNTIME_VARIABLES, RuntimeVariable, SecretReference, Target,
-    VariableConflict, publication, runtime_variables,
+    VariableConflict, missing_variables, publication, runtime_variables,
 };

@@ -116,6 +116,12 @@ impl Stage {
         format!("{}/{}", resource_type.trim_start_matches("Custom::"), self.identifier())
     }
 
+    /// The name of the SSM parameter with the ARN of the secret.
+    #[must_use]
+    pub fn secret_arn_parameter(&self) -> String {
+        format!("/stagedb/{}/{}/secret-arn", self.stack, self.stage)
+    }
+
     /// The name of the secret, which starts with the stage.
     #[must_use]
     pub fn secret_name(&self) -> String {

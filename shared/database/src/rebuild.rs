@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::failure::advice;
+use crate::{Containers, ServiceContainers, all_containers, failure::advice};
 
 /// How long the containers can take to get their variables once the stage stack is complete. After that, the rebuild
 /// counts as failed: delivering the event and retrying takes a few minutes at most.
@@ -83,25 +83,6 @@ pub struct StackObservation {
     pub events: Vec<StackEvent>,
 }
 
-/// What ECS shows of the stage's containers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Containers {
-    /// The rebuild hasn't reached them yet.
-    Waiting,
-    /// They are being replaced.
-    Redeploying {
-        /// Since when.
-        since: OffsetDateTime,
-    },
-    /// They run with the variables of the last rebuild that completed.
-    Complete {
-        /// Since when, if they were replaced.
-        since: Option<OffsetDateTime>,
-    },
-    /// They can't get their variables: a message for the user.
-    Failed(String),
-}
-
 /// The current or the last rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,6 +130,9 @@ pub enum Phase {
 pub struct RebuildStep {
     /// What is done: `credentials`, `database`, `access`, `connection`, or `containers`.
     pub name: &'static str,
+    /// The service whose containers they are, as `cluster/service`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// How far it is.
     pub status: StepStatus,
     /// When it started.
@@ -175,7 +159,8 @@ pub enum StepStatus {
 
 /// How far the current or last rebuild is.
 #[must_use]
-pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDateTime) -> Rebuild {
+pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: OffsetDateTime) -> Rebuild {
+    let containers = &all_containers(services);
     let events = events_of_last_operation(&stack.events);
     let ended_at = stack.events.first().filter(|e| e.is_stack).map(|e| e.at);
     let stack_reason = first_cause(events);
@@ -206,7 +191,7 @@ pub fn rebuild(stack: &StackObservation, containers: &Containers, now: OffsetDat
     ]
     .map(|(name, logical_id)| resource_step(name, logical_id, events))
     .into();
-    steps.push(containers_step(stack.status, containers, ended_at));
+    steps.extend(services.iter().map(|service| containers_step(stack.status, service, ended_at)));
     let advice = reason.as_deref().filter(|_| phase != Phase::Updating).map(advice);
     let next_step = match stack.status {
         StackStatus::RollbackFailed => Some(
@@ -286,15 +271,15 @@ fn resource_step(name: &'static str, logical_id: &str, events: &[StackEvent]) ->
         StepStatus::Failed => of_resource().find(|e| e.status.ends_with("_FAILED")).map(|e| e.at),
         StepStatus::Pending | StepStatus::Running => None,
     };
-    RebuildStep { name, status, started_at: of_resource().next_back().map(|e| e.at), ended_at }
+    RebuildStep { name, service: None, status, started_at: of_resource().next_back().map(|e| e.at), ended_at }
 }
 
 fn containers_step(
     stack: StackStatus,
-    containers: &Containers,
+    of: &ServiceContainers,
     stack_ended_at: Option<OffsetDateTime>,
 ) -> RebuildStep {
-    let (status, started_at, ended_at) = match (stack, containers) {
+    let (status, started_at, ended_at) = match (stack, &of.containers) {
         (StackStatus::Complete, Containers::Waiting) => (StepStatus::Running, stack_ended_at, None),
         (StackStatus::Complete, Containers::Redeploying { since }) => {
             (StepStatus::Running, Some(*since), None)
@@ -305,7 +290,9 @@ fn containers_step(
         (StackStatus::Complete, Containers::Failed(_)) => (StepStatus::Failed, stack_ended_at, None),
         _ => (StepStatus::Pending, None, None),
     };
-    RebuildStep { name: "containers", status, started_at, ended_at }
+    let (cluster, name) = of.service.key();
+    let service = Some(format!("{cluster}/{name}"));
+    RebuildStep { name: "containers", service, status, started_at, ended_at }
 }
 
 #[cfg(test)]
@@ -336,6 +323,13 @@ mod tests {
         StackObservation { status: StackStatus::from(status), events }
     }
 
+    fn web(containers: &Containers) -> [ServiceContainers; 1] {
+        let text = |text: &str| text.to_owned().try_into().unwrap();
+        let cluster = "demo".to_owned().try_into().unwrap();
+        let service = crate::Service { cluster, name: text("web"), container: text("app") };
+        [ServiceContainers { service, containers: containers.clone() }]
+    }
+
     const BEGIN: (&str, &str, &str) = ("shop-dev", "UPDATE_IN_PROGRESS", "User Initiated");
 
     #[test]
@@ -360,9 +354,9 @@ mod tests {
             (&done, &complete, Phase::Complete),
             (&done, &Containers::Failed("no".to_owned()), Phase::Failed),
         ] {
-            assert_eq!(rebuild(stack, containers, START).phase, expected);
+            assert_eq!(rebuild(stack, &web(containers), START).phase, expected);
         }
-        let database = &rebuild(&done, &complete, START).steps[1];
+        let database = &rebuild(&done, &web(&complete), START).steps[1];
         assert_eq!(database.status, StepStatus::Complete);
         assert_eq!(database.ended_at.unwrap() - database.started_at.unwrap(), time::Duration::SECOND);
     }
@@ -386,7 +380,7 @@ mod tests {
                 ("shop-dev", "UPDATE_ROLLBACK_COMPLETE", ""),
             ],
         );
-        let rebuild = rebuild(&stack, &Containers::Complete { since: None }, START);
+        let rebuild = rebuild(&stack, &web(&Containers::Complete { since: None }), START);
         assert_eq!(rebuild.phase, Phase::RolledBack);
         assert_eq!(rebuild.reason.as_deref(), Some("RDS refused: no capacity (zone a)."));
         assert_eq!(rebuild.steps[1].status, StepStatus::Failed);
@@ -401,7 +395,7 @@ mod tests {
             "UPDATE_COMPLETE",
             &[BEGIN, ("Database", "UPDATE_FAILED", "old"), BEGIN, ("shop-dev", "UPDATE_COMPLETE", "")],
         );
-        let rebuild = rebuild(&stack, &Containers::Complete { since: None }, START);
+        let rebuild = rebuild(&stack, &web(&Containers::Complete { since: None }), START);
         assert_eq!((rebuild.phase, rebuild.reason), (Phase::Complete, None));
     }
 
@@ -415,7 +409,7 @@ mod tests {
             ("DELETE_FAILED", StackStatus::DeletionFailed),
         ] {
             assert_eq!(StackStatus::from(status), expected, "{status}");
-            let rebuild = rebuild(&observation(status, &[]), &Containers::Waiting, START);
+            let rebuild = rebuild(&observation(status, &[]), &web(&Containers::Waiting), START);
             assert_eq!(rebuild.phase, Phase::Failed, "{status}");
             assert!(rebuild.next_step.is_some_and(|step| step.starts_with("Fix the cause, then ")));
         }
@@ -428,8 +422,9 @@ mod tests {
     #[test]
     fn containers_that_never_get_their_variables_are_a_failure_in_the_end() {
         let stack = observation("UPDATE_COMPLETE", &[BEGIN, ("shop-dev", "UPDATE_COMPLETE", "")]);
-        let after =
-            |minutes| rebuild(&stack, &Containers::Waiting, START + time::Duration::minutes(minutes)).phase;
+        let after = |minutes| {
+            rebuild(&stack, &web(&Containers::Waiting), START + time::Duration::minutes(minutes)).phase
+        };
         assert_eq!((after(5), after(30)), (Phase::Redeploying, Phase::Failed));
     }
 }

@@ -6,7 +6,8 @@ mod created;
 use thiserror::Error;
 
 pub use attached::{
-    AttachedKind, DatabaseIdentifier, ExistingDatabaseName, PlainText, SecretArn, Username, VpcId, place,
+    AttachedKind, ClusterName, DatabaseIdentifier, EcsName, ExistingDatabaseName, PlainText, SecretArn,
+    SecurityGroupId, Username, place,
 };
 pub use created::{
     Apply, BackupRetention, DatabaseName, EngineVersion, InstanceClass, StorageGiB, minimum_growth,
@@ -71,7 +72,13 @@ pub enum SettingError {
     /// Empty, too long, or with control characters.
     #[error("must be 1 to 255 characters, none of them a control character")]
     PlainText,
-    /// Not the form of a VPC's ID.
-    #[error("must be the ID of a VPC, such as vpc-0123456789abcdef0")]
-    VpcId,
+    /// Not a name that ECS allows.
+    #[error("must be 1 to 255 letters, digits, underscores, and hyphens")]
+    EcsName,
+    /// Not the name of a cluster, and not its ARN.
+    #[error("must be the name of a cluster (1 to 255 letters, digits, underscores, and hyphens) or its ARN")]
+    ClusterName,
+    /// Not the form of a security group's ID.
+    #[error("must be the ID of a security group, such as sg-0123456789abcdef0")]
+    SecurityGroupId,
 }

@@ -70,32 +70,52 @@ pub enum Publication {
     Conflict(Vec<VariableConflict>),
 }
 
-/// What has to change so that a container has the desired variables. The order of the existing ones is kept.
+/// What has to change so that a container has the desired variables. The order of the existing ones is kept, and
+/// references to the right key stay as they are, in whatever form a team wrote them.
 #[must_use]
 pub fn publication(container: &ContainerVariables, secret_name: &str, target: &Target) -> Publication {
     let is_ours = |reference: &SecretReference| {
         is_runtime_variable(&reference.name) && refers_to(&reference.value_from, secret_name)
     };
-    let foreign = |name: &str| {
-        container.environment.iter().any(|n| n == name)
-            || container.secrets.iter().any(|r| r.name == name && !is_ours(r))
+    let Target::Published { secret_arn } = target else {
+        let others: Vec<_> = container.secrets.iter().filter(|r| !is_ours(r)).cloned().collect();
+        let same = others.len() == container.secrets.len();
+        return if same { Publication::UpToDate } else { Publication::Change(others) };
     };
-    let mut secrets: Vec<_> = container.secrets.iter().filter(|r| !is_ours(r)).cloned().collect();
-    if let Target::Published { secret_arn } = target {
-        let conflict =
-            |v: &RuntimeVariable| foreign(v.name).then(|| VariableConflict { name: v.name.to_owned() });
-        let conflicts: Vec<_> = RUNTIME_VARIABLES.iter().filter_map(conflict).collect();
-        if !conflicts.is_empty() {
-            return Publication::Conflict(conflicts);
-        }
-        secrets.extend(RUNTIME_VARIABLES.iter().map(|v| SecretReference {
+    let conflicts = conflicts(container, secret_name);
+    if !conflicts.is_empty() {
+        return Publication::Conflict(conflicts);
+    }
+    let is_right = |reference: &SecretReference, variable: &RuntimeVariable| {
+        let Some((arn, rest)) = split_reference(&reference.value_from) else { return false };
+        let is_secret = arn == secret_arn || arn.ends_with(&format!(":secret:{secret_name}"));
+        let key = variable.secret_key;
+        reference.name == variable.name
+            && is_secret
+            && (rest == format!("{key}::") || rest == format!("{key}:AWSCURRENT:"))
+    };
+    let right = |r: &SecretReference| RUNTIME_VARIABLES.iter().any(|v| is_right(r, v));
+    let mut secrets: Vec<_> = container.secrets.iter().filter(|r| !is_ours(r) || right(r)).cloned().collect();
+    let missing = RUNTIME_VARIABLES.iter().filter(|v| !secrets.iter().any(|r| is_right(r, v)));
+    let missing: Vec<_> = missing
+        .map(|v| SecretReference {
             name: v.name.to_owned(),
             value_from: format!("{secret_arn}:{}::", v.secret_key),
-        }));
-    }
-    let same =
-        secrets.len() == container.secrets.len() && secrets.iter().all(|r| container.secrets.contains(r));
-    if same { Publication::UpToDate } else { Publication::Change(secrets) }
+        })
+        .collect();
+    secrets.extend(missing);
+    if secrets == container.secrets { Publication::UpToDate } else { Publication::Change(secrets) }
+}
+
+/// The variables of a container that have the name of a runtime variable, but don't come from the stage's secret.
+fn conflicts(container: &ContainerVariables, secret_name: &str) -> Vec<VariableConflict> {
+    let foreign = |name: &str| {
+        container.environment.iter().any(|n| n == name)
+            || container.secrets.iter().any(|r| r.name == name && !refers_to(&r.value_from, secret_name))
+    };
+    let conflict =
+        |v: &RuntimeVariable| foreign(v.name).then(|| VariableConflict { name: v.name.to_owned() });
+    RUNTIME_VARIABLES.iter().filter_map(conflict).collect()
 }
 
 /// Which runtime variables a container has from the stage's secret.
@@ -103,27 +123,39 @@ pub fn publication(container: &ContainerVariables, secret_name: &str, target: &T
 pub fn runtime_variables(container: &ContainerVariables, secret_name: &str) -> Vec<RuntimeVariable> {
     let has = |v: &RuntimeVariable| {
         container.secrets.iter().any(|r| {
-            r.name == v.name
-                && refers_to(&r.value_from, secret_name)
-                && r.value_from.ends_with(&format!(":{}::", v.secret_key))
+            let key = split_reference(&r.value_from).map(|(_, rest)| rest.split(':').next());
+            r.name == v.name && refers_to(&r.value_from, secret_name) && key == Some(Some(v.secret_key))
         })
     };
     RUNTIME_VARIABLES.into_iter().filter(has).collect()
+}
+
+/// The names of the runtime variables that a container doesn't have from the stage's secret.
+#[must_use]
+pub fn missing_variables(container: &ContainerVariables, secret_name: &str) -> Vec<&'static str> {
+    let has = runtime_variables(container, secret_name);
+    RUNTIME_VARIABLES.into_iter().filter(|v| !has.contains(v)).map(|v| v.name).collect()
+}
+
+/// The ARN of a secret, and what a reference says after it: the JSON key, the version stage, and the version ID.
+fn split_reference(value_from: &str) -> Option<(&str, &str)> {
+    let (end, _) = value_from.match_indices(':').nth(6)?;
+    Some((value_from.get(..end)?, value_from.get(end + 1..)?))
 }
 
 fn is_runtime_variable(name: &str) -> bool {
     RUNTIME_VARIABLES.iter().any(|v| v.name == name)
 }
 
-/// Whether a reference is to the secret with this name. The six random characters at the end of its ARN don't matter,
-/// because a stage that is registered again has a new secret with the same name.
+/// Whether a reference is to the secret with this name, with or without the six random characters at the end of its
+/// ARN. Which characters doesn't matter, because a stage that is registered again has a new secret with the same name.
 fn refers_to(value_from: &str, secret_name: &str) -> bool {
     let mut parts = value_from.split(':').skip(5);
     parts.next() == Some("secret")
-        && parts
-            .next()
-            .and_then(|resource| resource.strip_prefix(secret_name)?.strip_prefix('-'))
-            .is_some_and(|suffix| suffix.len() == 6 && !suffix.contains('-'))
+        && parts.next().and_then(|resource| resource.strip_prefix(secret_name)).is_some_and(|rest| {
+            let suffix = rest.strip_prefix('-');
+            rest.is_empty() || suffix.is_some_and(|suffix| suffix.len() == 6 && !suffix.contains('-'))
+        })
 }
 
 #[cfg(test)]
@@ -175,6 +207,29 @@ mod tests {
     fn publishing_twice_changes_nothing_the_second_time() {
         let once = after(&with_own(), &published());
         assert_eq!(publication(&once, SECRET, &published()), Publication::UpToDate);
+    }
+
+    #[test]
+    fn references_that_a_team_wrote_itself_stay_as_they_are() {
+        let by_name = ARN.replace("-AbCdEf", "");
+        for form in [format!("{ARN}:KEY::"), format!("{by_name}:KEY::"), format!("{ARN}:KEY:AWSCURRENT:")] {
+            let theirs = |v: &RuntimeVariable| reference(v.name, &form.replace("KEY", v.secret_key));
+            let secrets: Vec<_> = RUNTIME_VARIABLES.iter().rev().map(theirs).collect();
+            let container = ContainerVariables { secrets, ..with_own() };
+            assert_eq!(publication(&container, SECRET, &published()), Publication::UpToDate, "{form}");
+            assert_eq!(missing_variables(&container, SECRET), [""; 0], "{form}");
+        }
+    }
+
+    #[test]
+    fn a_reference_to_the_wrong_key_or_to_a_fixed_version_is_replaced() {
+        for wrong in [format!("{ARN}:port::"), format!("{ARN}:host:AWSPREVIOUS:"), ARN.to_owned()] {
+            let mut container = after(&with_own(), &published());
+            container.secrets[1] = reference("PG_HOST", &wrong);
+            let secrets = after(&container, &published()).secrets;
+            assert!(secrets.contains(&reference("PG_HOST", &format!("{ARN}:host::"))), "{secrets:?}");
+            assert_eq!(secrets.iter().filter(|r| r.name == "PG_HOST").count(), 1);
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::time::Duration;
 use database::{
     Apply, AttachedKind, AttachedSettings, AttachmentTarget, Clock, ContainerVariables, Containers, Desired,
     EngineVersion, Generation, InstanceClass, Observed, Operation, Owner, Phase, Publication, Request,
-    SecretReference, Settings, Snapshot, SnapshotId, SnapshotStatus, StackEvent, StackObservation,
-    StackStatus, Stage, Status, Step, StepStatus, StorageGiB, Target, capacity, next_step, publication,
-    rebuild, runtime_variables,
+    SecretReference, Service, ServiceContainers, Settings, Snapshot, SnapshotId, SnapshotStatus, StackEvent,
+    StackObservation, StackStatus, Stage, Status, Step, StepStatus, StorageGiB, Target, capacity, next_step,
+    publication, rebuild, runtime_variables,
 };
 use support::{settings, shown};
 use time::{OffsetDateTime, macros::datetime};
@@ -20,6 +20,13 @@ const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
 fn stage() -> Stage {
     Stage { stack: "shop".try_into().unwrap(), stage: "dev".try_into().unwrap() }
+}
+
+fn of(containers: &Containers) -> [ServiceContainers; 1] {
+    let text = |text: &str| text.to_owned().try_into().unwrap();
+    let cluster = "demo".to_owned().try_into().unwrap();
+    let service = Service { cluster, name: text("web"), container: text("app") };
+    [ServiceContainers { service, containers: containers.clone() }]
 }
 
 fn generation(text: &str) -> Generation {
@@ -249,9 +256,10 @@ fn the_containers_step_has_the_times_of_their_deployment() {
         (Containers::Complete { since: Some(since) }, StepStatus::Complete, Some(ended), Some(since)),
         (Containers::Failed("no".to_owned()), StepStatus::Failed, Some(ended), None),
     ] {
-        let rebuild = rebuild(&complete(), &containers, ended);
+        let rebuild = rebuild(&complete(), &of(&containers), ended);
         let step = rebuild.steps.last().unwrap();
         assert_eq!((step.name, step.status), ("containers", status), "{containers:?}");
+        assert_eq!(step.service.as_deref(), Some("demo/web"));
         assert_eq!((step.started_at, step.ended_at), (started_at, ended_at), "{containers:?}");
     }
 }
@@ -264,7 +272,7 @@ fn a_step_runs_until_its_resource_is_complete_and_the_stack_is_no_resource() {
     // A stack can have the same name as a resource.
     let namesake = StackEvent { is_stack: true, ..event("Credentials", "UPDATE_COMPLETE", None, 2) };
     stack.events.insert(0, namesake);
-    let rebuild = rebuild(&stack, &Containers::Waiting, NOW);
+    let rebuild = rebuild(&stack, &of(&Containers::Waiting), NOW);
     let status = |name: &str| rebuild.steps.iter().find(|step| step.name == name).unwrap().status;
     assert_eq!(status("database"), StepStatus::Running);
     assert_eq!(status("credentials"), StepStatus::Pending);
@@ -280,7 +288,7 @@ fn the_first_cause_is_that_of_a_resource_not_of_the_stack() {
         event("shop-dev", "UPDATE_IN_PROGRESS", Some("User Initiated"), 0),
     ];
     let stack = StackObservation { status: StackStatus::RolledBack, events };
-    let rebuild = rebuild(&stack, &Containers::Waiting, NOW);
+    let rebuild = rebuild(&stack, &of(&Containers::Waiting), NOW);
     assert_eq!((rebuild.phase, rebuild.reason.as_deref()), (Phase::RolledBack, Some("no capacity")));
 }
 
@@ -311,7 +319,7 @@ fn a_container_has_only_the_variables_of_the_secret_of_its_stage() {
 #[test]
 fn containers_have_twenty_minutes_to_get_their_variables() {
     let ended = NOW + time::Duration::seconds(9);
-    let phase = |after: time::Duration| rebuild(&complete(), &Containers::Waiting, ended + after).phase;
+    let phase = |after: time::Duration| rebuild(&complete(), &of(&Containers::Waiting), ended + after).phase;
     assert_eq!(phase(time::Duration::minutes(20)), Phase::Redeploying);
     assert_eq!(phase(time::Duration::minutes(20) + time::Duration::SECOND), Phase::Failed);
 }

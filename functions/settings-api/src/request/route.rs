@@ -10,6 +10,8 @@ use crate::response::Problem;
 pub(crate) enum Route {
     /// `GET /api/stacks`
     Stacks,
+    /// `GET /api/services`
+    Services,
     /// `GET /api/databases`
     Databases,
     /// `GET /api/instance-classes`
@@ -25,6 +27,7 @@ pub(crate) enum Route {
 /// The endpoints of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    GetStage,
     PutStage,
     DeleteStage,
     GetDatabase,
@@ -36,6 +39,8 @@ pub(crate) enum Endpoint {
     GetRebuild,
     PostRebuild,
     GetRuntimeVariables,
+    PostRuntimeVariables,
+    GetSnippets,
 }
 
 impl Route {
@@ -43,19 +48,23 @@ impl Route {
     pub(crate) fn find(method: &Method, path: &str) -> Result<Self, Problem> {
         let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
         match segments.as_slice() {
-            ["api", list @ ("stacks" | "databases" | "instance-classes" | "leftovers" | "openapi.json")] => {
-                match (*list, method) {
-                    ("stacks", &Method::GET) => Ok(Self::Stacks),
-                    ("databases", &Method::GET) => Ok(Self::Databases),
-                    ("instance-classes", &Method::GET) => Ok(Self::InstanceClasses),
-                    ("leftovers", &Method::GET) => Ok(Self::Leftovers),
-                    ("openapi.json", &Method::GET) => Ok(Self::OpenApi),
-                    _ => Err(Problem::method(&["GET"])),
-                }
-            }
+            [
+                "api",
+                list @ ("stacks" | "services" | "databases" | "instance-classes" | "leftovers"
+                | "openapi.json"),
+            ] => match (*list, method) {
+                ("stacks", &Method::GET) => Ok(Self::Stacks),
+                ("services", &Method::GET) => Ok(Self::Services),
+                ("databases", &Method::GET) => Ok(Self::Databases),
+                ("instance-classes", &Method::GET) => Ok(Self::InstanceClasses),
+                ("leftovers", &Method::GET) => Ok(Self::Leftovers),
+                ("openapi.json", &Method::GET) => Ok(Self::OpenApi),
+                _ => Err(Problem::method(&["GET"])),
+            },
             ["api", "stacks", stack, "stages", stage, rest @ ..] => {
                 let stage = Stage { stack: name("stack", stack)?, stage: name_of_stage(stage)? };
                 let endpoint = match (rest, method) {
+                    ([], &Method::GET) => Endpoint::GetStage,
                     ([], &Method::PUT) => Endpoint::PutStage,
                     ([], &Method::DELETE) => Endpoint::DeleteStage,
                     (["database"], &Method::GET) => Endpoint::GetDatabase,
@@ -67,11 +76,13 @@ impl Route {
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
                     (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
-                    ([], _) => return Err(Problem::method(&["PUT", "DELETE"])),
+                    (["runtime-variables"], &Method::POST) => Endpoint::PostRuntimeVariables,
+                    (["runtime-variables", "snippets"], &Method::GET) => Endpoint::GetSnippets,
+                    ([], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
                     (["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
-                    (["rebuild"], _) => return Err(Problem::method(&["GET", "POST"])),
+                    (["rebuild" | "runtime-variables"], _) => return Err(Problem::method(&["GET", "POST"])),
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
-                    (["database", "metrics"] | ["snapshots" | "runtime-variables"], _) => {
+                    (["database", "metrics"] | ["runtime-variables", "snippets"] | ["snapshots"], _) => {
                         return Err(Problem::method(&["GET"]));
                     }
                     _ => return Err(no_such_address()),

@@ -4,6 +4,7 @@
 //! the log only. An unexpected failure is a fixed 500 with the request ID.
 
 use aws::AwsError;
+use database::InvalidParameter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,6 +58,13 @@ pub(crate) struct ProblemWire<'a> {
     rebuild: Option<&'a str>,
     /// The request ID, to find the request in the logs.
     request_id: &'a str,
+}
+
+/// Someone changed a stage stack's parameters to something that can't be read.
+impl From<InvalidParameter> for Problem {
+    fn from(error: InvalidParameter) -> Self {
+        Self::conflict(format!("The stage stack can't be read: {error}. Register the stage again."))
+    }
 }
 
 impl Problem {

@@ -68,7 +68,7 @@ impl SettingsApi {
 }
 
 /// The state of the stage stack. The state of the containers is in the stage's rebuild only.
-fn state(status: StackStatus) -> &'static str {
+pub(crate) fn state(status: StackStatus) -> &'static str {
     match status {
         StackStatus::InProgress | StackStatus::RollingBack => "updating",
         StackStatus::Complete => "complete",

@@ -1,4 +1,5 @@
-//! A stage: its registration and its deletion.
+//! A stage: its registration, its details, and its deletion.
 
 pub(crate) mod delete;
+pub(crate) mod get;
 pub(crate) mod put;

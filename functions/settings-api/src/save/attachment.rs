@@ -130,7 +130,7 @@ impl SettingsApi {
         let of_stage = stack.parameters.get("VpcId");
         Ok(match (vpc, of_stage) {
             (Some(vpc), Some(of_stage)) if vpc != *of_stage => {
-                Some(format!("it's in the VPC {vpc}, but the stage's service is in {of_stage}"))
+                Some(format!("it's in the VPC {vpc}, but the stage's services are in {of_stage}"))
             }
             _ => None,
         })

@@ -9,7 +9,6 @@ use super::Wish;
 use crate::{
     api::{Call, SettingsApi},
     response::Problem,
-    stage_stack::{conflict_in_words, conflicts},
 };
 
 /// What a save does.
@@ -50,13 +49,8 @@ impl SettingsApi {
         if !plan.needed {
             return Ok(plan);
         }
-        match self.observe_containers(stack).await? {
-            Err(words) => Err(Problem::conflict(words)),
-            Ok(observed) => match conflicts(stack, &observed.variables).as_slice() {
-                [] => Ok(plan),
-                conflicts => Err(Problem::conflict(conflict_in_words(conflicts))),
-            },
-        }
+        self.refuse_unless_publishable(stack).await?;
+        Ok(plan)
     }
 }
 

@@ -48,16 +48,6 @@ pub(crate) fn settings(stack: &StageStack) -> Settings {
         .unwrap_or_default()
 }
 
-/// Whether the stage has a database, even if its other parameters aren't valid.
-pub(crate) fn has_database(stack: &StageStack) -> bool {
-    stack.parameters.get("Source").is_some_and(|source| source != "none")
-}
-
-/// Whether CloudFormation accepts an update.
-pub(crate) fn is_at_rest(stack: &StageStack) -> bool {
-    matches!(stack.status, StackStatus::Complete | StackStatus::RolledBack)
-}
-
 /// The generation in the stage stack's parameters.
 pub(crate) fn generation(stack: &StageStack) -> Option<Generation> {
     stack.parameters.get("Generation").filter(|g| *g != "none")?.clone().try_into().ok()

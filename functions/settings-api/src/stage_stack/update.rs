@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws::{ChangeError, StageStack};
+use database::migrate;
 
 use super::rebuild_path;
 use crate::{
@@ -31,8 +32,9 @@ impl SettingsApi {
         ]
     }
 
-    /// Adds the parameters that the current template needs.
+    /// Adds the parameters that the current template needs, and removes those that it doesn't have.
     pub(crate) fn complete(&self, mut parameters: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        migrate(&mut parameters);
         parameters.extend(self.functions());
         // A stack from an earlier version doesn't have every parameter.
         for name in ["Rebuild", "Lookup"] {
@@ -53,6 +55,7 @@ impl SettingsApi {
         call: &Call,
     ) -> Result<Update, Problem> {
         let mut parameters = self.complete(parameters);
+        self.refresh(stack, &mut parameters).await?;
         parameters.insert("Rebuild".to_owned(), call.token());
         // A created database doesn't look again. It would undo changes that someone made in RDS.
         if parameters.get("Source").is_some_and(|source| source == "attached") {

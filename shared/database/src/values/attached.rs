@@ -101,14 +101,38 @@ text!(
     TextForm { min_length: Some(1), max_length: Some(255), ..pattern(NO_CONTROL_CHARACTERS) }
 );
 
-/// The ID of a VPC.
+/// The name of an ECS service, a container, or a task definition family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EcsName(String);
+
+text!(EcsName, SettingError::EcsName, pattern("^[A-Za-z0-9_-]{1,255}$"));
+
+/// The name or the ARN of an ECS cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VpcId(String);
+pub struct ClusterName(String);
+
+impl ClusterName {
+    /// The name, without the rest of the ARN.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
 
 text!(
-    VpcId,
-    SettingError::VpcId,
-    TextForm { max_length: Some(255), example: Some("vpc-0123456789abcdef0"), ..pattern("^vpc-[0-9a-f]+$") }
+    ClusterName,
+    SettingError::ClusterName,
+    pattern("^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]{1,255}$")
+);
+
+/// The ID of a security group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityGroupId(String);
+
+text!(
+    SecurityGroupId,
+    SettingError::SecurityGroupId,
+    TextForm { max_length: Some(255), example: Some("sg-0123456789abcdef0"), ..pattern("^sg-[0-9a-z]+$") }
 );
 
 #[cfg(test)]

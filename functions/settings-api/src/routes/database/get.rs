@@ -18,7 +18,7 @@ use crate::{
     routes::endpoint::EndpointWire,
     save::{SettingsWire, used_by},
     schema,
-    stage_stack::{etag, is_at_rest, settings},
+    stage_stack::{etag, settings},
 };
 
 /// A stage's database.
@@ -129,7 +129,7 @@ impl SettingsApi {
     pub(crate) async fn get_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
         let settings = settings(&stack);
-        let at_rest = is_at_rest(&stack);
+        let at_rest = stack.is_at_rest();
         let tag = etag(&stack);
         let wire = if let Settings::Attached(attached) = settings {
             self.attached(stage, attached, at_rest).await?

@@ -1,6 +1,6 @@
 //! `PUT …/database`: saves the settings, which rebuilds the stage.
 
-use database::{Containers, Settings, Stage};
+use database::{Settings, Stage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,11 +43,10 @@ impl SettingsApi {
             self.update(&stack, plan.parameters, call).await?
         } else {
             // The settings don't change, but after a failure, the containers may not have their variables.
-            match self.containers(&stack).await? {
-                Containers::Failed(_) => self.update(&stack, plan.parameters, call).await?,
-                Containers::Waiting | Containers::Redeploying { .. } | Containers::Complete { .. } => {
-                    Update::NotNeeded
-                }
+            if self.have_containers_failed(&stack).await? {
+                self.update(&stack, plan.parameters, call).await?
+            } else {
+                Update::NotNeeded
             }
         };
         Ok(saved(stage, plan.settings, plan.warnings, update))

@@ -1,8 +1,6 @@
 //! `GET …/rebuild`: how far the current or last rebuild is.
 
-use database::{
-    Containers, Phase, Rebuild, RebuildStep, StackObservation, StackStatus, Stage, StepStatus, rebuild,
-};
+use database::{Phase, Rebuild, RebuildStep, StackObservation, Stage, StepStatus, rebuild};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -46,6 +44,9 @@ pub(crate) struct RebuildWire {
 struct StepWire {
     /// `credentials`, `database`, `access`, `connection`, or `containers`.
     name: &'static str,
+    /// The service whose containers they are, as `cluster/service`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
     /// `pending`, `running`, `complete`, or `failed`.
     status: &'static str,
     #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
@@ -60,12 +61,9 @@ impl SettingsApi {
     pub(crate) async fn get_rebuild(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
         let events = self.stacks.events(&stack.id, None).await?;
-        let containers = match stack.status {
-            StackStatus::Complete => self.containers(&stack).await?,
-            _ => Containers::Waiting,
-        };
+        let services = self.containers(&stack).await?;
         let observation = StackObservation { status: stack.status, events };
-        Ok(Reply::json(200, &wire(rebuild(&observation, &containers, call.now))))
+        Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now))))
     }
 }
 
@@ -90,6 +88,7 @@ fn wire(rebuild: Rebuild) -> RebuildWire {
 fn step_wire(step: &RebuildStep) -> StepWire {
     StepWire {
         name: step.name,
+        service: step.service.clone(),
         status: match step.status {
             StepStatus::Pending => "pending",
             StepStatus::Running => "running",

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{Call, SettingsApi},
     response::{Problem, Reply},
-    stage_stack::{has_database, rebuild_path},
+    stage_stack::rebuild_path,
 };
 
 /// The response to a deletion that has started.
@@ -27,7 +27,7 @@ impl SettingsApi {
         if stack.status.is_busy() {
             return Err(Problem::busy(rebuild_path(stage)));
         }
-        if has_database(&stack) {
+        if stack.has_database() {
             return Err(Problem::conflict(format!(
                 "The stage {stage} has a database. Remove it first with DELETE /api/stacks/{}/stages/{}/database.",
                 stage.stack, stage.stage

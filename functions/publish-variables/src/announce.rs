@@ -1,0 +1,64 @@
+//! Announces the end of a rebuild with an event on the account's default bus.
+//!
+//! Which operation was announced is noted on the first of the stage's services. Two invocations at the same time can
+//! both announce it, so the event says which operation it's about.
+
+use aws::{Note, StageStack};
+use database::{Ended, Fact, Phase, Registration, StackObservation, StackStatus, StageEvent, rebuild};
+use time::OffsetDateTime;
+use tracing::info;
+
+use crate::{PublishError, PublishVariables};
+
+impl PublishVariables {
+    /// Announces the end of the stage's last rebuild, if it has ended and wasn't announced before.
+    pub(crate) async fn announce(&self, stack: &StageStack) -> Result<(), PublishError> {
+        if stack.status.is_busy()
+            || matches!(stack.status, StackStatus::Deleted | StackStatus::DeletionFailed)
+        {
+            return Ok(());
+        }
+        let registration = Registration::from_parameters(&stack.parameters)?;
+        let seen = self.stage_services.look(&registration.services).await?;
+        let mut live = seen.iter().filter_map(|seen| seen.live.as_ref()).map(|(service, _)| service);
+        let ours = live.find(|service| service.owner().as_ref() == Some(&stack.stage));
+        if ours.is_some_and(|service| service.announced() == Some(&stack.operation)) {
+            return Ok(());
+        }
+        let services: Vec<_> = seen.iter().map(|seen| seen.containers(stack)).collect();
+        let events = self.stacks.events(&stack.id, None).await?;
+        let ended = Ended { operation: stack.operation.clone(), source: stack.source().to_owned() };
+        let at = events.first().map_or(OffsetDateTime::UNIX_EPOCH, |event| event.at);
+        let rebuild = rebuild(&StackObservation { status: stack.status, events }, &services, at);
+        let (reason, fact) = match rebuild.phase {
+            Phase::Updating | Phase::Redeploying => return Ok(()),
+            Phase::Complete => {
+                let reason = match stack.source() {
+                    "none" => "The stage has no database.",
+                    _ => "The containers have the variables of the stage's database.",
+                };
+                (reason.to_owned(), Fact::RebuildComplete(ended))
+            }
+            Phase::Failed | Phase::RolledBack => {
+                let reason = rebuild.reason.unwrap_or_else(|| "CloudFormation gave no reason.".to_owned());
+                (reason, Fact::RebuildFailed(ended))
+            }
+        };
+        let ended_at = rebuild.steps.iter().filter_map(|step| step.ended_at).max().unwrap_or(at).max(at);
+        let event = StageEvent {
+            stage: stack.stage.clone(),
+            stage_stack_id: stack.id.clone(),
+            phase: rebuild.phase,
+            reason,
+            at: ended_at,
+            fact,
+        };
+        self.events.put(&event).await?;
+        info!(detail_type = event.detail_type(), "announced");
+        if let Some(service) = ours {
+            let operation = stack.operation.clone();
+            self.services.note(&service.arn, &[Note::Announced { operation }]).await?;
+        }
+        Ok(())
+    }
+}

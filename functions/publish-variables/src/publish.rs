@@ -1,0 +1,225 @@
+//! Publishes the state of a stage's stack after one of its operations: to its services, one at a time, to its jobs, and
+//! to those that it no longer has.
+
+use aws::{Lookup, Note, Rebuilt, Service, StageStack};
+use database::{Former, Job, Publication, Registration, StackStatus, Target, VariableConflict, publication};
+use tracing::{error, info, warn};
+
+use crate::{
+    PublishError, PublishVariables,
+    deploy::{Deployed, ServiceError, Wanted},
+};
+
+/// The result of handling an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Something,
+}
+
+impl PublishVariables {
+    /// Publishes the current state of a stack, until it stays the same.
+    pub(crate) async fn publish(&self, stack_id: &str) -> Result<(), PublishError> {
+        let mut published = None;
+        loop {
+            let Lookup::Found(stack) = self.stacks.stack(stack_id).await? else {
+                return Ok(());
+            };
+            if published.as_ref() == Some(&stack) {
+                return self.announce(&stack).await;
+            }
+            lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+            if self.publish_state(&stack).await? == Written::Nothing {
+                return self.announce(&stack).await;
+            }
+            // Meanwhile, another operation may have ended, and its event may have been handled before this write. So
+            // the stack is read again after the last write, until it matches what was published.
+            published = Some(stack);
+        }
+    }
+
+    async fn publish_state(&self, stack: &StageStack) -> Result<Written, PublishError> {
+        let Some(target) = self.target(stack).await? else {
+            return Ok(Written::Nothing);
+        };
+        let registration = Registration::from_parameters(&stack.parameters)?;
+        let former = Former::from_parameters(&stack.parameters)?;
+        let mut written = Written::Nothing;
+        let mut failed = Vec::new();
+        let mut note = |name: String, result: Result<Written, ServiceError>| match result {
+            Ok(Written::Nothing) => {}
+            Ok(Written::Something) => written = Written::Something,
+            // A failure in one doesn't hold up the others.
+            Err(failure) => {
+                error!(name, error = lambda::chain(&failure), "the variables weren't published");
+                failed.push(name);
+            }
+        };
+        let is_deleted = stack.status == StackStatus::Deleted;
+        // Jobs come first, because a team may start one as soon as the rebuild is complete.
+        for job in &registration.jobs {
+            note(job.family.to_string(), self.publish_to_job(stack, &target, job).await);
+        }
+        for job in &former.jobs {
+            note(job.family.to_string(), self.publish_to_job(stack, &Target::Removed, job).await);
+        }
+        for service in registration.services.iter().filter(|_| !is_deleted) {
+            note(service.name.to_string(), self.publish_to(stack, &target, service).await);
+        }
+        let gone = registration.services.iter().filter(|_| is_deleted);
+        for service in former.services.iter().chain(gone) {
+            note(service.name.to_string(), self.release(stack, service).await);
+        }
+        if failed.is_empty() { Ok(written) } else { Err(PublishError::Services(failed)) }
+    }
+
+    /// What the containers should have. `None` if an operation is running, which sends its own event at the end, or if
+    /// a new stack of the stage has replaced a deleted one.
+    async fn target(&self, stack: &StageStack) -> Result<Option<Target>, PublishError> {
+        match stack.status {
+            StackStatus::InProgress
+            | StackStatus::RollingBack
+            | StackStatus::CreationFailed
+            | StackStatus::RollbackFailed
+            | StackStatus::DeletionFailed => Ok(None),
+            StackStatus::Deleted => match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
+                Lookup::Found(live) if live.status != StackStatus::Deleted => Ok(None),
+                Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),
+            },
+            StackStatus::Complete | StackStatus::RolledBack => {
+                if stack.has_database() && !stack.outputs.contains_key("SecretArn") {
+                    return Err(PublishError::NoSecretArn);
+                }
+                Ok(Some(stack.target()))
+            }
+        }
+    }
+
+    async fn publish_to(
+        &self,
+        stack: &StageStack,
+        target: &Target,
+        registered: &database::Service,
+    ) -> Result<Written, ServiceError> {
+        let (cluster, name) = registered.key();
+        let Some(service) = self.services.service(cluster, name).await? else {
+            info!(cluster, service = name, "the service doesn't exist, so there are no containers");
+            return Ok(Written::Nothing);
+        };
+        if service.owner().as_ref() != Some(&stack.stage) {
+            return Err(ServiceError::NotOurs);
+        }
+        let rebuilt = stack.rebuilt();
+        let is_repeat = service.rebuilt().as_ref() == Some(&rebuilt);
+        let base = self.base(&service).await?;
+        let wanted = Wanted { stage: &stack.stage, target, container: registered.container.as_ref() };
+        match wanted.publication(&base.definition)? {
+            Publication::UpToDate if is_repeat && !base.is_overwritten => {
+                info!(service = name, operation = stack.operation, "published before");
+                return Ok(Written::Nothing);
+            }
+            Publication::UpToDate if base.is_overwritten => {
+                self.deploy(&service, base, wanted).await?;
+            }
+            Publication::Change(_) => match self.deploy(&service, base, wanted).await? {
+                Deployed::Done { to, .. } => info!(service = name, revision = to.arn(), "published"),
+                Deployed::Conflict(conflicts) => warn_of(name, &conflicts),
+                Deployed::Gone => return Ok(Written::Nothing),
+            },
+            // The values of the variables, or the database itself, may have changed, and tasks read them only when they
+            // start. After a rollback, this matters only if the secret has another version than before: then it was
+            // changed and changed back, and a task may have started in between. If the operation failed before that, or
+            // only changed which services the stage has, nothing is restarted.
+            Publication::UpToDate
+                if *target != Target::Removed
+                    && (has_other_version(&service, &rebuilt)
+                        || (stack.status == StackStatus::Complete
+                            && has_other_token(&service, &rebuilt))) =>
+            {
+                self.services.redeploy(&service, None).await?;
+                info!(service = name, "redeployed with the same variables");
+            }
+            Publication::UpToDate => info!(service = name, "nothing to publish"),
+            Publication::Conflict(conflicts) => warn_of(name, &conflicts),
+        }
+        self.services.note(&service.arn, &[Note::Rebuilt(rebuilt), Note::Deployed]).await?;
+        Ok(Written::Something)
+    }
+
+    /// Removes the variables from a service that the stage no longer has, and lets go of it.
+    async fn release(&self, stack: &StageStack, former: &database::Service) -> Result<Written, ServiceError> {
+        let (cluster, name) = former.key();
+        let Some(service) = self.services.service(cluster, name).await? else {
+            return Ok(Written::Nothing);
+        };
+        if service.owner().as_ref() != Some(&stack.stage) {
+            return Ok(Written::Nothing);
+        }
+        let base = self.base(&service).await?;
+        let container = former.container.as_ref();
+        let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
+        if base.definition.container(container).is_some()
+            && (wanted.publication(&base.definition)? != Publication::UpToDate || base.is_overwritten)
+        {
+            self.deploy(&service, base, wanted).await?;
+        }
+        self.services.forget(&service.arn).await?;
+        info!(service = name, "the service no longer belongs to the stage");
+        Ok(Written::Something)
+    }
+
+    /// Gives the latest revision of a job's task definition what it should have. Tasks that are running keep theirs.
+    pub(crate) async fn settle_job(
+        &self,
+        stack: &StageStack,
+        target: &Target,
+        job: &Job,
+    ) -> Result<Option<String>, ServiceError> {
+        let Some(latest) = self.definitions.latest(job.family.as_ref()).await? else {
+            warn!(family = %job.family, "the family has no active revision");
+            return Ok(None);
+        };
+        let container = job.container.as_ref();
+        let Some(variables) = latest.container(container) else {
+            let (definition, container) = (latest.arn().to_owned(), container.to_owned());
+            return Err(ServiceError::NoContainer { definition, container });
+        };
+        match publication(&variables, &stack.stage.secret_name(), target) {
+            Publication::UpToDate => Ok(None),
+            Publication::Conflict(conflicts) => {
+                warn_of(job.family.as_ref(), &conflicts);
+                Ok(None)
+            }
+            Publication::Change(secrets) => {
+                let revision = self.definitions.register(latest, container, &secrets).await?;
+                info!(revision = revision.arn(), "registered");
+                Ok(Some(revision.arn().to_owned()))
+            }
+        }
+    }
+
+    async fn publish_to_job(
+        &self,
+        stack: &StageStack,
+        target: &Target,
+        job: &Job,
+    ) -> Result<Written, ServiceError> {
+        let revision = self.settle_job(stack, target, job).await?;
+        Ok(revision.map_or(Written::Nothing, |_| Written::Something))
+    }
+}
+
+fn warn_of(name: &str, conflicts: &[VariableConflict]) {
+    let names: Vec<_> = conflicts.iter().map(|VariableConflict { name }| name.as_str()).collect();
+    warn!(name, ?names, "the container already has variables with these names, so nothing is published");
+}
+
+/// Whether this is another rebuild than the one that the containers were last redeployed for.
+fn has_other_token(service: &Service, rebuilt: &Rebuilt) -> bool {
+    service.rebuilt().is_none_or(|before| before.token != rebuilt.token)
+}
+
+/// Whether clients read a different version of the secret than when the containers were last redeployed.
+fn has_other_version(service: &Service, rebuilt: &Rebuilt) -> bool {
+    service.rebuilt().is_none_or(|before| before.secret_version != rebuilt.secret_version)
+}
