@@ -1,4 +1,4 @@
-//! The demo: a stack with two stages, each an ECS service, registered with the application.
+//! The demo: a stack with two stages, whose ECS services and job are registered with the application.
 
 use std::fs;
 use std::time::Duration;
@@ -26,12 +26,16 @@ pub(crate) fn deploy(local: &LocalAws) -> anyhow::Result<()> {
 
 /// Registers both stages with the application, and waits until their rebuilds are complete.
 pub(crate) fn register(local: &LocalAws) -> anyhow::Result<()> {
-    let demo = cloudformation::describe(local.http(), "demo")?;
-    let vpc = demo.output("VpcId")?;
     for stage in DEMO_STAGES {
         let path = format!("/api/stacks/{DEMO_STACK}/stages/{stage}");
         let name = format!("{DEMO_STACK}-{stage}");
-        let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": name, "container": "web"}});
+        let web = json!({"cluster": "demo", "name": name, "container": "web"});
+        let worker = json!({"cluster": "demo", "name": format!("{name}-worker"), "container": "worker"});
+        let migrate = json!({"family": format!("{name}-migrate"), "container": "migrate"});
+        let body = match stage {
+            "dev" => json!({"services": [web, worker], "jobs": [migrate]}),
+            _ => json!({"services": [web]}),
+        };
         let answer = local.api("PUT", &path, Some(&body))?;
         if ![200, 201, 202].contains(&answer.status) {
             bail!("PUT {path}: {}", answer.in_words());

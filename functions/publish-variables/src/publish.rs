@@ -21,8 +21,9 @@ impl PublishVariables {
     /// Publishes the current state of a stack, until it stays the same.
     pub(crate) async fn publish(&self, stack_id: &str) -> Result<(), PublishError> {
         let mut published = None;
+        let mut id = stack_id.to_owned();
         loop {
-            let Lookup::Found(stack) = self.stacks.stack(stack_id).await? else {
+            let Lookup::Found(stack) = self.stacks.stack(&id).await? else {
                 return Ok(());
             };
             if published.as_ref() == Some(&stack) {
@@ -33,7 +34,11 @@ impl PublishVariables {
                 return self.announce(&stack).await;
             }
             // Meanwhile, another operation may have ended, and its event may have been handled before this write. So
-            // the stack is read again after the last write, until it matches what was published.
+            // the stack is read again after the last write, until it matches what was published. And if the stack is
+            // deleted, the stage may have been registered again.
+            if stack.status == StackStatus::Deleted {
+                id = stack.stage.stage_stack_name();
+            }
             published = Some(stack);
         }
     }
@@ -106,8 +111,13 @@ impl PublishVariables {
             info!(cluster, service = name, "the service doesn't exist, so there are no containers");
             return Ok(Written::Nothing);
         };
-        if service.owner().as_ref() != Some(&stack.stage) {
-            return Err(ServiceError::NotOurs);
+        match service.owner() {
+            Some(owner) if owner == stack.stage => {}
+            // Somebody's tool may have removed the tags, or the end of an earlier registration did.
+            None => {
+                self.services.note(&service.arn, &[Note::Owner(stack.stage.clone())]).await?;
+            }
+            Some(_) => return Err(ServiceError::NotOurs),
         }
         let rebuilt = stack.rebuilt();
         let is_repeat = service.rebuilt().as_ref() == Some(&rebuilt);

@@ -2,8 +2,8 @@
 
 use aws::{Deployment, Lookup, Note, Service, StageStack};
 use database::{
-    Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, VariableConflict, missing_variables,
-    restore,
+    Fact, Phase, Publication, Registration, Restorations, Restore, Stage, StageEvent, Target,
+    VariableConflict, missing_variables, restore,
 };
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -123,11 +123,11 @@ impl PublishVariables {
         asked: Asked,
         now: OffsetDateTime,
     ) -> Result<bool, ServiceError> {
-        if !stack.has_database() {
-            return Ok(false);
-        }
         if service.owner().as_ref() != Some(&stack.stage) {
             return Err(ServiceError::NotOurs);
+        }
+        if !stack.has_database() {
+            return self.remove_after_rollback(stack, registered, &service).await;
         }
         let (name, target) = (service.name.clone(), stack.target());
         let wanted =
@@ -205,6 +205,29 @@ impl PublishVariables {
             fact: Fact::VariablesRestored { service: registered.clone(), restoration },
         };
         self.events.put(&event).await?;
+        Ok(true)
+    }
+
+    /// In a stage without a database, references are a team's own matter, with one exception: if ECS goes back to a
+    /// definition from the time when there was one, its containers couldn't start.
+    async fn remove_after_rollback(
+        &self,
+        stack: &StageStack,
+        registered: &database::Service,
+        service: &Service,
+    ) -> Result<bool, ServiceError> {
+        if !service.primary().is_some_and(|primary| primary.is_rollback) {
+            return Ok(false);
+        }
+        let container = registered.container.as_ref();
+        let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
+        let base = self.base(service).await?;
+        if wanted.publication(&base.definition)? == Publication::UpToDate {
+            return Ok(false);
+        }
+        self.deploy(service, base, wanted).await?;
+        info!(service = service.name, "removed the variables of a database that the stage no longer has");
+        self.services.note(&service.arn, &[Note::Deployed]).await?;
         Ok(true)
     }
 

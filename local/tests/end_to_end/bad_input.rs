@@ -56,29 +56,41 @@ fn during_a_rebuild_another_save_is_refused_with_a_link_to_the_rebuild() {
 }
 
 #[test]
-fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database() {
+fn a_stage_is_registered_once_and_only_with_services_that_can_have_a_database() {
     let local = world();
-    let vpc = crate::world::vpc(&local);
-    let register = |path: &str, name: &str, container: &str| {
-        let service = json!({"cluster": "demo", "name": name, "container": container});
-        let answer = local.api("PUT", path, Some(&json!({"vpcId": vpc, "service": service}))).unwrap();
+    let register = |path: &str, services: &[(&str, &str)]| {
+        let service = |(name, container): &(&str, &str)| json!({"cluster": "demo", "name": name, "container": container});
+        let services: Vec<_> = services.iter().map(service).collect();
+        let answer = local.api("PUT", path, Some(&json!({"services": services}))).unwrap();
         (answer.status, answer.body["detail"].as_str().unwrap_or_default().to_owned())
     };
-    let dev = "/api/stacks/test-django2/stages/dev";
-    assert_eq!(register(dev, "test-django2-dev", "web"), (200, String::new()), "a repeat changes nothing");
-    assert_eq!(
-        register("/api/stacks/shop/stages/dev", "nobody", "web"),
+    let prod = "/api/stacks/test-django2/stages/prod";
+    let (web, shop) = (("test-django2-prod", "web"), "/api/stacks/shop/stages/dev");
+    assert_eq!(register(prod, &[web]), (200, String::new()), "a repeat changes nothing");
+    for (services, expected) in [
         (
-            422,
-            "/service/name must be the name of an active ECS service in the cluster. There is no service with this name."
-                .to_owned()
-        )
-    );
-    assert_eq!(
-        register("/api/stacks/shop/stages/dev", "test-django2-dev", "nobody"),
-        (422, "/service/container must be a container in the service's task definition: web.".to_owned())
-    );
-    let (status, detail) = register("/api/stacks/test/stages/django2-dev", "test-django2-dev", "web");
+            &[("nobody", "web")][..],
+            "/services/0/name must be the name of an active ECS service in the cluster. The cluster demo has no active service \
+             nobody.",
+        ),
+        (
+            &[web, web],
+            "/services/1/name lists the service test-django2-prod in the cluster demo a second time. List it once.",
+        ),
+        (
+            &[("test-django2-dev", "nobody")],
+            "/services/0/container must be a container in the task definition of test-django2-dev: web.",
+        ),
+        (
+            &[("test-django2-dev", "web")],
+            "/services/0/name must be a service that no other stage uses. test-django2-dev belongs to the stage \
+             test-django2/dev.",
+        ),
+        (&[], "/services must have 1 to 20 services, not 0."),
+    ] {
+        assert_eq!(register(shop, services), (422, expected.to_owned()));
+    }
+    let (status, detail) = register("/api/stacks/test/stages/django2-dev", &[("test-django2-dev", "web")]);
     assert_eq!(status, 409);
     assert!(
         detail.starts_with(
@@ -86,25 +98,29 @@ fn a_stage_is_registered_once_and_only_with_a_service_that_can_have_a_database()
         ),
         "{detail}"
     );
-    let of_another =
-        "/service/name must be a service that no other stage uses. The stage test-django2/dev uses it."
-            .to_owned();
-    assert_eq!(register("/api/stacks/demo/stages/dev", "test-django2-dev", "web"), (422, of_another));
-    let free = json!({"cluster": "demo", "service": "test-django2-prod"});
-    let tag = "AmazonEC2ContainerServiceV20141113";
-    let arn = local
-        .post_json(
-            &format!("{tag}.DescribeServices"),
-            &json!({"cluster": "demo", "services": [free["service"]]}),
+    let missing = local.api("GET", "/api/stacks/shop/stages/dev", None).unwrap();
+    assert_eq!(missing.status, 404, "nothing was started");
+}
+
+#[test]
+fn a_job_is_registered_only_with_a_family_and_a_container_that_exist() {
+    let local = world();
+    let register = |family: &str, container: &str| {
+        let services = json!([{"cluster": "demo", "name": "test-django2-prod", "container": "web"}]);
+        let body = json!({"services": services, "jobs": [{"family": family, "container": container}]});
+        let answer = local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap();
+        (answer.status, answer.body["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(
+        register("nobody", "web"),
+        (
+            422,
+            "/jobs/0/family must be a family of task definitions with an active revision. nobody has none."
+                .to_owned()
         )
-        .unwrap()["services"][0]["serviceArn"]
-        .clone();
-    local
-        .post_json(
-            &format!("{tag}.UntagResource"),
-            &json!({"resourceArn": arn, "tagKeys": ["stagedb:rebuild"]}),
-        )
-        .unwrap();
-    let (status, detail) = register("/api/stacks/stagedb/stages/x", "test-django2-prod", "web");
-    assert_eq!((status, detail), (202, String::new()), "only the very name collides");
+    );
+    assert_eq!(
+        register("test-django2-dev-migrate", "web"),
+        (422, "/jobs/0/container must be a container in the task definition of test-django2-dev-migrate: migrate.".to_owned())
+    );
 }

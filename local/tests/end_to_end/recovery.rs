@@ -42,7 +42,6 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
 #[test]
 fn a_failed_registration_can_be_retried() {
     let local = world();
-    let vpc = crate::world::vpc(&local);
     let ecs = "AmazonEC2ContainerServiceV20141113";
     let mut service = json!({
         "cluster": "demo", "serviceName": "shop-dev", "desiredCount": 1,
@@ -52,8 +51,7 @@ fn a_failed_registration_can_be_retried() {
     service["launchType"] = json!("FARGATE");
     local.post_json(&format!("{ecs}.CreateService"), &service).unwrap();
     let register = || {
-        let body =
-            json!({"vpcId": vpc, "service": {"cluster": "demo", "name": "shop-dev", "container": "web"}});
+        let body = json!({"services": [{"cluster": "demo", "name": "shop-dev", "container": "web"}]});
         local.api("PUT", "/api/stacks/shop/stages/dev", Some(&body)).unwrap()
     };
     let phase = || local.api("GET", "/api/stacks/shop/stages/dev/rebuild", None).unwrap().body;

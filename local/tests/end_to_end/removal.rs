@@ -74,8 +74,7 @@ fn a_stage_without_a_database_can_be_deleted_and_registered_again() {
     let stages = stacks.body["stacks"][0]["stages"].as_array().unwrap();
     assert_eq!(stages.iter().map(|stage| &stage["name"]).collect::<Vec<_>>(), ["dev"]);
 
-    let vpc = crate::world::vpc(&local);
-    let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": "test-django2-prod", "container": "web"}});
+    let body = json!({"services": [{"cluster": "demo", "name": "test-django2-prod", "container": "web"}]});
     assert_eq!(local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap().status, 202);
     assert_eq!(follow(&local, "prod").0.phase, "complete");
     save_and_follow(&local, "prod", &micro());

@@ -127,8 +127,7 @@ fn resources_that_no_stage_uses_are_shown_and_a_stage_registered_again_finds_its
     assert_eq!(instances.len(), 1, "{instances:?}");
     assert_eq!(instances[0]["identifier"], "test-django2-gone-postgres");
 
-    let vpc = crate::world::vpc(&local);
-    let body = json!({"vpcId": vpc, "service": {"cluster": "demo", "name": "test-django2-prod", "container": "web"}});
+    let body = json!({"services": [{"cluster": "demo", "name": "test-django2-prod", "container": "web"}]});
     assert_eq!(local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap().status, 202);
     assert_eq!(crate::world::follow(&local, "prod").0.phase, "complete");
     let restore = json!({

@@ -35,6 +35,11 @@ pub(crate) fn definitions() -> Vec<Value> {
     serde_json::from_str(include_str!("../../../web/src/settings.json")).unwrap()
 }
 
+/// Calls ECS.
+pub(crate) fn ecs(local: &LocalAws, operation: &str, body: &Value) -> Value {
+    local.post_json(&format!("AmazonEC2ContainerServiceV20141113.{operation}"), body).unwrap()
+}
+
 /// Saves, and expects this status.
 pub(crate) fn save(local: &LocalAws, stage: &str, settings: &Value, status: u16) -> Value {
     let answer = local.api("PUT", &stage_path(stage, "/database"), Some(settings)).unwrap();
@@ -122,11 +127,32 @@ pub(crate) fn jq(filter: &str, input: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// The stage's ECS service.
+/// The stage's web service.
 pub(crate) fn service(local: &LocalAws, stage: &str) -> Value {
-    let body = json!({"cluster": "demo", "services": [format!("{STACK}-{stage}")], "include": ["TAGS"]});
-    let answer = local.post_json("AmazonEC2ContainerServiceV20141113.DescribeServices", &body).unwrap();
-    answer["services"][0].clone()
+    service_named(local, &format!("{STACK}-{stage}"))
+}
+
+/// The ECS service of this name.
+pub(crate) fn service_named(local: &LocalAws, name: &str) -> Value {
+    let body = json!({"cluster": "demo", "services": [name], "include": ["TAGS"]});
+    ecs(local, "DescribeServices", &body)["services"][0].clone()
+}
+
+/// A task definition, by its ARN or its family.
+pub(crate) fn definition(local: &LocalAws, name: &Value) -> Value {
+    ecs(local, "DescribeTaskDefinition", &json!({"taskDefinition": name}))["taskDefinition"].clone()
+}
+
+/// The names of the runtime variables that a container definition has.
+pub(crate) fn variables_of(container: &Value) -> Vec<String> {
+    let secrets = container["secrets"].as_array().into_iter().flatten();
+    secrets.filter_map(|secret| secret["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// The names of the runtime variables that the tasks of a service start with.
+pub(crate) fn variables_of_service(local: &LocalAws, name: &str) -> Vec<String> {
+    let found = definition(local, &service_named(local, name)["taskDefinition"]);
+    variables_of(&found["containerDefinitions"][0])
 }
 
 /// The ID of the service's latest deployment.
@@ -136,9 +162,7 @@ pub(crate) fn deployment(local: &LocalAws, stage: &str) -> String {
 
 /// The container definition that the service's tasks start from.
 pub(crate) fn container(local: &LocalAws, stage: &str) -> Value {
-    let body = json!({"taskDefinition": service(local, stage)["taskDefinition"]});
-    let answer = local.post_json("AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", &body).unwrap();
-    answer["taskDefinition"]["containerDefinitions"][0].clone()
+    definition(local, &service(local, stage)["taskDefinition"])["containerDefinitions"][0].clone()
 }
 
 /// Waits until something holds, and fails after a minute.

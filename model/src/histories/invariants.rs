@@ -80,6 +80,11 @@ fn parameter<'a>(stack: &'a Stack, name: &str) -> &'a str {
     stack.parameters.get(name).map_or("", String::as_str)
 }
 
+/// When the stage's last rebuild was asked for.
+fn rebuilt(stack: &Stack) -> u64 {
+    stack.rebuilds.get(parameter(stack, "Rebuild")).copied().unwrap_or(stack.created)
+}
+
 fn ends(id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {
     // To repair a failed registration, users register again.
     let fine = [
@@ -185,7 +190,7 @@ fn attached(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, Stri
         world.typed.get(&key).is_some_and(|typed| typed == password)
     } else {
         // After a rollback, the previous ones are fine too.
-        let since = if stack.status == "UPDATE_COMPLETE" { stack.updated.unwrap_or_default() } else { 0 };
+        let since = if stack.status == "UPDATE_COMPLETE" { rebuilt(stack) } else { 0 };
         let newer = |at: usize| world.rotations.get(at + 1).is_none_or(|(until, _)| *until >= since);
         let mut all = world.rotations.iter().enumerate();
         all.any(|(at, (_, one))| newer(at) && one == password)
@@ -258,7 +263,7 @@ fn logs_in(world: &World, stack: &Stack, service: &str, wrong: &mut impl FnMut(I
     if world.own_variables.contains(service) {
         return;
     }
-    let began = stack.updated.unwrap_or(stack.created);
+    let began = rebuilt(stack);
     let actual = match stack.source() {
         "created" => {
             let instance = world.rds.instances.get(&format!("{name}-postgres"));

@@ -50,6 +50,8 @@ pub(crate) struct Stack {
     pub(crate) events: Vec<StackEvent>,
     pub(crate) created: u64,
     pub(crate) updated: Option<u64>,
+    /// When each rebuild was asked for, by its token. Other updates keep the token.
+    pub(crate) rebuilds: BTreeMap<String, u64>,
     pub(crate) protected: bool,
     pub(crate) token: Option<String>,
     /// Notified when a user cancels the running update.
@@ -301,6 +303,7 @@ impl Stacks {
             events: Vec::new(),
             created: now,
             updated: None,
+            rebuilds: BTreeMap::new(),
             protected: call.flag("EnableTerminationProtection"),
             token,
             cancel: Arc::new(Notify::new()),
@@ -344,6 +347,8 @@ impl Stacks {
         stack.before = Some(before);
         stack.status = "UPDATE_IN_PROGRESS";
         stack.updated = Some(now);
+        let rebuild = stack.parameters.get("Rebuild").cloned().unwrap_or_default();
+        stack.rebuilds.entry(rebuild).or_insert(now);
         stack.token = token;
         stack.cancel = Arc::new(Notify::new());
         stack.cause = None;

@@ -1,0 +1,200 @@
+//! A stage with several services and jobs.
+
+use serde_json::{Value, json};
+
+use crate::world::{
+    definition, ecs, eventually, follow, micro, rules, save_and_follow, service_named, stage_path,
+    variables_of, variables_of_service, vpc, world,
+};
+
+const WEB: &str = "test-django2-prod";
+
+/// Another service in the demo's cluster, in a security group of its own.
+fn another_service(local: &local::LocalAws, name: &str) -> String {
+    let vpc = vpc(local);
+    let made = local
+        .aws(&[
+            "ec2",
+            "create-security-group",
+            "--group-name",
+            name,
+            "--description",
+            name,
+            "--vpc-id",
+            vpc.as_str().unwrap(),
+        ])
+        .unwrap();
+    let group = made["GroupId"].as_str().unwrap().to_owned();
+    let mut network = service_named(local, WEB)["networkConfiguration"].clone();
+    network["awsvpcConfiguration"]["securityGroups"] = json!([group]);
+    let container = json!({"name": "run", "image": "run:1"});
+    let registered = ecs(
+        local,
+        "RegisterTaskDefinition",
+        &json!({
+            "family": name, "containerDefinitions": [container], "networkMode": "awsvpc",
+            "executionRoleArn": format!("arn:aws:iam::000000000000:role/{name}"),
+        }),
+    );
+    let definition = registered["taskDefinition"]["taskDefinitionArn"].clone();
+    let service = json!({
+        "cluster": "demo", "serviceName": name, "desiredCount": 1, "launchType": "FARGATE",
+        "taskDefinition": definition, "networkConfiguration": network,
+    });
+    ecs(local, "CreateService", &service);
+    group
+}
+
+fn register(local: &local::LocalAws, services: &[(&str, &str)], jobs: &Value) {
+    let service =
+        |(name, container): &(&str, &str)| json!({"cluster": "demo", "name": name, "container": container});
+    let services: Vec<_> = services.iter().map(service).collect();
+    let body = json!({"services": services, "jobs": jobs});
+    let answer = local.api("PUT", &stage_path("prod", ""), Some(&body)).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let (rebuild, _) = follow(local, "prod");
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+}
+
+/// The security groups that can connect to the stage's created database.
+fn sources(local: &local::LocalAws) -> Vec<String> {
+    let resources = local
+        .aws(&["cloudformation", "describe-stack-resources", "--stack-name", "test-django2-prod"])
+        .unwrap();
+    let mut all = resources["StackResources"].as_array().unwrap().iter();
+    let group = all.find(|resource| resource["LogicalResourceId"] == "DatabaseSecurityGroup").unwrap();
+    let rules = rules(local, group["PhysicalResourceId"].as_str().unwrap());
+    let source = |rule: &Value| rule["ReferencedGroupInfo"]["GroupId"].as_str().unwrap().to_owned();
+    let mut sources: Vec<_> = rules.iter().map(source).collect();
+    sources.sort();
+    sources
+}
+
+/// The roles that the secret's policy names.
+fn readers(local: &local::LocalAws) -> String {
+    let body = json!({"SecretId": "prod-test-django2-postgres"});
+    let policy = local.post_json("secretsmanager.GetResourcePolicy", &body).unwrap();
+    policy["ResourcePolicy"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other() {
+    let local = world();
+    save_and_follow(&local, "prod", &micro());
+    let group = another_service(&local, "reports");
+    let web =
+        || (service_named(&local, WEB)["taskDefinition"].clone(), crate::world::deployment(&local, "prod"));
+    let before = web();
+    let web_group = sources(&local);
+    assert_eq!(web_group.len(), 1);
+
+    let job = json!([{"family": "test-django2-dev-migrate", "container": "migrate"}]);
+    register(&local, &[(WEB, "web"), ("reports", "run")], &job);
+    assert_eq!(variables_of_service(&local, "reports").len(), 5);
+    assert!(sources(&local).contains(&group), "it can connect");
+    assert!(readers(&local).contains("role/reports"), "it can read the secret");
+    let environment = definition(&local, &json!("test-django2-dev-migrate"));
+    assert_eq!(variables_of(&environment["containerDefinitions"][0]), [""; 0], "the job belongs to dev");
+
+    let shown = local.api("GET", &stage_path("prod", ""), None).unwrap();
+    let names: Vec<_> =
+        shown.body["services"].as_array().unwrap().iter().map(|s| s["name"].clone()).collect();
+    assert_eq!(names, [WEB, "reports"]);
+    let steps = local.api("GET", &stage_path("prod", "/rebuild"), None).unwrap().body["steps"].clone();
+    let containers = steps.as_array().unwrap().iter().filter(|step| step["name"] == "containers");
+    let of: Vec<_> = containers.map(|step| step["service"].clone()).collect();
+    assert_eq!(of, [format!("demo/{WEB}"), "demo/reports".to_owned()]);
+    assert_eq!(web(), before, "the other service wasn't touched");
+
+    register(&local, &[(WEB, "web")], &json!([]));
+    eventually("its variables are removed", || variables_of_service(&local, "reports").is_empty());
+    eventually("it belongs to no stage", || {
+        service_named(&local, "reports")["tags"].as_array().is_none_or(Vec::is_empty)
+    });
+    assert_eq!(sources(&local), web_group);
+    assert!(!readers(&local).contains("role/reports"));
+    assert_eq!(web(), before, "the other service wasn't touched");
+}
+
+#[test]
+fn services_in_two_vpcs_or_in_one_zone_are_refused_by_name() {
+    let local = world();
+    let made = local.aws(&["ec2", "create-vpc", "--cidr-block", "10.77.0.0/16"]).unwrap();
+    let vpc = made["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    let subnet = |zone: &str, block: &str| {
+        let made = local
+            .aws(&[
+                "ec2",
+                "create-subnet",
+                "--vpc-id",
+                &vpc,
+                "--cidr-block",
+                block,
+                "--availability-zone",
+                zone,
+            ])
+            .unwrap();
+        made["Subnet"]["SubnetId"].clone()
+    };
+    let subnets = [subnet("us-east-1a", "10.77.0.0/24"), subnet("us-east-1a", "10.77.1.0/24")];
+    another_service(&local, "elsewhere");
+    let network = json!({"awsvpcConfiguration": {"subnets": subnets, "securityGroups": ["sg-1"]}});
+    ecs(
+        &local,
+        "UpdateService",
+        &json!({"cluster": "demo", "service": "elsewhere", "networkConfiguration": network}),
+    );
+    let detail = |names: &[&str]| {
+        let service = |name: &&str| json!({"cluster": "demo", "name": name, "container": if *name == WEB { "web" } else { "run" }});
+        let services: Vec<_> = names.iter().map(service).collect();
+        let answer =
+            local.api("PUT", "/api/stacks/shop/stages/x", Some(&json!({"services": services}))).unwrap();
+        assert_eq!(answer.status, 422, "{}", answer.text);
+        answer.body["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        detail(&["elsewhere"]),
+        "/services must have subnets in at least two Availability Zones, because RDS needs them. The subnets of elsewhere are in \
+         us-east-1a."
+    );
+    // The service belongs to `prod`, whose registration is changed.
+    let both = json!({"services": [
+        {"cluster": "demo", "name": WEB, "container": "web"}, {"cluster": "demo", "name": "elsewhere", "container": "run"},
+    ]});
+    let answer = local.api("PUT", &stage_path("prod", ""), Some(&both)).unwrap();
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(
+        detail
+            .starts_with("/services/1/name must be a service in the same VPC as the others. elsewhere is in"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn the_list_of_services_says_what_can_be_registered_and_suggests_names() {
+    let local = world();
+    another_service(&local, "reports");
+    let arn = service_named(&local, "reports")["serviceArn"].clone();
+    let tag = |key: &str, value: &str| json!({"key": key, "value": value});
+    let tags = [tag("copilot-application", "shop"), tag("copilot-environment", "test")];
+    ecs(&local, "TagResource", &json!({"resourceArn": arn, "tags": tags}));
+    let mut services = Vec::new();
+    let mut query = String::new();
+    loop {
+        let page = local.api("GET", &format!("/api/services{query}"), None).unwrap();
+        assert_eq!(page.status, 200, "{}", page.text);
+        services.extend(page.body["services"].as_array().unwrap().clone());
+        let Some(token) = page.body["nextToken"].as_str() else { break };
+        query = format!("?nextToken={}", token.replace('{', "%7B").replace('}', "%7D").replace('"', "%22"));
+    }
+    let named = |name: &str| services.iter().find(|service| service["name"] == name).unwrap().clone();
+    let reports = named("reports");
+    assert_eq!((&reports["registrable"], &reports["containers"]), (&json!(true), &json!(["run"])));
+    assert_eq!(reports["suggested"], json!({"stack": "shop", "stage": "test"}));
+    assert_eq!(reports["vpcId"], vpc(&local));
+    assert_eq!(reports["availabilityZones"], json!(["us-east-1a", "us-east-1b"]));
+    let web = named("test-django2-dev");
+    assert_eq!((&web["registrable"], &web["stage"]), (&json!(false), &json!("test-django2/dev")));
+    assert_eq!(web["whyNot"], "It belongs to the stage test-django2/dev.");
+    assert_eq!(web["suggested"], json!({"stack": "demo"}), "the demo's CloudFormation stack");
+}
