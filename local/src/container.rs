@@ -19,17 +19,18 @@ pub type ContainerEnvironment = BTreeMap<String, String>;
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
-/// Resolves the environment that a new task of the stage's service would start with: the container's `environment`,
+/// Resolves the environment that a new task of the stage's first service would start with: the container's `environment`,
 /// then its `secrets`, from the service's current task definition.
 pub(crate) fn environment(http: &Http, stack: &str, stage: &str) -> anyhow::Result<ContainerEnvironment> {
     let stage_stack = cloudformation::describe(http, &format!("{stack}-{stage}"))
         .with_context(|| format!("stack {stack} has no stage {stage}"))?;
-    let parameter = |name: &str| {
-        let value = stage_stack.parameters.get(name);
-        value.with_context(|| format!("stage stack {stack}-{stage} has no parameter {name}"))
+    // As cluster/service/container, separated by commas.
+    let services = stage_stack.parameters.get("Services");
+    let first = services.and_then(|services| services.split(',').next());
+    let first = first.with_context(|| format!("stage stack {stack}-{stage} has no parameter Services"))?;
+    let [cluster, service, container] = first.split('/').collect::<Vec<_>>()[..] else {
+        bail!("stage stack {stack}-{stage} has the service {first}")
     };
-    let (cluster, service, container) =
-        (parameter("Cluster")?, parameter("Service")?, parameter("Container")?);
     let answer =
         http.json(&format!("{ECS}.DescribeServices"), &json!({"cluster": cluster, "services": [service]}))?;
     let task_definition = answer

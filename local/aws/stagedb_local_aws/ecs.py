@@ -62,6 +62,8 @@ class Services:
                 },
             )
             record[_COMPLETED] = primary["taskDefinition"]
+            # MiniStack keeps a failed deployment. ECS stops showing it once another one is complete.
+            record["deployments"] = [one for one in record["deployments"] if one["rolloutState"] != "FAILED"]
             _emit(service_key, primary, "COMPLETED")
 
         spawn_background(complete, thread_name=f"deploy {service_key}")

@@ -254,7 +254,7 @@ fn an_attached_aurora_cluster_is_detached_by_a_rollback_and_by_a_removal() {
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
     let reason = rebuild.reason.unwrap();
-    assert!(reason.starts_with("EC2 refused the rule that lets the service connect"), "{reason}");
+    assert!(reason.starts_with("EC2 refused a rule that lets a service connect"), "{reason}");
     assert_eq!(shown(&local, "dev")["settings"]["source"], "none");
     assert_eq!(rules(&local, &group), Vec::<Value>::new());
     assert_eq!((described_cluster(&local, "ledger"), described(&local, "ledger-1")), before);

@@ -88,13 +88,28 @@ fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other
     let web_group = sources(&local);
     assert_eq!(web_group.len(), 1);
 
-    let job = json!([{"family": "test-django2-dev-migrate", "container": "migrate"}]);
+    let container = json!({"name": "migrate", "image": "app:1"});
+    let family = json!({
+        "family": "test-django2-prod-migrate", "containerDefinitions": [container], "networkMode": "awsvpc",
+        "executionRoleArn": "arn:aws:iam::000000000000:role/migrate",
+    });
+    ecs(&local, "RegisterTaskDefinition", &family);
+    let group_of_jobs = another_service(&local, "jobs");
+    let job = json!([
+        {"family": "test-django2-prod-migrate", "container": "migrate", "securityGroupId": group_of_jobs},
+    ]);
     register(&local, &[(WEB, "web"), ("reports", "run")], &job);
     assert_eq!(variables_of_service(&local, "reports").len(), 5);
-    assert!(sources(&local).contains(&group), "it can connect");
-    assert!(readers(&local).contains("role/reports"), "it can read the secret");
-    let environment = definition(&local, &json!("test-django2-dev-migrate"));
-    assert_eq!(variables_of(&environment["containerDefinitions"][0]), [""; 0], "the job belongs to dev");
+    let let_in = sources(&local);
+    assert!(let_in.contains(&group) && let_in.contains(&group_of_jobs), "they can connect: {let_in:?}");
+    let readers_now = readers(&local);
+    assert!(
+        readers_now.contains("role/reports") && readers_now.contains("role/migrate"),
+        "they can read the secret"
+    );
+    let migrate =
+        || variables_of(&definition(&local, &json!("test-django2-prod-migrate"))["containerDefinitions"][0]);
+    assert_eq!(migrate().len(), 5, "the job has them in its latest revision");
 
     let shown = local.api("GET", &stage_path("prod", ""), None).unwrap();
     let names: Vec<_> =
@@ -112,6 +127,7 @@ fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other
         service_named(&local, "reports")["tags"].as_array().is_none_or(Vec::is_empty)
     });
     assert_eq!(sources(&local), web_group);
+    assert_eq!(migrate(), [""; 0], "nor has the job");
     assert!(!readers(&local).contains("role/reports"));
     assert_eq!(web(), before, "the other service wasn't touched");
 }
