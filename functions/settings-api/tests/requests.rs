@@ -87,7 +87,7 @@ async fn every_sample_event_finds_its_route() {
         assert_eq!(status, 503, "{name} gets as far as AWS, which the test can't reach");
         count += 1;
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 20);
 }
 
 #[tokio::test]
@@ -124,7 +124,8 @@ async fn an_address_that_is_not_valid_is_refused_with_what_is_allowed() {
             "There is nothing at this URL. See GET /api/openapi.json for the API.".to_owned(),
         ),
         ("POST", "/api/stacks", 405, "Use GET.".to_owned()),
-        ("GET", "/api/stacks/a/stages/b", 405, "Use PUT or DELETE.".to_owned()),
+        ("POST", "/api/stacks/a/stages/b", 405, "Use GET, PUT, or DELETE.".to_owned()),
+        ("POST", "/api/stacks/a/stages/b/runtime-variables/snippets", 405, "Use GET.".to_owned()),
         ("PATCH", "/api/stacks/a/stages/b/database", 405, "Use GET, PUT, or DELETE.".to_owned()),
         ("PUT", "/api/stacks/a/stages/b/rebuild", 405, "Use GET or POST.".to_owned()),
         ("GET", "/api/stacks/A/stages/b/database", 400, format!("The stack name {name}")),
@@ -243,31 +244,48 @@ async fn settings_that_are_not_valid_are_refused_with_the_field_and_what_is_allo
 #[tokio::test]
 async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_allowed() {
     let service = json!({"cluster": "demo", "name": "web", "container": "web"});
-    let text = "must be 1 to 255 characters, none of them a control character";
-    let cases: [(Value, Vec<String>); 5] = [
+    let text = "must be 1 to 255 letters, digits, underscores, and hyphens";
+    let with = |field: &str, value: Value| {
+        let mut service = service.clone();
+        service[field] = value;
+        json!({"services": [service]})
+    };
+    let known = "The known fields are cluster, container, name";
+    let cases: [(Value, Vec<String>); 11] = [
+        (json!({"services": "web"}), vec!["/services must be a list of objects".to_owned()]),
+        (json!({"services": ["web"]}), vec!["/services must be a list of objects".to_owned()]),
+        (json!({"services": []}), vec!["/services must have 1 to 20 services, not 0".to_owned()]),
         (
-            json!({"vpcId": "subnet-1", "service": service}),
-            vec!["/vpcId must be the ID of a VPC, such as vpc-0123456789abcdef0".to_owned()],
-        ),
-        (json!({"vpcId": "vpc-1", "service": "web"}), vec!["/service must be an object".to_owned()]),
-        (
-            json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "a\u{7}"}}),
-            vec![format!("/service/container {text}")],
-        ),
-        (
-            json!({"vpcId": "vpc-1", "service": {"cluster": "demo", "name": "web", "container": "web", "port": 1}}),
+            json!({"services": vec![service.clone(); 2]}),
             vec![
-                "/service/port isn't a known field. The known fields are cluster, container, name".to_owned(),
+                "/services/1/name lists the service web in the cluster demo a second time. List it once"
+                    .to_owned(),
             ],
         ),
+        (with("container", json!("a\u{7}")), vec![format!("/services/0/container {text}")]),
+        (with("name", json!("demo/web")), vec![format!("/services/0/name {text}")]),
+        (with("port", json!(1)), vec![format!("/services/0/port isn't a known field. {known}")]),
         (
-            json!({}),
+            json!({"services": [service], "jobs": [{"family": "migrate", "container": "a,b", "securityGroupId": "vpc-1"}]}),
             vec![
                 "422 Several fields aren't valid.".to_owned(),
-                "/vpcId is required".to_owned(),
-                "/service is required".to_owned(),
+                format!("/jobs/0/container {text}"),
+                "/jobs/0/securityGroupId must be the ID of a security group, such as sg-0123456789abcdef0"
+                    .to_owned(),
             ],
         ),
+        (
+            json!({"services": [service], "restoreVariables": "no"}),
+            vec!["/restoreVariables must be true or false".to_owned()],
+        ),
+        (
+            json!({"vpcId": "vpc-1", "services": [service]}),
+            vec![
+                "/vpcId isn't a known field. The known fields are jobs, restoreVariables, services"
+                    .to_owned(),
+            ],
+        ),
+        (json!({}), vec!["/services is required".to_owned()]),
     ];
     for (body, expected) in cases {
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws::{SdkConfig, Services};
+use aws::{SdkConfig, TaskDefinitions};
 use database::SecretReference;
 use serde_json::{Value, json};
 use tokio::{
@@ -65,13 +65,13 @@ async fn read(stream: &mut tokio::net::TcpStream) -> (String, String) {
 #[tokio::test]
 async fn a_new_revision_keeps_every_field_and_changes_one_containers_secrets() {
     let (config, registered) = ecs().await;
-    let services = Services::new(&config);
+    let definitions = TaskDefinitions::new(&config);
     let secrets = [
         SecretReference { name: "API_KEY".to_owned(), value_from: "arn:of-before".to_owned() },
         SecretReference { name: "PG_HOST".to_owned(), value_from: "arn:secret:host::".to_owned() },
     ];
-    let definition = services.task_definition("arn:current").await.unwrap();
-    assert_eq!(services.register(definition, "web", &secrets).await.unwrap(), "arn:next");
+    let definition = definitions.get("arn:current").await.unwrap();
+    assert_eq!(definitions.register(definition, "web", &secrets).await.unwrap().arn(), "arn:next");
 
     let described: Value = serde_json::from_str(DESCRIBED).unwrap();
     let mut expected = described["taskDefinition"].clone();

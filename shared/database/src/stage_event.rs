@@ -93,3 +93,76 @@ impl StageEvent {
         Value::Object(detail).to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn event(phase: Phase, reason: &str, at: OffsetDateTime, fact: Fact) -> StageEvent {
+        let stage = Stage { stack: "test-django2".try_into().unwrap(), stage: "dev".try_into().unwrap() };
+        let stage_stack_id = "arn:stack".to_owned();
+        StageEvent { stage, stage_stack_id, phase, reason: reason.to_owned(), at, fact }
+    }
+
+    /// A test of the local AWS checks that the samples match the schema.
+    #[test]
+    fn every_event_is_like_its_sample() {
+        let ended =
+            || Ended { operation: "2026-11-27T13:55:01.123Z".to_owned(), source: "created".to_owned() };
+        let text = |text: &str| text.to_owned().try_into().unwrap();
+        let cluster = "demo".to_owned().try_into().unwrap();
+        let service = Service { cluster, name: text("test-django2-dev"), container: text("web") };
+        let at = datetime!(2026-11-27 14:03:11 UTC);
+        let family = "test-django2-dev".to_owned();
+        let restoration = Restoration { family, from: 57, to: 58, at };
+        let story = restoration.in_words();
+        let samples = [
+            (
+                "rebuild-complete.json",
+                event(
+                    Phase::Complete,
+                    "The containers have the variables of the stage's database.",
+                    datetime!(2026-11-27 14:05:40 UTC),
+                    Fact::RebuildComplete(ended()),
+                ),
+            ),
+            (
+                "rebuild-failed.json",
+                event(
+                    Phase::RolledBack,
+                    "RDS refused: the instance class isn't available (InsufficientDBInstanceCapacity)",
+                    datetime!(2026-11-27 14:05:40 UTC),
+                    Fact::RebuildFailed(ended()),
+                ),
+            ),
+            (
+                "variables-restored.json",
+                event(Phase::Redeploying, &story, at, Fact::VariablesRestored { service, restoration }),
+            ),
+            (
+                "variables-missing.json",
+                event(
+                    Phase::Complete,
+                    "The job test-django2-dev-migrate lacks PG_HOST, PG_PORT, PG_DATABASE, PG_USER, PG_CREDENTIALS_SECRET.",
+                    datetime!(2026-11-27 14:03 UTC),
+                    Fact::VariablesMissing,
+                ),
+            ),
+        ];
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/stagedb");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), samples.len() + 1, "and the schema");
+        for (name, event) in samples {
+            let sample: Value =
+                serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
+            let detail: Value = serde_json::from_str(&event.detail()).unwrap();
+            assert_eq!(
+                (event.detail_type(), &detail),
+                (sample["detail-type"].as_str().unwrap(), &sample["detail"])
+            );
+        }
+    }
+}
