@@ -66,6 +66,17 @@ pub(crate) fn install(workspace: &Workspace, announce: impl FnOnce()) -> anyhow:
     stamp.set()
 }
 
+/// Installs what the test of the CDK snippet needs, unless it's already installed.
+pub(crate) fn install_cdk(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
+    let stamp = Stamp::new(workspace, "cdk.stamp", &["local/snippets/package-lock.json"])?;
+    if stamp.holds() && workspace.path("local/snippets/node_modules").is_dir() {
+        return Ok(());
+    }
+    announce();
+    npm_in(workspace, "local/snippets", &["ci", "--no-progress"])?;
+    stamp.set()
+}
+
 /// Builds the page, unless it's up to date. Calls `announce` before anything slow.
 pub(crate) fn build(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
     let stamp = Stamp::new(workspace, "page.stamp", &INPUTS)?;

@@ -17,6 +17,12 @@ export type FoundDatabase = Schemas["FoundDatabase"];
 export type InstanceClass = Schemas["InstanceClass"];
 export type Snapshot = Schemas["Snapshot"];
 export type Stack = Schemas["Stack"];
+export type FoundService = Schemas["FoundService"];
+export type Registration = Schemas["Registration"];
+/** A registered stage with its ETag, for `If-Match`. */
+export type StageRead = Schemas["StageDetails"] & { etag: string | undefined };
+export type RuntimeVariables = Schemas["RuntimeVariables"];
+export type Snippet = Schemas["Snippet"];
 
 /** Why an API call failed. The message is meant for the user. */
 export class Refusal extends Error {
@@ -121,6 +127,32 @@ export function makeApi(session: Session) {
         (nextToken) => unwrap(client.GET("/api/databases", { params: { query: { ...name, nextToken } } })),
         (page) => page.databases,
       ),
+    /** One page of the ECS services, because they can be many. */
+    services: async (nextToken: string | undefined, signal: AbortSignal) =>
+      (await unwrap(client.GET("/api/services", { params: { query: { nextToken } }, signal }))).data,
+    stage: async (name: StageName, signal?: AbortSignal): Promise<StageRead> => {
+      const { data, response } = await unwrap(
+        client.GET("/api/stacks/{stack}/stages/{stage}", { params: stagePath(name), signal }),
+      );
+      return { ...data, etag: response.headers.get("etag") ?? undefined };
+    },
+    register: async (name: StageName, body: Registration, etag: string | undefined, key: string) =>
+      (
+        await unwrap(
+          client.PUT("/api/stacks/{stack}/stages/{stage}", {
+            params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+            body,
+          }),
+        )
+      ).data,
+    deregister: async (name: StageName, etag: string | undefined, key: string) =>
+      (
+        await unwrap(
+          client.DELETE("/api/stacks/{stack}/stages/{stage}", {
+            params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+          }),
+        )
+      ).data,
     snapshots: async (name: StageName) =>
       (await unwrap(client.GET("/api/stacks/{stack}/stages/{stage}/snapshots", { params: stagePath(name) }))).data
         .snapshots,
@@ -138,6 +170,23 @@ export function makeApi(session: Session) {
           client.GET("/api/stacks/{stack}/stages/{stage}/runtime-variables", { params: stagePath(name), signal }),
         )
       ).data,
+    restoreVariables: async (name: StageName, key: string) =>
+      (
+        await unwrap(
+          client.POST("/api/stacks/{stack}/stages/{stage}/runtime-variables", {
+            params: { ...stagePath(name), header: { "Idempotency-Key": key } },
+          }),
+        )
+      ).data,
+    snippets: async (name: StageName, signal?: AbortSignal) =>
+      (
+        await unwrap(
+          client.GET("/api/stacks/{stack}/stages/{stage}/runtime-variables/snippets", {
+            params: stagePath(name),
+            signal,
+          }),
+        )
+      ).data.snippets,
     metrics: async (name: StageName, signal?: AbortSignal) =>
       (
         await unwrap(

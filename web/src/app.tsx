@@ -22,6 +22,7 @@ import { StacksContext, useStacksResource } from "./stacks";
 
 const loadStage = () => import("./screens/stage-screens");
 const StageScreens = lazy(loadStage);
+const Register = lazy(() => import("./screens/register"));
 const StageNavigation = lazy(async () => ({ default: (await loadStage()).StageNavigation }));
 
 /** Renders the page. */
@@ -44,10 +45,14 @@ function titleOf(route: Route): string {
   switch (route.screen) {
     case "stacks":
       return "Stacks";
+    case "register":
+      return "Register a stage";
     case "stack":
       return `${route.stack} settings`;
     case "stage":
       return `Stage details · ${route.stack} ${route.stage}`;
+    case "services":
+      return `Services and jobs · ${route.stack} ${route.stage}`;
     case "variables":
       return `Runtime variables · ${route.stack} ${route.stage}`;
     case "database":
@@ -62,9 +67,11 @@ function titleOf(route: Route): string {
 function crumbsOf(route: Route): { text: string; href: string }[] {
   const crumbs = [{ text: "Stacks", href: "/stacks" }];
   if (route.screen === "stacks" || route.screen === "nowhere") return crumbs;
+  if (route.screen === "register") return [...crumbs, { text: "Register a stage", href: pathOf(route) }];
   crumbs.push({ text: route.stack, href: pathOf({ screen: "stack", stack: route.stack }) });
   if (route.screen === "stack") return crumbs;
   crumbs.push({ text: route.stage, href: pathOf({ ...route, screen: "stage" }) });
+  if (route.screen === "services") crumbs.push({ text: "Services and jobs", href: pathOf(route) });
   if (route.screen === "variables") crumbs.push({ text: "Runtime variables", href: pathOf(route) });
   if (route.screen === "database" || route.screen === "add") {
     crumbs.push({ text: "Database", href: pathOf({ ...route, screen: "database" }) });
@@ -96,7 +103,7 @@ function App({ page }: { page: Page }) {
     dismissLabel: "Dismiss notification",
     onDismiss: () => setNotices((before) => before.filter((other) => other.id !== notice.id)),
   }));
-  const ofStage = route.screen !== "stacks" && route.screen !== "nowhere";
+  const ofStage = route.screen !== "stacks" && route.screen !== "nowhere" && route.screen !== "register";
   const crumbs = crumbsOf(route);
 
   return (
@@ -129,6 +136,7 @@ function App({ page }: { page: Page }) {
               <Suspense fallback={<Spinner size="large" />}>
                 {route.screen === "stacks" && <StacksScreen />}
                 {route.screen === "nowhere" && <StacksScreen missing={path} />}
+                {route.screen === "register" && <Register />}
                 {ofStage && <StageScreens route={route} />}
               </Suspense>
             </Boundary>

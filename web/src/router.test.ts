@@ -5,8 +5,10 @@ it("every screen has a path, and each path leads back to its screen", () => {
   const of = { stack: "test-django2", stage: "dev" };
   for (const route of [
     { screen: "stacks" },
+    { screen: "register" },
     { screen: "stack", stack: "test-django2" },
     { screen: "stage", ...of },
+    { screen: "services", ...of },
     { screen: "variables", ...of },
     { screen: "database", ...of },
     { screen: "add", ...of },

@@ -2,19 +2,27 @@
 import { useSyncExternalStore } from "react";
 import type { StageName } from "./api";
 
+/** The screens of a stage. */
+export type StageScreen = "stage" | "services" | "variables" | "database" | "add";
+
 export type Route =
-  | { screen: "stacks" }
+  | { screen: "stacks" | "register" }
   | { screen: "stack"; stack: string }
-  | ({ screen: "stage" | "variables" | "database" | "add" } & StageName)
+  | ({ screen: StageScreen } & StageName)
   | { screen: "nowhere" };
 
 const NAME = "([a-z][a-z0-9-]*)";
 const PATTERNS: [RegExp, (match: string[]) => Route][] = [
   [/^\/(stacks\/?)?$/, () => ({ screen: "stacks" })],
+  [/^\/register\/?$/, () => ({ screen: "register" })],
   [new RegExp(`^/stacks/${NAME}/settings/?$`), ([, stack = ""]) => ({ screen: "stack", stack })],
   [
     new RegExp(`^/stacks/${NAME}/stages/${NAME}/?$`),
     ([, stack = "", stage = ""]) => ({ screen: "stage", stack, stage }),
+  ],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/services/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "services", stack, stage }),
   ],
   [
     new RegExp(`^/stacks/${NAME}/stages/${NAME}/runtime-variables/?$`),
@@ -38,8 +46,9 @@ export function routeOf(path: string): Route {
   return { screen: "nowhere" };
 }
 
-const LAST: Record<"stage" | "variables" | "database" | "add", string> = {
+const LAST: Record<StageScreen, string> = {
   stage: "",
+  services: "/services",
   variables: "/runtime-variables",
   database: "/database",
   add: "/database/add",
@@ -50,6 +59,8 @@ export function pathOf(route: Route): string {
     case "stacks":
     case "nowhere":
       return "/stacks";
+    case "register":
+      return "/register";
     case "stack":
       return `/stacks/${route.stack}/settings`;
     default:

@@ -57,13 +57,15 @@ export function sourceInWords(source: string): string {
 const STEPS: Record<string, { title: string; running: string }> = {
   credentials: { title: "Credentials", running: "Saving the credentials in Secrets Manager" },
   database: { title: "Database", running: "RDS is working on the database. This step takes the longest." },
-  access: { title: "Network access", running: "Allowing the stage's service to connect" },
+  access: { title: "Network access", running: "Allowing the stage's services and jobs to connect" },
   connection: { title: "Connection details", running: "Saving the host and port in Secrets Manager" },
   containers: { title: "Containers", running: "Starting containers with the new variables, then stopping the old ones" },
 };
 
-export function stepTitle(name: string): string {
-  return STEPS[name]?.title ?? sentence(name);
+/** The title of a step. The containers of each service are a step of their own. */
+export function stepTitle({ name, service }: Pick<Schemas["RebuildStep"], "name" | "service">): string {
+  const title = STEPS[name]?.title ?? sentence(name);
+  return service ? `${title} of ${service.replace(/^.*\//, "")}` : title;
 }
 
 export function stepHint(name: string): string {

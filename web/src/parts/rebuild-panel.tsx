@@ -51,7 +51,7 @@ function Running({ rebuild }: { rebuild: Rebuild }) {
       <SpaceBetween size="m">
         <ProgressBar
           value={progress(rebuild)}
-          label={undoing ? "A step failed. Restoring the previous settings" : running ? stepTitle(running.name) : "Starting"}
+          label={undoing ? "A step failed. Restoring the previous settings" : running ? stepTitle(running) : "Starting"}
           description={running && !undoing ? stepHint(running.name) : undefined}
           additionalInfo={since ? `Running for ${since}` : undefined}
         />
@@ -80,7 +80,7 @@ export function RebuildSteps({ rebuild, now = 0 }: { rebuild: Rebuild; now?: num
         const words = { pending: "not started", running: "in progress", complete: "complete", failed: "failed" }[step.status] ?? step.status;
         return {
           status: STATUS[step.status] ?? "info",
-          header: stepTitle(step.name),
+          header: stepTitle(step),
           details: (
             <Box variant="small">
               {step.status === "pending" && !isRunning(rebuild) ? "Skipped" : `${words.charAt(0).toUpperCase()}${words.slice(1)}`}

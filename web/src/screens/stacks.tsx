@@ -30,6 +30,7 @@ export function StacksScreen({ missing }: { missing?: string }) {
           variant="h1"
           description="Choose the settings icon of a stack to view and change its stages."
           counter={stacks ? `(${String(stacks.length)})` : undefined}
+          actions={<Register />}
         >
           Stacks
         </Header>
@@ -64,11 +65,12 @@ export function StacksScreen({ missing }: { missing?: string }) {
             empty={
               <Box textAlign="center" padding="l">
                 <Box variant="strong">{stacks?.length ? "No matches" : "No stacks"}</Box>
-                <Box variant="p" color="text-body-secondary">
+                <Box variant="p" color="text-body-secondary" padding={{ bottom: "s" }}>
                   {stacks?.length
                     ? "No stacks match your search. Try a different search."
-                    : "To add a stack, register a stage and its ECS service through the API."}
+                    : "To get started, register a stage with its ECS services. Then add a database to it."}
                 </Box>
+                {stacks?.length === 0 && <Register primary={false} />}
               </Box>
             }
             cardDefinition={{
@@ -99,6 +101,14 @@ export function StacksScreen({ missing }: { missing?: string }) {
         )}
       </SpaceBetween>
     </ContentLayout>
+  );
+}
+
+function Register({ primary = true }: { primary?: boolean }) {
+  return (
+    <Button variant={primary ? "primary" : "normal"} href={pathOf({ screen: "register" })} onFollow={follow}>
+      Register a stage
+    </Button>
   );
 }
 

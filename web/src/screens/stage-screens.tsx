@@ -17,12 +17,13 @@ import { follow, go, pathOf, type Route } from "../router";
 import { useStacks } from "../stacks";
 import { StageContext, type Review, type StagePage } from "../stage-context";
 import { NoStage, StageDetails } from "./stage-details";
-import { Variables } from "./variables";
 
 const DatabaseScreen = lazy(() => import("./database"));
 const AddDatabase = lazy(() => import("./add-database"));
+const Variables = lazy(() => import("./variables"));
+const StageServices = lazy(() => import("./stage-services"));
 
-type Of = Exclude<Route, { screen: "stacks" | "nowhere" }>;
+type Of = Exclude<Route, { screen: "stacks" | "register" | "nowhere" }>;
 
 /** Milliseconds between reads of a rebuild while it's running, and otherwise, because another user can start one. */
 const RUNNING = 1200;
@@ -89,6 +90,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
         ) : (
           <Suspense fallback={<Spinner size="large" />}>
             {route.screen === "stage" && <StageDetails />}
+            {route.screen === "services" && <StageServices />}
             {route.screen === "variables" && <Variables />}
             {route.screen === "database" && <DatabaseScreen />}
             {route.screen === "add" && <AddDatabase />}
@@ -116,6 +118,12 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
   );
 }
 
+/** The screen in the side navigation that this screen belongs to. */
+function sectionOf(screen: Of["screen"]): "stack" | "stage" | "variables" | "database" {
+  if (screen === "add") return "database";
+  return screen === "services" ? "stage" : screen;
+}
+
 /** The side navigation. */
 export function StageNavigation({ route }: { route: Of }) {
   const { value: stacks } = useStacks();
@@ -127,7 +135,7 @@ export function StageNavigation({ route }: { route: Of }) {
     description: stageStatus(each.state).text,
   }));
   const of = { stack: route.stack, stage: stage ?? "" };
-  const active = route.screen === "add" ? "database" : route.screen;
+  const active = sectionOf(route.screen);
   return (
     <SideNavigation
       header={{ text: route.stack, href: pathOf({ screen: "stack", stack: route.stack }) }}
@@ -141,8 +149,7 @@ export function StageNavigation({ route }: { route: Of }) {
           inlineLabelText="Stage"
           ariaLabel="Stage"
           onChange={({ detail }) => {
-            const screen = route.screen === "stack" || route.screen === "add" ? "database" : route.screen;
-            go({ screen, stack: route.stack, stage: detail.selectedOption.value ?? "" });
+            go({ screen: active === "stack" ? "database" : active, stack: route.stack, stage: detail.selectedOption.value ?? "" });
           }}
         />
       }
