@@ -6,7 +6,8 @@ import type { StageName } from "./api";
 export type StageScreen = "stage" | "services" | "variables" | "database" | "add";
 
 export type Route =
-  | { screen: "stacks" | "register" }
+  | { screen: "stacks" }
+  | { screen: "register" }
   | { screen: "stack"; stack: string }
   | ({ screen: StageScreen } & StageName)
   | { screen: "nowhere" };

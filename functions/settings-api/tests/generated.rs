@@ -15,7 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use database::{AttachmentTarget, CreatedSettings, Form, Need, Rule, Setting, in_words};
+use database::{
+    AttachmentTarget, CreatedSettings, Form, Need, Rule, Setting, Snippet, Stage, in_words, snippets,
+};
 use serde_json::{Value, json};
 
 fn root() -> PathBuf {
@@ -143,6 +145,21 @@ fn the_table_of_settings_is_what_the_code_says() {
         table(AttachmentTarget::ALL),
     );
     check("docs/settings.md", &text);
+}
+
+#[test]
+fn the_snippets_are_what_the_code_says() {
+    let stage = Stage { stack: "test-django2".try_into().unwrap(), stage: "dev".try_into().unwrap() };
+    let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:dev-test-django2-postgres-AbCdEf";
+    let mut text = "# Snippets\n\n\
+         The references to the secret of the stage `test-django2/dev`, for your own task definitions. The page and `GET \
+         …/runtime-variables/snippets` show them for your stages. [variables.md](variables.md) says what they're for. This file \
+         is made from `shared/database/src/snippets.rs`.\n"
+        .to_owned();
+    for Snippet { title, language, note, text: snippet, .. } in snippets(&stage, arn) {
+        let _ = write!(text, "\n## {title}\n\n{note}\n\n```{language}\n{}\n```\n", snippet.trim_end());
+    }
+    check("docs/snippets.md", &text);
 }
 
 /// Every setting goes from the API through the stage stack to the custom resource, and older stacks have its default.

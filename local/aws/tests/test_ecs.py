@@ -148,3 +148,101 @@ def missing_members(shape, value, path: str) -> list[str]:
     if shape.type_name == "list":
         return missing_members(shape.member, value[0], path) if value else [f"{path}/0"]
     return []
+
+
+def test_lists_have_pages_and_at_most_ten_services_are_described(ecs, expect_error):
+    ecs.create_cluster(clusterName="pages")
+    definition = register(ecs, "pages")
+    names = [f"s{number:02}" for number in range(12)]
+    for name in names:
+        ecs.create_service(cluster="pages", serviceName=name, taskDefinition=definition, desiredCount=0)
+    first = ecs.list_services(cluster="pages")
+    second = ecs.list_services(cluster="pages", nextToken=first["nextToken"])
+    arns = first["serviceArns"] + second["serviceArns"]
+    assert len(first["serviceArns"]) == 10 and "nextToken" not in second
+    assert sorted(arn.rsplit("/")[-1] for arn in arns) == names
+    assert expect_error(ecs.describe_services, cluster="pages", services=names)[0] == "InvalidParameterException"
+    assert expect_error(ecs.list_services, cluster="pages", nextToken="x")[0] == "InvalidParameterException"
+    assert "nextToken" not in ecs.list_clusters()
+    described = ecs.describe_services(cluster="pages", services=names[:1])["services"][0]
+    assert "tags" not in described, "only on request"
+
+
+def test_a_family_stands_for_its_latest_active_revision(ecs, expect_error):
+    first, second = register(ecs, "family"), register(ecs, "family")
+    ecs.deregister_task_definition(taskDefinition=second)
+    assert ecs.describe_task_definition(taskDefinition="family")["taskDefinition"]["taskDefinitionArn"] == first
+    ecs.deregister_task_definition(taskDefinition=first)
+    assert expect_error(ecs.describe_task_definition, taskDefinition="family")[0] == "ClientException"
+
+
+BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+
+
+def test_a_deployment_that_does_not_start_goes_back_to_the_last_one_that_did(ecs):
+    good, broken = register(ecs, "breaker"), register(ecs, "breaker", image="app:broken")
+    ecs.create_service(
+        cluster="shop", serviceName="breaker", taskDefinition=good, desiredCount=1, deploymentConfiguration=BREAKER
+    )
+    wait_for(lambda: states(service_of(ecs, "breaker")) == [("PRIMARY", "COMPLETED", 1, 1)])
+    ecs.update_service(cluster="shop", service="breaker", taskDefinition=broken)
+    wait_for(lambda: service_of(ecs, "breaker")["taskDefinition"] == good)
+    back, failed = service_of(ecs, "breaker")["deployments"][:2]
+    assert back["rolloutStateReason"].startswith("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/")
+    assert (failed["rolloutState"], failed["taskDefinition"]) == ("FAILED", broken)
+    wait_for(lambda: states(service_of(ecs, "breaker")) == [("PRIMARY", "COMPLETED", 1, 1)])
+
+
+def test_an_image_may_start_only_without_secrets(ecs):
+    secrets = [{"name": "A", "valueFrom": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:a"}]
+    without = register(ecs, "picky", image="app:broken-with-secrets")
+    with_them = register(ecs, "picky", image="app:broken-with-secrets", secrets=secrets)
+    ecs.create_service(
+        cluster="shop", serviceName="picky", taskDefinition=without, desiredCount=1, deploymentConfiguration=BREAKER
+    )
+    wait_for(lambda: states(service_of(ecs, "picky")) == [("PRIMARY", "COMPLETED", 1, 1)])
+    ecs.update_service(cluster="shop", service="picky", taskDefinition=with_them)
+    wait_for(lambda: service_of(ecs, "picky")["taskDefinition"] == without)
+
+
+def test_cloudformation_registers_a_task_definition_as_the_api_does(aws, ecs):
+    container = {
+        "Name": "web",
+        "Image": "nginx",
+        "Secrets": [{"Name": "A", "ValueFrom": "arn:a"}],
+        "DockerLabels": {"Own.Key": "1"},
+        "LogConfiguration": {"LogDriver": "awslogs", "Options": {"awslogs-group": "x"}},
+    }
+    properties = {
+        "Family": "by-template",
+        "ContainerDefinitions": [container],
+        "RuntimePlatform": {"CpuArchitecture": "ARM64"},
+    }
+    resource = {"Type": "AWS::ECS::TaskDefinition", "Properties": properties}
+    template = json.dumps({"Resources": {"Definition": resource}})
+    aws.client("cloudformation").create_stack(StackName="by-template", TemplateBody=template)
+    wait_for(lambda: "by-template" in ecs.list_task_definition_families()["families"])
+    definition = ecs.describe_task_definition(taskDefinition="by-template")["taskDefinition"]
+    web = definition["containerDefinitions"][0]
+    assert web["secrets"] == [{"name": "A", "valueFrom": "arn:a"}]
+    assert web["dockerLabels"] == {"Own.Key": "1"}
+    assert web["logConfiguration"] == {"logDriver": "awslogs", "options": {"awslogs-group": "x"}}
+    assert definition["runtimePlatform"] == {"cpuArchitecture": "ARM64"}
+    assert "taskRoleArn" not in definition
+
+
+def test_a_rule_starts_a_task(aws, ecs):
+    register(ecs, "started")
+    events = aws.client("events")
+    events.put_rule(Name="starts", EventPattern=json.dumps({"source": ["team"]}))
+    cluster = ecs.describe_clusters(clusters=["shop"])["clusters"][0]["clusterArn"]
+    family = "arn:aws:ecs:eu-west-1:000000000000:task-definition/started"
+    target = {
+        "Id": "1",
+        "Arn": cluster,
+        "RoleArn": "arn:aws:iam::000000000000:role/x",
+        "EcsParameters": {"TaskDefinitionArn": family, "TaskCount": 2, "LaunchType": "FARGATE"},
+    }
+    events.put_targets(Rule="starts", Targets=[target])
+    events.put_events(Entries=[{"Source": "team", "DetailType": "go", "Detail": "{}"}])
+    wait_for(lambda: len(ecs.list_tasks(cluster="shop", family="started")["taskArns"]) == 2)

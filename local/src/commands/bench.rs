@@ -3,6 +3,7 @@
 
 mod cold_start;
 mod median;
+mod services;
 
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,9 @@ pub(crate) fn bench() -> anyhow::Result<()> {
         "init: from the start of the process to its first request for an invocation. memory: resident, idle after init."
     );
     super::page::bench(&local)?;
+    let services = services::measure(&local, REPEATS)?;
+    row("GET /api/services with 1,000 services, first page", &milliseconds(services.first_page));
+    row(&format!("  all {} pages", services.pages), &milliseconds(services.all_pages));
     local.stop();
     Ok(())
 }

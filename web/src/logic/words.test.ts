@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Rebuild } from "../api";
-import { capacity, databaseStatus, date, duration, matches, progress, stageStatus, timeZone } from "./words";
+import { capacity, databaseStatus, date, duration, matches, progress, stageStatus, stepTitle, timeZone } from "./words";
 
 const rebuild = (phase: string, ...statuses: string[]): Rebuild => ({
   phase,
@@ -25,6 +25,11 @@ it("a stage's state is shown in words", () => {
   expect(["updating", "complete", "rolled-back", "failed"].map((state) => stageStatus(state).text)).toEqual([
     "Rebuilding", "Complete", "Rolled back", "Failed",
   ]);
+});
+
+it("a step with a service has the service's name", () => {
+  expect(stepTitle({ name: "containers", service: "demo/test-django2-dev" })).toBe("Containers of test-django2-dev");
+  expect(stepTitle({ name: "access" })).toBe("Network access");
 });
 
 it("a date has the time zone's short name", () => {

@@ -155,7 +155,7 @@ export default function AttachForm({ database }: { database: Read }) {
                 </>
               )}
               <Alert type="info">
-                stagedb adds one inbound rule to the database's security group so that this stage's service can connect. It
+                stagedb adds one inbound rule to the database's security group so that this stage's services and jobs can connect. It
                 doesn't change anything else.
               </Alert>
             </SpaceBetween>

@@ -11,7 +11,7 @@ export function ProblemAlert({ error, header, again }: { error: Error; header?: 
     <Alert
       type={isRefusal ? "warning" : "error"}
       header={header ?? problem?.title ?? "Something went wrong"}
-      action={again && <Button onClick={again}>Try again</Button>}
+      action={again && <Button formAction="none" onClick={again}>Try again</Button>}
     >
       <span className="plain-text">{error.message}</span>
       {problem?.requestId && problem.status >= 500 ? (

@@ -1,4 +1,6 @@
 /** The settings of a stage: the side navigation, the rebuild, and the current screen. */
+import Alert from "@cloudscape-design/components/alert";
+import Button from "@cloudscape-design/components/button";
 import Select from "@cloudscape-design/components/select";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -16,8 +18,8 @@ import { useResource } from "../resource";
 import { follow, go, pathOf, type Route } from "../router";
 import { useStacks } from "../stacks";
 import { StageContext, type Review, type StagePage } from "../stage-context";
-import { NoStage, StageDetails } from "./stage-details";
 
+const StageDetails = lazy(() => import("./stage-details"));
 const DatabaseScreen = lazy(() => import("./database"));
 const AddDatabase = lazy(() => import("./add-database"));
 const Variables = lazy(() => import("./variables"));
@@ -40,6 +42,14 @@ export default function StageScreens({ route }: { route: Of }) {
     return stacks && !first ? <NoStage stack={route.stack} /> : <Spinner size="large" />;
   }
   return <OneStage key={`${route.stack}/${route.stage}`} route={route} />;
+}
+
+function NoStage({ stack }: { stack: string }) {
+  return (
+    <Alert type="warning" header="Stack not found" action={<Button href="/stacks" onFollow={follow}>View all stacks</Button>}>
+      There's no stack named {stack} with a registered stage.
+    </Alert>
+  );
 }
 
 function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {

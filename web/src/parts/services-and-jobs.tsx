@@ -1,0 +1,70 @@
+/** What a stage is registered with, and the switch that decides whether its variables are restored. */
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useState } from "react";
+import { type StageRead, usePage } from "../api";
+import { useAttempt } from "../attempt";
+import { formOfStage, registrationBody } from "../logic/registration";
+import { useNotify } from "../notify";
+import { follow, pathOf } from "../router";
+import { useStage } from "../stage-context";
+import { RegistrationSummary } from "./registration-summary";
+import { RestoreSwitch } from "./restore-switch";
+
+const WAIT = "Wait until the current rebuild finishes.";
+
+export function ServicesAndJobs({ stage, again }: { stage: StageRead; again: () => void }) {
+  const { name, running } = useStage();
+  return (
+    <Container
+      header={
+        <Header
+          variant="h2"
+          description="The ECS services and jobs that get this stage's runtime variables"
+          actions={
+            <Button href={pathOf({ ...name, screen: "services" })} onFollow={follow} disabled={running} disabledReason={WAIT}>
+              Edit services and jobs
+            </Button>
+          }
+        >
+          Services and jobs
+        </Header>
+      }
+    >
+      <SpaceBetween size="l">
+        <RegistrationSummary services={stage.services} jobs={stage.jobs} live />
+        <Restore stage={stage} again={again} />
+      </SpaceBetween>
+    </Container>
+  );
+}
+
+function Restore({ stage, again }: { stage: StageRead; again: () => void }) {
+  const { api } = usePage();
+  const { name, running, begun } = useStage();
+  const notify = useNotify();
+  const [wanted, setWanted] = useState<boolean | null>(null);
+  const keyFor = useAttempt();
+  const save = async (restoreVariables: boolean) => {
+    setWanted(restoreVariables);
+    const body = registrationBody({ ...formOfStage(stage), restoreVariables });
+    try {
+      await api.register(name, body, stage.etag, keyFor({ body, etag: stage.etag }));
+      begun();
+    } catch (error) {
+      setWanted(null);
+      notify({ type: "error", header: "The switch wasn't changed", content: (error as Error).message });
+    }
+    again();
+  };
+  // A remount with the next ETag shows what the API says instead of what the user wants.
+  return (
+    <RestoreSwitch
+      checked={wanted ?? stage.restoreVariables}
+      disabled={running || wanted !== null}
+      change={(checked) => void save(checked)}
+    />
+  );
+}
