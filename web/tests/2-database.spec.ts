@@ -36,6 +36,12 @@ test("you can create a database from the list of stacks and follow the rebuild t
   await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeVisible();
   await waitForCompletion(page, "dev");
   await expect(page.getByText(`${STACK}-dev-postgres`).first()).toBeVisible();
+  // Each service's containers are a step of their own.
+  await page.getByRole("link", { name: "Stage details" }).click();
+  for (const service of [`${STACK}-dev`, `${STACK}-dev-worker`]) {
+    await expect(page.getByText(`Containers of ${service}`, { exact: true })).toBeVisible();
+  }
+  await page.getByRole("link", { name: "Database", exact: true }).click();
   await expect(page.getByText("Available").first()).toBeVisible();
 });
 
@@ -44,10 +50,16 @@ test("the containers have the runtime variables, and the Node.js example connect
   await page.getByRole("tab", { name: "Node.js" }).click();
   await expect(page.getByText("process.env.PG_HOST")).toBeVisible();
   await page.getByRole("link", { name: "Runtime variables" }).click();
-  for (const name of ["PG_HOST", "PG_PORT", "PG_DATABASE", "PG_USER", "PG_CREDENTIALS_SECRET"]) {
-    await expect(page.getByRole("row", { name: new RegExp(name) })).toBeVisible();
+  // Two services and a job.
+  for (const holder of [`${STACK}-dev`, `${STACK}-dev-worker`, `${STACK}-dev-migrate`]) {
+    const variables = page.getByRole("table", { name: `Runtime variables of ${holder}`, exact: true });
+    for (const name of ["PG_HOST", "PG_PORT", "PG_DATABASE", "PG_USER", "PG_CREDENTIALS_SECRET"]) {
+      await expect(variables.getByRole("row", { name: new RegExp(name) })).toBeVisible();
+    }
+    await expect(variables.getByRole("row", { name: /PG_HOST/ })).toContainText(`dev-${STACK}-postgres`);
   }
-  await expect(page.getByRole("row", { name: /PG_HOST/ })).toContainText(`dev-${STACK}-postgres`);
+  await page.getByRole("tab", { name: "Terraform" }).click();
+  await expect(page.getByRole("region", { name: "Terraform" })).toContainText("aws_ssm_parameter");
   await checkAccessible(page, "runtime variables");
   expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as postgres");
 });

@@ -3,7 +3,9 @@ import { checkAccessible, expect, stagePath, STACK, test } from "./world";
 /** Each screen with its path and its heading. `dev` has a database, and `prod` doesn't. */
 const SCREENS = [
   ["stacks", "/stacks", "Stacks"],
+  ["register a stage", "/register", "Select services"],
   ["stage details", stagePath("dev"), "Stage details"],
+  ["services and jobs", stagePath("dev", "/services"), "Services and jobs"],
   ["runtime variables", stagePath("dev", "/runtime-variables"), "Runtime variables"],
   ["database", stagePath("dev", "/database"), "Database"],
   ["no database", stagePath("prod", "/database"), "Add a database"],

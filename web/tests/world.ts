@@ -93,13 +93,13 @@ export async function reviewAndSave(page: Page): Promise<void> {
   await expect(card).toBeHidden();
 }
 
-export async function waitForCompletion(page: Page, stage: string): Promise<void> {
+export async function waitForCompletion(page: Page, stage: string, stack = STACK): Promise<void> {
   // The notification of an earlier rebuild may still be shown, so wait until this rebuild is visible first.
   const running = page.getByRole("heading", { name: "Rebuilding the stage" });
   await expect(running).toBeVisible();
   // A save shortly after another one waits up to 15 s for its turn.
   await expect(running).toBeHidden({ timeout: 90_000 });
-  await expect(page.getByText(`The rebuild of ${STACK} ${stage} is complete.`)).toBeVisible();
+  await expect(page.getByText(`The rebuild of ${stack} ${stage} is complete.`)).toBeVisible();
 }
 
 /** Chooses an option in a Cloudscape select. */

@@ -55,9 +55,9 @@ pub(crate) enum Deployed {
     /// The service has it.
     Done {
         /// The revision that was copied.
-        from: TaskDefinition,
+        from: Box<TaskDefinition>,
         /// The revision that was deployed.
-        to: TaskDefinition,
+        to: Box<TaskDefinition>,
     },
     /// The container has variables of its own with our names.
     Conflict(Vec<VariableConflict>),
@@ -84,6 +84,10 @@ impl Wanted<'_> {
 }
 
 impl Deployed {
+    fn done(from: TaskDefinition, to: TaskDefinition) -> Self {
+        Self::Done { from: Box::new(from), to: Box::new(to) }
+    }
+
     /// What was restored, if the service has a new revision.
     pub(crate) fn restoration(&self, at: OffsetDateTime) -> Option<Restoration> {
         let Self::Done { from, to } = self else { return None };
@@ -146,7 +150,7 @@ impl PublishVariables {
             let is_new = |other: &&Deployment| now.deployments.iter().all(|known| known.id != other.id);
             let others = deployments.iter().filter(|other| !other.is_primary && !other.has_failed());
             let Some(theirs) = others.filter(is_new).max_by_key(|other| other.created_at) else {
-                return Ok(Deployed::Done { from: definition, to });
+                return Ok(Deployed::done(definition, to));
             };
             info!(
                 definition = theirs.task_definition_arn,
@@ -155,7 +159,7 @@ impl PublishVariables {
             base = deployments.iter().find(|d| d.is_primary).map(|d| d.id.clone()).unwrap_or_default();
             must_go_back = true;
             if self.replace(&mut definition, theirs, wanted).await?.is_some() {
-                return Ok(Deployed::Done { from: definition, to });
+                return Ok(Deployed::done(definition, to));
             }
         }
         Err(ServiceError::Unsettled)
@@ -173,7 +177,7 @@ impl PublishVariables {
         if wanted.publication(&theirs)? == Publication::UpToDate
             && theirs.is_same_except_for_secrets(definition, wanted.container)
         {
-            return Ok(Some(Deployed::Done { from: definition.clone(), to: theirs }));
+            return Ok(Some(Deployed::done(definition.clone(), theirs)));
         }
         *definition = theirs;
         Ok(None)

@@ -1,7 +1,5 @@
 //! What each sample event is a hint about.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use database::Stage;

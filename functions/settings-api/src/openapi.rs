@@ -73,8 +73,14 @@ const READING: &[u16] = &[400, 404];
 /// The errors of an operation that changes a stage.
 const CHANGING: &[u16] = &[400, 404, 409, 412, 413, 415, 422];
 
-fn reading() -> Vec<Verb> {
-    let get = |path, id, summary, query, success: RefOr<Schema>| Verb {
+fn get(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    success: RefOr<Schema>,
+) -> Verb {
+    Verb {
         method: Method::GET,
         path,
         id,
@@ -84,7 +90,11 @@ fn reading() -> Vec<Verb> {
         changes: false,
         successes: vec![(200, "Success.", success)],
         refusals: READING,
-    };
+    }
+}
+
+/// The operations that read what the account has.
+fn lists() -> Vec<Verb> {
     vec![
         get(
             "/api/stacks",
@@ -138,6 +148,12 @@ fn reading() -> Vec<Verb> {
             &[],
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Object)).into(),
         ),
+    ]
+}
+
+/// The operations that read a stage.
+fn reading() -> Vec<Verb> {
+    vec![
         get(
             STAGE,
             "getStage",
@@ -330,7 +346,7 @@ pub fn openapi() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     let mut paths = PathsBuilder::new();
-    for verb in reading().into_iter().chain(changing()) {
+    for verb in lists().into_iter().chain(reading()).chain(changing()) {
         let method = match verb.method {
             Method::PUT => HttpMethod::Put,
             Method::POST => HttpMethod::Post,

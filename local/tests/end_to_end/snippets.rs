@@ -21,7 +21,8 @@ fn snippet(local: &LocalAws, tool: &str) -> String {
 }
 
 fn indented(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+    let indentation = " ".repeat(by);
+    text.lines().fold(String::new(), |text, line| text + &indentation + line + "\n")
 }
 
 /// Deploys a team's template with a task definition of the family `test-django2-dev`.

@@ -99,7 +99,7 @@ fn native(model: &Arc<Model>, step: &Step<'_>, resource_type: &str) -> Result<Re
             resource.attributes.insert("GroupId".to_owned(), resource.physical_id.clone());
         }
         ("AWS::SSM::Parameter", Change::Create) => {
-            resource.physical_id = properties["Name"].as_str().unwrap_or_default().to_owned();
+            properties["Name"].as_str().unwrap_or_default().clone_into(&mut resource.physical_id);
         }
         ("AWS::EC2::SecurityGroup" | "AWS::RDS::DBSubnetGroup", Change::Delete) => {
             world.rds.advance(now);

@@ -307,7 +307,7 @@ fn deploy(model: &Arc<Model>, name: &str, change: impl FnOnce(&mut Value)) {
     let container = &mut definition["containerDefinitions"][0];
     change(container);
     let refers = container["secrets"].as_array().is_some_and(|secrets| !secrets.is_empty());
-    service.image = container["image"].as_str().unwrap_or_default().to_owned();
+    container["image"].as_str().unwrap_or_default().clone_into(&mut service.image);
     service.team_refers = refers;
     if !refers {
         service.lacking.push(now);

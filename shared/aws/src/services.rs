@@ -167,14 +167,12 @@ impl Service {
     /// The stage that it belongs to. An earlier version noted only what it was redeployed for.
     #[must_use]
     pub fn owner(&self) -> Option<Stage> {
-        let (stack, stage) = match (self.tags.get(TAG_STACK), self.tags.get(TAG_STAGE)) {
-            (Some(stack), Some(stage)) => (stack.clone(), stage.clone()),
-            _ => {
-                let rebuilt = self.rebuilt()?;
-                let (stack, stage) = rebuilt.stage.split_once('/')?;
-                (stack.to_owned(), stage.to_owned())
-            }
+        let tagged = self.tags.get(TAG_STACK).cloned().zip(self.tags.get(TAG_STAGE).cloned());
+        let noted = || {
+            let rebuilt = self.rebuilt()?;
+            rebuilt.stage.split_once('/').map(|(stack, stage)| (stack.to_owned(), stage.to_owned()))
         };
+        let (stack, stage) = tagged.or_else(noted)?;
         Some(Stage { stack: StackName::try_from(stack).ok()?, stage: StageName::try_from(stage).ok()? })
     }
 

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{Publication, SecretReference, VariableConflict};
 
-/// After this many restorations of one service within [`RESTORES_WITHIN`], stagedb stops.
+/// After this many restorations of one service within ten minutes, stagedb stops.
 pub const RESTORES_MAX: usize = 3;
 /// See [`RESTORES_MAX`].
 const RESTORES_WITHIN: Duration = Duration::minutes(10);

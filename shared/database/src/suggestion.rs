@@ -36,21 +36,17 @@ pub fn suggested_stage(tags: &BTreeMap<String, String>) -> Option<(StackName, Op
     };
     let stage = STAGE_TAGS.iter().find_map(find).and_then(|text| StageName::try_from(named(text, 16)).ok());
     let stack = named(STACK_TAGS.iter().find_map(find)?, 32);
-    match &stage {
-        Some(stage) => {
-            // The stage isn't repeated in the stack's name.
-            let ending = format!("-{stage}");
-            let stack = stack.strip_suffix(&ending).map_or(stack.clone(), str::to_owned);
-            Some((StackName::try_from(stack).ok()?, Some(stage.clone())))
-        }
-        None => {
-            let (start, end) = stack.rsplit_once('-').unwrap_or((&stack, ""));
-            if STAGES.contains(&end) {
-                return Some((StackName::try_from(start).ok()?, StageName::try_from(end).ok()));
-            }
-            Some((StackName::try_from(stack).ok()?, None))
-        }
+    if let Some(stage) = stage {
+        // The stage isn't repeated in the stack's name.
+        let ending = format!("-{stage}");
+        let stack = stack.strip_suffix(&ending).map_or(stack.clone(), str::to_owned);
+        return Some((StackName::try_from(stack).ok()?, Some(stage)));
     }
+    let (start, end) = stack.rsplit_once('-').unwrap_or((&stack, ""));
+    if STAGES.contains(&end) {
+        return Some((StackName::try_from(start).ok()?, StageName::try_from(end).ok()));
+    }
+    Some((StackName::try_from(stack).ok()?, None))
 }
 
 /// As much of a text as a name can have.

@@ -59,11 +59,12 @@ function Restore({ stage, again }: { stage: StageRead; again: () => void }) {
     }
     again();
   };
-  // A remount with the next ETag shows what the API says instead of what the user wants.
+  // Until the stage is read again, the switch shows what the user wants.
+  const saving = wanted !== null && wanted !== stage.restoreVariables;
   return (
     <RestoreSwitch
-      checked={wanted ?? stage.restoreVariables}
-      disabled={running || wanted !== null}
+      checked={saving ? wanted : stage.restoreVariables}
+      disabled={running || saving}
       change={(checked) => void save(checked)}
     />
   );

@@ -64,7 +64,7 @@ export default function StageDetails() {
       </Container>
       {error && !stage && <ProblemAlert error={error} header="Couldn't load the services and jobs" again={again} />}
       {!error && !stage && <Spinner size="large" />}
-      {stage && <ServicesAndJobs key={`${stage.etag ?? ""} services`} stage={stage} again={again} />}
+      {stage && <ServicesAndJobs stage={stage} again={again} />}
       {rebuild && !running && (
         <Container
           header={

@@ -128,7 +128,7 @@ function Source({ value }: { value: RuntimeVariables }) {
             value: (
               <>
                 {value.restoreVariables ? "Yes" : "No"}{" "}
-                <Link href={pathOf({ ...name, screen: "stage" })} onFollow={follow} ariaLabel="Change this in the stage details">
+                <Link href={pathOf({ ...name, screen: "stage" })} onFollow={follow} ariaLabel="Change whether variables are restored">
                   Change
                 </Link>
               </>

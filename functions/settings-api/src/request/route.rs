@@ -78,8 +78,7 @@ impl Route {
                     (["runtime-variables"], &Method::GET) => Endpoint::GetRuntimeVariables,
                     (["runtime-variables"], &Method::POST) => Endpoint::PostRuntimeVariables,
                     (["runtime-variables", "snippets"], &Method::GET) => Endpoint::GetSnippets,
-                    ([], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
-                    (["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
+                    ([] | ["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
                     (["rebuild" | "runtime-variables"], _) => return Err(Problem::method(&["GET", "POST"])),
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
                     (["database", "metrics"] | ["runtime-variables", "snippets"] | ["snapshots"], _) => {
