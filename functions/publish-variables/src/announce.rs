@@ -8,7 +8,7 @@ use database::{Ended, Fact, Phase, Registration, StackObservation, StackStatus, 
 use time::OffsetDateTime;
 use tracing::info;
 
-use crate::{PublishError, PublishVariables};
+use crate::function::{PublishError, PublishVariables};
 
 impl PublishVariables {
     /// Announces the end of the stage's last rebuild, if it has ended and wasn't announced before.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use tracing::info;
 
-use crate::PublishVariables;
+use crate::function::{PublishError, PublishVariables};
 
 /// How often a deployment is made again because somebody else deployed in between.
 const ATTEMPTS: usize = 5;
@@ -37,6 +37,12 @@ pub(crate) enum ServiceError {
     /// AWS didn't reply, or refused.
     #[error(transparent)]
     Aws(#[from] AwsError),
+}
+
+impl From<ServiceError> for PublishError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error.into())
+    }
 }
 
 /// The task definition to start from.

@@ -70,7 +70,7 @@ mod tests {
 
     const WEB: &str = "arn:aws:ecs:us-east-1:123456789012:service/demo/web";
 
-    fn ecs(resources: Value, name: &str) -> Value {
+    fn ecs(resources: &Value, name: &str) -> Value {
         json!({
             "source": "aws.ecs", "detail-type": "ECS Deployment State Change", "resources": resources,
             "detail": {"eventName": name},
@@ -85,7 +85,7 @@ mod tests {
             ("SERVICE_DEPLOYMENT_FAILED", false),
         ] {
             let expected = Hint::Deployment { service: WEB.to_owned(), has_started };
-            assert_eq!(hint(&ecs(json!([WEB]), name)), Some(expected));
+            assert_eq!(hint(&ecs(&json!([WEB]), name)), Some(expected));
         }
     }
 
@@ -93,15 +93,15 @@ mod tests {
     fn a_malformed_event_is_ignored_and_not_an_error() {
         let started = "SERVICE_DEPLOYMENT_IN_PROGRESS";
         for event in [
-            ecs(json!([]), started),
-            ecs(json!(null), started),
-            ecs(json!([7]), started),
-            ecs(json!([""]), started),
-            ecs(json!(["arn:aws:ecs:us-east-1:123456789012:service/web"]), started),
-            ecs(json!(["arn:aws:ecs:us-east-1:123456789012:service//web"]), started),
-            ecs(json!(["arn:aws:ecs:us-east-1:123456789012:service/demo/web/more"]), started),
-            ecs(json!(["arn:aws:ecs:us-east-1:123456789012:task/demo/web"]), started),
-            ecs(json!([WEB]), "SOMETHING_NEW"),
+            ecs(&json!([]), started),
+            ecs(&json!(null), started),
+            ecs(&json!([7]), started),
+            ecs(&json!([""]), started),
+            ecs(&json!(["arn:aws:ecs:us-east-1:123456789012:service/web"]), started),
+            ecs(&json!(["arn:aws:ecs:us-east-1:123456789012:service//web"]), started),
+            ecs(&json!(["arn:aws:ecs:us-east-1:123456789012:service/demo/web/more"]), started),
+            ecs(&json!(["arn:aws:ecs:us-east-1:123456789012:task/demo/web"]), started),
+            ecs(&json!([WEB]), "SOMETHING_NEW"),
             json!({"source": "stagedb", "detail-type": "Stage Variables Missing", "detail": {"stack": "Shop"}}),
         ] {
             assert!(matches!(hint(&event), Some(Hint::Ignored(_))), "{event}");

@@ -6,8 +6,8 @@ use database::{Former, Job, Publication, Registration, StackStatus, Target, Vari
 use tracing::{error, info, warn};
 
 use crate::{
-    PublishError, PublishVariables,
     deploy::{Deployed, ServiceError, Wanted},
+    function::{PublishError, PublishVariables},
 };
 
 /// The result of handling an event.

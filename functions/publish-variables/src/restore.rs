@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
 use crate::{
-    PublishError, PublishVariables,
     deploy::{Base, Deployed, ServiceError, Wanted},
+    function::{PublishError, PublishVariables},
 };
 
 impl PublishVariables {

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::{cloudformation, machine},
+    engine::{cloudformation, deployments, events, machine},
     services::begun::Begun,
     world::model::Model,
 };
 
 /// Runs an operation concurrently with everything else.
 pub(crate) fn begin(model: &Arc<Model>, begun: Begun) {
+    // Right away: their events are delivered later.
+    let begun = match begun {
+        Begun::Deployment(name, number) => return deployments::started(model, &name, number),
+        Begun::Events(body) => return events::put(model, &body),
+        begun => begun,
+    };
     let model = Arc::clone(model);
     tokio::spawn(async move {
         match begun {
@@ -18,6 +24,7 @@ pub(crate) fn begin(model: &Arc<Model>, begun: Begun) {
             Begun::ContinueRollback(id) => cloudformation::continue_rollback(&model, &id).await,
             Begun::Delete(id) => cloudformation::delete(&model, &id).await,
             Begun::Execution(name) => machine::run(&model, &name).await,
+            Begun::Deployment(..) | Begun::Events(_) => {}
         }
     });
 }

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     base::{
@@ -21,7 +21,7 @@ use crate::{
         random::Random,
         wire::{self, Body, Call, Failure, Reply, Service},
     },
-    engine::{deployments, events, planted},
+    engine::planted,
     plans::{
         fault::{At, Fault, FaultKind},
         plan::Weather,
@@ -235,16 +235,11 @@ impl Connector {
                     let World { ecs, secrets, .. } = &mut *world;
                     ecs.call(call, now, secrets)
                 };
-                result.map(|(reply, begun)| {
-                    if let Some((name, number)) = begun {
-                        deployments::started(model, &name, number);
-                    }
-                    reply
-                })
+                self.begun(result)
             }
             Service::EventBridge => {
-                events::put(model, call.json());
-                Ok(Reply::Json(serde_json::json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})))
+                let reply = json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]});
+                self.begun(Ok((Reply::Json(reply), Some(Begun::Events(call.json().clone())))))
             }
             Service::Answers => Ok(self.answer(call)),
         };

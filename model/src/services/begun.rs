@@ -1,6 +1,9 @@
 //! Operations that a call has started. They continue after the call has returned.
 
-/// A stack operation, by the stack's ARN, or an execution of the state machine, by its name.
+use serde_json::Value;
+
+/// A stack operation, by the stack's ARN; an execution of the state machine, by its name; a deployment, by the service and
+/// its number; or the body of a call that put events on the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Begun {
     Create(String),
@@ -8,4 +11,6 @@ pub(crate) enum Begun {
     ContinueRollback(String),
     Delete(String),
     Execution(String),
+    Deployment(String, u64),
+    Events(Value),
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::secrets::Secrets;
+use super::{begun::Begun, secrets::Secrets};
 use crate::base::wire::{Call, Failure, Reply};
 
 /// The container of every task definition.
@@ -204,13 +204,13 @@ impl Ecs {
         service.variables = variables;
     }
 
-    /// Handles a call. Also returns the name of the service and the number of the deployment that it started.
+    /// Handles a call. Also returns the deployment that it started.
     pub(crate) fn call(
         &mut self,
         call: &Call,
         now: u64,
         secrets: &Secrets,
-    ) -> Result<(Reply, Option<(String, u64)>), Failure> {
+    ) -> Result<(Reply, Option<Begun>), Failure> {
         let body = call.json();
         let mut begun = None;
         let value = match call.operation.as_str() {
@@ -249,7 +249,7 @@ impl Ecs {
                 }
                 let number = self.deploy(&name, call.text("taskDefinition").map(str::to_owned), now, secrets);
                 let service = describe(&self.services[&name], now);
-                begun = number.map(|number| (name, number));
+                begun = number.map(|number| Begun::Deployment(name, number));
                 json!({"service": service})
             }
             "TagResource" => {

@@ -21,6 +21,7 @@ it("services and jobs are in one list", () => {
 it("a restoration is told once", () => {
   expect(restoredInWords(restored)).toBe(sentence);
   expect(holdersOf(of({ restored }))[0]).toMatchObject({ restored: sentence });
+  expect(holdersOf(of({ story: sentence.slice(0, -1) }))[0]).toMatchObject({ story: sentence });
   expect(holdersOf(of({ restored, story: sentence }))[0]).not.toHaveProperty("restored");
   expect(holdersOf(of({ restored, story: "It lacks some.", missing: ["PG_HOST"] }))[0]).toMatchObject({ restored: sentence });
 });

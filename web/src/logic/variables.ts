@@ -23,7 +23,7 @@ export function holdersOf({ services, jobs }: RuntimeVariables): Holder[] {
         name,
         description: `Container ${container} of the service in the cluster ${cluster}`,
         has: service,
-        ...(story ? { story } : {}),
+        ...(story ? { story: ended(story) } : {}),
         ...(restored && !(story && service.missing.length === 0) ? { restored: restoredInWords(restored) } : {}),
       };
     }),
@@ -49,6 +49,9 @@ export function restoredInWords({ deployed, restored, at }: Schemas["Restoration
   const revision = restored.replace(/^.*:/, ":");
   return `${deployed} was deployed without the variables; restored in ${revision} at ${time.slice(11, 16)} UTC on ${time.slice(0, 10)}.`;
 }
+
+/** Ends what the API tells with a period. It may begin with a name, so it isn't capitalized. */
+const ended = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** Turns the ARN of a task definition into `family:revision`. */
 export const revisionOf = (arn: string) => arn.replace(/^.*\//, "");

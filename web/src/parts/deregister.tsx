@@ -40,8 +40,7 @@ export function Deregister({ stage }: { stage: StageRead }) {
         </Header>
       }
     >
-      stagedb forgets this stage and deletes its CloudFormation stack and secret. The ECS services and the final snapshots
-      stay.
+      stagedb deletes the stage's CloudFormation stack and its secret. It doesn't delete the ECS services or any snapshots.
       {open && <Confirm stage={stage} close={() => setOpen(false)} />}
     </Container>
   );

@@ -34,8 +34,8 @@ export function RegistrationSummary({ services, jobs, live = false }: { services
         ariaLabels={{ tableLabel: "Services" }}
         columnDefinitions={[
           { id: "name", header: "Service", cell: (service) => service.name, isRowHeader: true, minWidth: 150 },
-          { id: "cluster", header: "Cluster", cell: (service) => service.cluster, minWidth: 90 },
-          { id: "container", header: "Container", cell: (service) => service.container, minWidth: 90 },
+          { id: "cluster", header: "Cluster", cell: (service) => service.cluster, minWidth: 110 },
+          { id: "container", header: "Container", cell: (service) => service.container, minWidth: 120 },
           ...(live
             ? [{ id: "problem", header: "Status", cell: (service: Service) => <Problem text={service.problem} />, minWidth: 150 }]
             : []),
@@ -50,8 +50,8 @@ export function RegistrationSummary({ services, jobs, live = false }: { services
           ariaLabels={{ tableLabel: "Jobs" }}
           columnDefinitions={[
             { id: "family", header: "Job", cell: (job) => job.family, isRowHeader: true, minWidth: 150 },
-            { id: "group", header: "Security group", cell: (job) => job.securityGroupId ?? "–", minWidth: 90 },
-            { id: "container", header: "Container", cell: (job) => job.container, minWidth: 90 },
+            { id: "group", header: "Security group", cell: (job) => job.securityGroupId ?? "–", minWidth: 150 },
+            { id: "container", header: "Container", cell: (job) => job.container, minWidth: 120 },
             ...(live ? [{ id: "problem", header: "Status", cell: (job: Job) => <Problem text={job.problem} />, minWidth: 150 }] : []),
           ]}
         />

@@ -104,13 +104,13 @@ export function ServicePicker({ services, chosen, change, own }: Props) {
           </Box>
         }
         columnDefinitions={[
-          { id: "name", header: "Service", cell: (each) => each.name, isRowHeader: true, minWidth: 160 },
-          { id: "cluster", header: "Cluster", cell: (each) => each.cluster, minWidth: 90 },
-          { id: "containers", header: "Containers", cell: (each) => each.containers.join(", "), minWidth: 110 },
+          { id: "name", header: "Service", cell: (each) => each.name, isRowHeader: true, minWidth: 150 },
+          { id: "cluster", header: "Cluster", cell: (each) => each.cluster, minWidth: 110 },
+          { id: "containers", header: "Containers", cell: (each) => each.containers.join(", "), minWidth: 130 },
           {
             id: "network",
             header: "Network",
-            minWidth: 150,
+            minWidth: 210,
             cell: (each) => (
               <>
                 <div>{each.vpcId ?? "–"}</div>
@@ -118,7 +118,7 @@ export function ServicePicker({ services, chosen, change, own }: Props) {
               </>
             ),
           },
-          { id: "use", header: "Can be registered", minWidth: 200, cell: (each) => canBeRegistered(each, own) },
+          { id: "use", header: "Can be registered", minWidth: 180, cell: (each) => canBeRegistered(each, own) },
         ]}
       />
     </SpaceBetween>

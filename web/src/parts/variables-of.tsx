@@ -15,9 +15,10 @@ const LIST = new Intl.ListFormat("en-US", { type: "conjunction" });
 
 export function VariablesOf({ holder, secret }: { holder: Holder; secret: string }) {
   const { name, description, has } = holder;
+  const { running } = useStage();
   return (
     <SpaceBetween size="s">
-      <Alerts holder={holder} />
+      {alertsOf(holder, running)}
       <Table
         variant="container"
         items={has.variables}
@@ -66,10 +67,9 @@ export function VariablesOf({ holder, secret }: { holder: Holder; secret: string
   );
 }
 
-function Alerts({ holder: { name, has, story, restored } }: { holder: Holder }) {
-  const { running } = useStage();
+/** What's wrong, and what was restored. Not a component, so that SpaceBetween puts space between the alerts. */
+function alertsOf({ name, has, story, restored }: Holder, running: boolean) {
   const conflicts = has.conflicts.map((conflict) => conflict.name);
-  const told = fieldSentence(story);
   return (
     <>
       {has.problem && (
@@ -87,10 +87,10 @@ function Alerts({ holder: { name, has, story, restored } }: { holder: Holder }) 
       {/* During a rebuild, containers lack the variables until it's their turn. */}
       {has.missing.length > 0 && !running && (
         <Alert type="warning" header={`${name} lacks runtime variables`}>
-          {told ?? `The container doesn't have ${LIST.format(has.missing)}.`}
+          {story ?? `The container doesn't have ${LIST.format(has.missing)}.`}
         </Alert>
       )}
-      {has.missing.length === 0 && told && <Alert type="info">{told}</Alert>}
+      {has.missing.length === 0 && story && <Alert type="info">{story}</Alert>}
       {restored && (
         <Box color="text-body-secondary" variant="small" display="block">
           Last restoration: {restored}
