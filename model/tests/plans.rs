@@ -6,7 +6,7 @@
 use std::{fs, path::PathBuf};
 
 use model::{
-    Fault, Plan,
+    Action, Fault, Pause, Plan, Step, Weather,
     kept::{self, read_plan, read_seeds},
     run,
 };
@@ -187,4 +187,34 @@ fn a_fault_in_a_plan_is_either_at_a_call_or_at_an_operation() {
     let both = r#"{"seed": 7, "steps": [], "faults": [{"call": 3, "nth": 1, "tries": 1, "kind": "Fails"}]}"#;
     let said = said_of_plan("both.json", both);
     assert!(said.contains("a fault has either `call`, or `function`, `operation`, and `nth`"), "{said}");
+}
+
+/// How many calls to AWS a save makes, with everything that follows from it, in a world with this many stages.
+fn calls_of_a_save(stages: u8, before: &[Action]) -> u64 {
+    let on = |stage: u8| {
+        let step = |action: &Action| Step { after: Pause::AtRest, stage, action: *action, beside: false };
+        before.iter().map(step).collect::<Vec<_>>()
+    };
+    let calls = |actions: Vec<Step>| {
+        let plan =
+            Plan { seed: 1, registered: true, steps: actions, faults: Vec::new(), weather: Weather::default() };
+        let outcome = run(&plan, None, false);
+        assert_eq!(outcome.violations, [], "{plan}");
+        outcome.figures.calls_before_rest
+    };
+    let last = stages - 1;
+    let save = Action::Save { class: 0, storage: 20, more: 0 };
+    let mut whole = on(last);
+    whole.push(Step { after: Pause::Seconds(3600), stage: last, action: save, beside: false });
+    let prepared = if before.is_empty() { 0 } else { calls(on(last)) };
+    calls(whole) - prepared
+}
+
+#[test]
+fn a_save_makes_as_many_calls_with_other_stages_as_without_and_more_only_for_its_own_services() {
+    let alone = calls_of_a_save(1, &[]);
+    assert_eq!(calls_of_a_save(2, &[]), alone);
+    let with_worker = calls_of_a_save(1, &[Action::Services(1)]);
+    assert!(with_worker > alone, "{with_worker}");
+    assert_eq!(calls_of_a_save(2, &[Action::Services(1)]), with_worker);
 }

@@ -30,6 +30,8 @@ use crate::{
 pub struct Figures {
     /// Calls from our functions to AWS.
     pub calls: u64,
+    /// Those of them before everything came to rest.
+    pub calls_before_rest: u64,
     /// Faults that hit a call, by kind.
     pub faults: BTreeMap<FaultKind, u64>,
     /// Invocations of our functions.
@@ -54,6 +56,7 @@ impl Figures {
     /// Adds the statistics of another history.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
+        self.calls_before_rest += other.calls_before_rest;
         for (kind, count) in &other.faults {
             *self.faults.entry(*kind).or_default() += count;
         }
