@@ -52,7 +52,7 @@ test("the containers have the runtime variables, and the Node.js example connect
   await page.getByRole("link", { name: "Runtime variables" }).click();
   // Two services and a job.
   for (const holder of [`${STACK}-dev`, `${STACK}-dev-worker`, `${STACK}-dev-migrate`]) {
-    const variables = page.getByRole("table", { name: `Runtime variables of ${holder}`, exact: true });
+    const variables = page.getByRole("grid", { name: `Runtime variables of ${holder}`, exact: true });
     for (const name of ["PG_HOST", "PG_PORT", "PG_DATABASE", "PG_USER", "PG_CREDENTIALS_SECRET"]) {
       await expect(variables.getByRole("row", { name: new RegExp(name) })).toBeVisible();
     }

@@ -161,7 +161,7 @@ test("you can add a service to a stage and remove it again", async ({ page }) =>
   await expect(page.getByText(`Containers of ${WORKER}`, { exact: true })).toBeVisible();
   expect(secretsOf(WORKER, "worker")).toContain("PG_HOST");
   await page.getByRole("link", { name: "Runtime variables" }).click();
-  const variables = page.getByRole("table", { name: `Runtime variables of ${WORKER}` });
+  const variables = page.getByRole("grid", { name: `Runtime variables of ${WORKER}` });
   await expect(variables.getByRole("row", { name: /PG_HOST/ })).toBeVisible();
 
   await page.getByRole("link", { name: "Stage details" }).click();
@@ -196,7 +196,7 @@ test("with the switch off, a deployment without variables is explained, and you 
   await page.getByRole("button", { name: "Restore variables" }).click();
   await expect(page.getByText(/was deployed without the variables; restored in :\d+ at \d\d:\d\d UTC/)).toBeVisible({ timeout: 60_000 });
   await expect(page.getByText(`${WEB} lacks runtime variables`)).toBeHidden();
-  const variables = page.getByRole("table", { name: `Runtime variables of ${WEB}` });
+  const variables = page.getByRole("grid", { name: `Runtime variables of ${WEB}` });
   await expect(variables.getByRole("row", { name: /PG_HOST/ })).toBeVisible();
   await expect(page.getByRole("button", { name: "Restore variables" })).toBeHidden();
   await checkAccessible(page, "restored variables");
