@@ -18,13 +18,7 @@ fn plan(actions: &[Action]) -> Plan {
     if let Some(last) = steps.last_mut().filter(|_| actions.len() > 1) {
         last.after = Pause::Seconds(3600);
     }
-    Plan {
-        registered: false,
-        seed: 1,
-        steps,
-        faults: Vec::new(),
-        weather: Weather::default(),
-    }
+    Plan { registered: false, seed: 1, steps, faults: Vec::new(), weather: Weather::default() }
 }
 
 fn holds(plan: &Plan) -> u64 {

@@ -196,8 +196,13 @@ fn calls_of_a_save(stages: u8, before: &[Action]) -> u64 {
         before.iter().map(step).collect::<Vec<_>>()
     };
     let calls = |actions: Vec<Step>| {
-        let plan =
-            Plan { seed: 1, registered: true, steps: actions, faults: Vec::new(), weather: Weather::default() };
+        let plan = Plan {
+            seed: 1,
+            registered: true,
+            steps: actions,
+            faults: Vec::new(),
+            weather: Weather::default(),
+        };
         let outcome = run(&plan, None, false);
         assert_eq!(outcome.violations, [], "{plan}");
         outcome.figures.calls_before_rest

@@ -194,6 +194,14 @@ fn the_list_of_services_says_what_can_be_registered_and_suggests_names() {
     let tag = |key: &str, value: &str| json!({"key": key, "value": value});
     let tags = [tag("copilot-application", "shop"), tag("copilot-environment", "test")];
     ecs(&local, "TagResource", &json!({"resourceArn": arn, "tags": tags}));
+    // More than a page.
+    let definition = service_named(&local, "reports")["taskDefinition"].clone();
+    for number in 0..25 {
+        let service = json!({
+            "cluster": "demo", "serviceName": format!("idle-{number}"), "desiredCount": 0, "taskDefinition": definition,
+        });
+        ecs(&local, "CreateService", &service);
+    }
     let mut services = Vec::new();
     let mut query = String::new();
     loop {
@@ -201,14 +209,25 @@ fn the_list_of_services_says_what_can_be_registered_and_suggests_names() {
         assert_eq!(page.status, 200, "{}", page.text);
         services.extend(page.body["services"].as_array().unwrap().clone());
         let Some(token) = page.body["nextToken"].as_str() else { break };
-        query = format!("?nextToken={}", token.replace('{', "%7B").replace('}', "%7D").replace('"', "%22"));
+        query = format!("?nextToken={token}");
     }
+    assert!(services.len() > 25, "{}", services.len());
+    let stale = local.api("GET", "/api/services?nextToken=7b", None).unwrap();
+    assert_eq!(stale.status, 400, "{}", stale.text);
     let named = |name: &str| services.iter().find(|service| service["name"] == name).unwrap().clone();
     let reports = named("reports");
     assert_eq!((&reports["registrable"], &reports["containers"]), (&json!(true), &json!(["run"])));
     assert_eq!(reports["suggested"], json!({"stack": "shop", "stage": "test"}));
     assert_eq!(reports["vpcId"], vpc(&local));
     assert_eq!(reports["availabilityZones"], json!(["us-east-1a", "us-east-1b"]));
+    let idle = named("idle-24");
+    assert_eq!(
+        (&idle["registrable"], &idle["whyNot"]),
+        (
+            &json!(false),
+            &json!("It doesn't use the awsvpc network mode, so it has no subnets and no security group.")
+        )
+    );
     let web = named("test-django2-dev");
     assert_eq!((&web["registrable"], &web["stage"]), (&json!(false), &json!("test-django2/dev")));
     assert_eq!(web["whyNot"], "It belongs to the stage test-django2/dev.");

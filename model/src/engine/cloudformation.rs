@@ -109,6 +109,7 @@ async fn roll_back(model: &Arc<Model>, id: &str) {
         let Some(stack) = world.stacks.all.get_mut(id) else { return };
         let Some(before) = &stack.before else { return };
         stack.parameters = before.parameters.clone();
+        stack.rebuilt = before.rebuilt;
         stack.template = Arc::clone(&before.template);
         stack.template_text.clone_from(&before.template_text);
         before.touched.clone()

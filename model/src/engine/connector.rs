@@ -212,6 +212,7 @@ impl Connector {
                 let result = self.cloudformation(call);
                 if call.operation == "UpdateStack" && result.is_ok() {
                     self.remember_typed(call);
+                    self.remember_rebuild(call, now);
                 }
                 result
             }
@@ -286,6 +287,21 @@ impl Connector {
             (self.model.begin)(&self.model, begun);
         }
         Ok(reply)
+    }
+
+    /// Remembers when a user asked for a rebuild, whatever the call says. A registration asks for none.
+    fn remember_rebuild(&self, call: &Call, now: u64) {
+        let is_registration = {
+            let current = self.process.current();
+            let path = current.event["rawPath"].as_str().unwrap_or_default();
+            !path.ends_with("/database") && !path.ends_with("/rebuild")
+        };
+        let mut world = self.model.world();
+        let id = world.stacks.find(call.text("StackName").unwrap_or_default()).map(|(id, _)| id.clone());
+        let stack = id.and_then(|id| world.stacks.all.get_mut(&id)).filter(|_| !is_registration);
+        if let Some(stack) = stack {
+            stack.rebuilt = Some(now);
+        }
     }
 
     /// Remembers the password that the user typed for the generation that a save starts.

@@ -82,7 +82,7 @@ fn parameter<'a>(stack: &'a Stack, name: &str) -> &'a str {
 
 /// When the stage's last rebuild was asked for.
 fn rebuilt(stack: &Stack) -> u64 {
-    stack.rebuilds.get(parameter(stack, "Rebuild")).copied().unwrap_or(stack.created)
+    stack.rebuilt.unwrap_or(stack.created)
 }
 
 fn ends(id: &str, stack: &Stack, wrong: &mut impl FnMut(Invariant, String)) {

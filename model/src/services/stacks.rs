@@ -50,8 +50,8 @@ pub(crate) struct Stack {
     pub(crate) events: Vec<StackEvent>,
     pub(crate) created: u64,
     pub(crate) updated: Option<u64>,
-    /// When each rebuild was asked for, by its token. Other updates keep the token.
-    pub(crate) rebuilds: BTreeMap<String, u64>,
+    /// When the last rebuild was asked for. A change of the registration isn't one.
+    pub(crate) rebuilt: Option<u64>,
     pub(crate) protected: bool,
     pub(crate) token: Option<String>,
     /// Notified when a user cancels the running update.
@@ -72,6 +72,7 @@ pub(crate) struct Before {
     pub(crate) parameters: BTreeMap<String, String>,
     /// The resources that the update started to change, in this order. A rollback visits them.
     pub(crate) touched: Vec<String>,
+    pub(crate) rebuilt: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -303,7 +304,7 @@ impl Stacks {
             events: Vec::new(),
             created: now,
             updated: None,
-            rebuilds: BTreeMap::new(),
+            rebuilt: None,
             protected: call.flag("EnableTerminationProtection"),
             token,
             cancel: Arc::new(Notify::new()),
@@ -343,12 +344,11 @@ impl Stacks {
             template_text: std::mem::replace(&mut stack.template_text, template_text),
             parameters: std::mem::replace(&mut stack.parameters, parameters),
             touched: Vec::new(),
+            rebuilt: stack.rebuilt,
         };
         stack.before = Some(before);
         stack.status = "UPDATE_IN_PROGRESS";
         stack.updated = Some(now);
-        let rebuild = stack.parameters.get("Rebuild").cloned().unwrap_or_default();
-        stack.rebuilds.entry(rebuild).or_insert(now);
         stack.token = token;
         stack.cancel = Arc::new(Notify::new());
         stack.cause = None;

@@ -64,7 +64,7 @@ struct SuggestedWire {
 }
 
 /// Where a page ends: in which page of clusters, at which cluster, and in which page of its services.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     clusters: Option<String>,
@@ -102,7 +102,7 @@ impl SettingsApi {
             let owner = owners.iter().find(|(arn, _)| *arn == service.arn).map(|(_, stage)| stage);
             found.push(wire(service, definition, &subnets, owner));
         }
-        let next_token = next.map(|place| serde_json::to_string(&place).unwrap_or_default());
+        let next_token = next.as_ref().map(write);
         Ok(Reply::json(200, &ServicesWire { services: found, next_token }))
     }
 
@@ -179,8 +179,20 @@ impl SettingsApi {
 /// The most values in an EC2 filter.
 const SUBNETS_MAX: usize = 200;
 
+/// A token is JSON in hexadecimal digits, because a comma in a query separates two values.
+fn write(place: &Place) -> String {
+    let json = serde_json::to_vec(place).unwrap_or_default();
+    json.iter().fold(String::new(), |token, byte| token + &format!("{byte:02x}"))
+}
+
 fn read(token: &str) -> Result<Place, Problem> {
-    serde_json::from_str(token).map_err(|_| Problem::stale_token())
+    let digits: Vec<_> = token.chars().map(|digit| digit.to_digit(16)).collect();
+    let byte = |pair: &[Option<u32>]| match pair {
+        [Some(high), Some(low)] => u8::try_from(high * 16 + low).ok(),
+        _ => None,
+    };
+    let json = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>().ok_or_else(Problem::stale_token)?;
+    serde_json::from_slice(&json).map_err(|_| Problem::stale_token())
 }
 
 /// The names of the cluster and the service in an ARN of the long format.
@@ -219,5 +231,22 @@ fn wire(
             stack: stack.to_string(),
             stage: stage.map(|stage| stage.to_string()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_its_token_and_anything_else_is_a_stale_token() {
+        let place =
+            Place { clusters: Some("a,b=".to_owned()), cluster: 7, services: Some("ü\"".to_owned()) };
+        let token = write(&place);
+        assert!(token.chars().all(|c| c.is_ascii_hexdigit()), "{token}");
+        assert_eq!(read(&token).ok(), Some(place));
+        for other in ["", "x", "7", "7b", "é", "{\"c\":0}", "5b5d"] {
+            assert!(read(other).is_err(), "{other}");
+        }
     }
 }
