@@ -164,6 +164,7 @@ impl Connector {
         let world = &mut *guard;
         let number = world.figures.calls;
         world.figures.calls += 1;
+        *world.figures.calls_of.entry(self.process.kind).or_default() += 1;
         let mut current = self.process.current();
         if world.settled || !current.faults {
             return (number, None);

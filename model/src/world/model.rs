@@ -11,6 +11,7 @@ use crate::{
     base::{
         clock::Clock,
         invariant::{Invariant, Violation},
+        kind::Kind,
         random::Random,
     },
     plans::{
@@ -30,7 +31,9 @@ use crate::{
 pub struct Figures {
     /// Calls from our functions to AWS.
     pub calls: u64,
-    /// Those of them before everything came to rest.
+    /// How many of them each function made.
+    pub calls_of: BTreeMap<Kind, u64>,
+    /// Those of all before everything came to rest.
     pub calls_before_rest: u64,
     /// Faults that hit a call, by kind.
     pub faults: BTreeMap<FaultKind, u64>,
@@ -57,6 +60,9 @@ impl Figures {
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
         self.calls_before_rest += other.calls_before_rest;
+        for (function, calls) in &other.calls_of {
+            *self.calls_of.entry(*function).or_default() += calls;
+        }
         for (kind, count) in &other.faults {
             *self.faults.entry(*kind).or_default() += count;
         }
