@@ -233,3 +233,40 @@ fn the_list_of_services_says_what_can_be_registered_and_suggests_names() {
     assert_eq!(web["whyNot"], "It belongs to the stage test-django2/dev.");
     assert_eq!(web["suggested"], json!({"stack": "demo"}), "the demo's CloudFormation stack");
 }
+
+#[test]
+fn a_service_that_others_deploy_or_that_is_inactive_is_refused_by_name() {
+    let local = world();
+    another_service(&local, "blue-green");
+    another_service(&local, "gone");
+    let model = service_named(&local, "blue-green");
+    let service = json!({
+        "cluster": "demo", "serviceName": "by-codedeploy", "desiredCount": 0, "launchType": "FARGATE",
+        "taskDefinition": model["taskDefinition"], "networkConfiguration": model["networkConfiguration"],
+        "deploymentController": {"type": "CODE_DEPLOY"},
+    });
+    ecs(&local, "CreateService", &service);
+    ecs(&local, "DeleteService", &json!({"cluster": "demo", "service": "gone", "force": true}));
+    for (name, expected) in [
+        (
+            "by-codedeploy",
+            "/services/0/name must be a service that can be registered. by-codedeploy has the deployment controller \
+             CODE_DEPLOY, which would undo a redeployment. It must be ECS.",
+        ),
+        (
+            "gone",
+            "/services/0/name must be the name of an active ECS service in the cluster. The cluster demo has no active \
+             service gone.",
+        ),
+    ] {
+        let services = json!([{"cluster": "demo", "name": name, "container": "run"}]);
+        let answer =
+            local.api("PUT", "/api/stacks/shop/stages/x", Some(&json!({"services": services}))).unwrap();
+        assert_eq!((answer.status, answer.body["detail"].as_str().unwrap()), (422, expected));
+    }
+    assert_eq!(
+        local.api("GET", "/api/stacks/shop/stages/x", None).unwrap().status,
+        404,
+        "nothing was started"
+    );
+}
