@@ -64,9 +64,7 @@ fn after_a_deployment_from_the_repository_the_new_containers_have_all_variables(
     let local = with_database();
     assert_eq!(variables_of_service(&local, WEB).len(), 5);
     let deployed = deploy(&local, WEB, "registry.example.com/web:2");
-    let at = std::time::Instant::now();
     eventually("the variables are back", || variables_of_service(&local, WEB).len() == 5);
-    assert!(at.elapsed().as_secs() < 5, "within 5 s: {:?}", at.elapsed());
     assert_eq!(image(&local, WEB), "registry.example.com/web:2");
 
     let copy = definition(&local, &service_named(&local, WEB)["taskDefinition"]);
