@@ -105,18 +105,15 @@ impl Deployed {
 impl PublishVariables {
     /// The task definition that the team deployed last.
     pub(crate) async fn base(&self, service: &Service) -> Result<Base, AwsError> {
-        if let Some(theirs) = service.overwritten() {
-            info!(definition = theirs.task_definition_arn, "an interrupted deployment replaced this one");
-            return Ok(Base {
-                deployment: service.primary().map(|primary| primary.id.clone()).unwrap_or_default(),
-                definition: self.definitions.get(&theirs.task_definition_arn).await?,
-                is_overwritten: true,
-            });
+        let overwritten = service.overwritten().map(|theirs| theirs.task_definition_arn.as_str());
+        if let Some(definition) = overwritten {
+            info!(definition, "an interrupted deployment replaced this one");
         }
+        let definition = overwritten.unwrap_or(&service.task_definition_arn);
         Ok(Base {
             deployment: service.primary().map(|primary| primary.id.clone()).unwrap_or_default(),
-            definition: self.definitions.get(&service.task_definition_arn).await?,
-            is_overwritten: false,
+            definition: self.definitions.get(definition).await?,
+            is_overwritten: overwritten.is_some(),
         })
     }
 

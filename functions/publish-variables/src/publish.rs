@@ -2,7 +2,7 @@
 //! to those that it no longer has.
 
 use aws::{Lookup, Note, Rebuilt, Service, StageStack};
-use database::{Former, Job, Publication, Registration, StackStatus, Target, VariableConflict, publication};
+use database::{Former, Job, Publication, Registration, StackStatus, Target, VariableConflict};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -190,11 +190,8 @@ impl PublishVariables {
             return Ok(None);
         };
         let container = job.container.as_ref();
-        let Some(variables) = latest.container(container) else {
-            let (definition, container) = (latest.arn().to_owned(), container.to_owned());
-            return Err(ServiceError::NoContainer { definition, container });
-        };
-        match publication(&variables, &stack.stage.secret_name(), target) {
+        let wanted = Wanted { stage: &stack.stage, target, container };
+        match wanted.publication(&latest)? {
             Publication::UpToDate => Ok(None),
             Publication::Conflict(conflicts) => {
                 warn_of(job.family.as_ref(), &conflicts);

@@ -1,18 +1,14 @@
 /** Removes or detaches the database. The user types the DB identifier to confirm. */
 import Alert from "@cloudscape-design/components/alert";
-import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
-import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
-import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { type Read, Refusal, usePage } from "../api";
 import { forgetSave } from "../logic/last-save";
 import { fieldSentence } from "../logic/save";
 import { useStage } from "../stage-context";
+import { ConfirmByTyping } from "./confirm-by-typing";
 
 export function RemoveDatabase({ database }: { database: Read }) {
   const { running } = useStage();
@@ -46,66 +42,31 @@ function Confirm({ database, attached, close }: { database: Read; attached: bool
   const { name, begun } = useStage();
   const identifier =
     database.settings.source === "attached" ? database.settings.identifier : `${name.stack}-${name.stage}-postgres`;
-  const [typed, setTyped] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const [key] = useState(() => crypto.randomUUID());
-  const verb = attached ? "Detach database" : "Remove database";
 
-  const remove = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await api.remove(name, typed, database.etag, key);
-      forgetSave(name);
-      close();
-      begun();
-    } catch (caught) {
-      setBusy(false);
-      setError(caught as Error);
-    }
+  const remove = async (typed: string, key: string) => {
+    await api.remove(name, typed, database.etag, key);
+    forgetSave(name);
+    close();
+    begun();
   };
-  const fieldError = error instanceof Refusal ? error.field("/confirm") : undefined;
+  const sentence = (error: Error) =>
+    fieldSentence(error instanceof Refusal ? error.field("/confirm") : undefined) ?? error.message;
   return (
-    <Modal
-      visible
+    <ConfirmByTyping
       header={attached ? `Detach ${identifier}?` : `Remove ${identifier}?`}
-      closeAriaLabel={attached ? "Close without detaching" : "Close without removing"}
-      onDismiss={close}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={close}>
-              Cancel
-            </Button>
-            <Button variant="primary" disabled={typed !== identifier} loading={busy} onClick={() => void remove()}>
-              {verb}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+      verb={attached ? "Detach database" : "Remove database"}
+      closeLabel={attached ? "Close without detaching" : "Close without removing"}
+      expected={identifier}
+      confirm={remove}
+      sentence={sentence}
+      close={close}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (typed === identifier && !busy) void remove();
-        }}
-      >
-        <SpaceBetween size="m">
-          <Alert type="warning" header={attached ? "Detaching the database rebuilds the stage" : "Removing the database rebuilds the stage"}>
-            Your application may not be accessible on this stage until the rebuild and redeploy have completed.{" "}
-            {attached
-              ? "After that, the containers no longer have a database."
-              : "After that, the containers no longer have a database. The data is kept in the final snapshot."}
-          </Alert>
-          <FormField
-            label={`Type ${identifier} to confirm`}
-            errorText={fieldSentence(fieldError) ?? (error && !fieldError ? error.message : undefined)}
-          >
-            <Input value={typed} onChange={({ detail }) => setTyped(detail.value)} placeholder={identifier} autoComplete={false} spellcheck={false} />
-          </FormField>
-        </SpaceBetween>
-      </form>
-    </Modal>
+      <Alert type="warning" header={attached ? "Detaching the database rebuilds the stage" : "Removing the database rebuilds the stage"}>
+        Your application may not be accessible on this stage until the rebuild and redeploy have completed.{" "}
+        {attached
+          ? "After that, the containers no longer have a database."
+          : "After that, the containers no longer have a database. The data is kept in the final snapshot."}
+      </Alert>
+    </ConfirmByTyping>
   );
 }

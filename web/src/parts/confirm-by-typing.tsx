@@ -1,0 +1,80 @@
+/** A dialog for what can't simply be undone. The user types a name to confirm. */
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { type ReactNode, useState } from "react";
+
+export function ConfirmByTyping(props: {
+  header: string;
+  verb: string;
+  closeLabel: string;
+  /** What the user must type. */
+  expected: string;
+  /** A warning, above the field. */
+  children: ReactNode;
+  /** Each attempt has the same key. */
+  confirm: (typed: string, key: string) => Promise<void>;
+  /** The sentence for an error of `confirm`. */
+  sentence: (error: Error) => string;
+  close: () => void;
+}) {
+  const { header, verb, closeLabel, expected, children, confirm, sentence, close } = props;
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const [key] = useState(() => crypto.randomUUID());
+
+  const submit = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await confirm(typed, key);
+    } catch (caught) {
+      setBusy(false);
+      setError(caught as Error);
+    }
+  };
+  return (
+    <Modal
+      visible
+      header={header}
+      closeAriaLabel={closeLabel}
+      onDismiss={close}
+      footer={
+        <Box float="right">
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" onClick={close}>
+              Cancel
+            </Button>
+            <Button variant="primary" disabled={typed !== expected} loading={busy} onClick={() => void submit()}>
+              {verb}
+            </Button>
+          </SpaceBetween>
+        </Box>
+      }
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (typed === expected && !busy) void submit();
+        }}
+      >
+        <SpaceBetween size="m">
+          {children}
+          <FormField label={`Type ${expected} to confirm`} errorText={error ? sentence(error) : undefined}>
+            <Input
+              value={typed}
+              onChange={({ detail }) => setTyped(detail.value)}
+              placeholder={expected}
+              autoComplete={false}
+              spellcheck={false}
+            />
+          </FormField>
+        </SpaceBetween>
+      </form>
+    </Modal>
+  );
+}
