@@ -10,6 +10,7 @@ mod deploy;
 mod function;
 mod hint;
 mod publish;
+mod release;
 mod restore;
 
 use std::sync::Arc;

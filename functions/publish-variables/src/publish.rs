@@ -12,7 +12,7 @@ use crate::{
 
 /// The result of handling an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
+pub(crate) enum Written {
     Nothing,
     Something,
 }
@@ -73,7 +73,10 @@ impl PublishVariables {
         }
         let gone = registration.services.iter().filter(|_| is_deleted);
         for service in former.services.iter().chain(gone) {
-            note(service.name.to_string(), self.release(stack, service).await);
+            note(
+                service.name.to_string(),
+                self.release(&stack.stage, service.key(), service.container.as_ref()).await,
+            );
         }
         if failed.is_empty() { Ok(written) } else { Err(PublishError::Services(failed)) }
     }
@@ -153,28 +156,6 @@ impl PublishVariables {
             Publication::Conflict(conflicts) => warn_of(name, &conflicts),
         }
         self.services.note(&service.arn, &[Note::Rebuilt(rebuilt), Note::Deployed]).await?;
-        Ok(Written::Something)
-    }
-
-    /// Removes the variables from a service that the stage no longer has, and lets go of it.
-    async fn release(&self, stack: &StageStack, former: &database::Service) -> Result<Written, ServiceError> {
-        let (cluster, name) = former.key();
-        let Some(service) = self.services.service(cluster, name).await? else {
-            return Ok(Written::Nothing);
-        };
-        if service.owner().as_ref() != Some(&stack.stage) {
-            return Ok(Written::Nothing);
-        }
-        let base = self.base(&service).await?;
-        let container = former.container.as_ref();
-        let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
-        if base.definition.container(container).is_some()
-            && (wanted.publication(&base.definition)? != Publication::UpToDate || base.is_overwritten)
-        {
-            self.deploy(&service, base, wanted).await?;
-        }
-        self.services.forget(&service.arn).await?;
-        info!(service = name, "the service no longer belongs to the stage");
         Ok(Written::Something)
     }
 

@@ -32,23 +32,22 @@ impl PublishVariables {
             return Ok(());
         };
         lambda::log_stage(&owner.stack, &owner.stage);
-        let Some((stack, registration)) = self.stage(&owner).await? else {
-            ignored("the stage of the service isn't registered");
-            return Ok(());
-        };
-        let Some(registered) = registration.services.iter().find(|service| service.has_arn(arn)) else {
-            ignored("the service isn't registered");
-            return Ok(());
-        };
-        if !stack.is_at_rest() {
+        let found = self.stage(&owner).await?;
+        if found.as_ref().is_some_and(|(stack, _)| !stack.is_at_rest()) {
             info!("an operation is running, which publishes the variables at its end");
             return Ok(());
         }
+        let registered = found
+            .as_ref()
+            .and_then(|(stack, registration)| Some((stack, registration, registration.service(arn)?)));
+        let Some((stack, registration, registered)) = registered else {
+            return self.deployed_after_leaving(&owner, &service).await;
+        };
         let asked = Asked { by_user: false, is_on: registration.restores };
-        if has_started && self.restore_service(&stack, registered, service, asked, now).await? {
-            self.check_again(&stack).await?;
+        if has_started && self.restore_service(stack, registered, service, asked, now).await? {
+            self.check_again(stack).await?;
         }
-        self.announce(&stack).await
+        self.announce(stack).await
     }
 
     /// Restores whatever a stage's services and jobs lack, because a user asked for it.
@@ -96,7 +95,10 @@ impl PublishVariables {
     }
 
     /// The stack of a stage, and what it's registered with.
-    async fn stage(&self, stage: &Stage) -> Result<Option<(StageStack, Registration)>, PublishError> {
+    pub(crate) async fn stage(
+        &self,
+        stage: &Stage,
+    ) -> Result<Option<(StageStack, Registration)>, PublishError> {
         match self.stacks.stack(&stage.stage_stack_name()).await? {
             Lookup::Found(stack) if stack.stage == *stage => {
                 let registration = Registration::from_parameters(&stack.parameters)?;
@@ -209,16 +211,18 @@ impl PublishVariables {
     }
 
     /// In a stage without a database, references are a team's own matter, with one exception: if ECS goes back to a
-    /// definition from the time when there was one, its containers couldn't start.
+    /// definition from the time when there was one, its containers couldn't start. If ECS then goes back to it once
+    /// more, they don't start without the variables either, and it's left alone.
     async fn remove_after_rollback(
         &self,
         stack: &StageStack,
         registered: &database::Service,
         service: &Service,
     ) -> Result<bool, ServiceError> {
-        if !service.primary().is_some_and(|primary| primary.is_rollback) {
+        let Some(to) = service.rolled_back_to().filter(|_| !service.was_rolled_back()) else {
             return Ok(false);
-        }
+        };
+        let to = to.to_owned();
         let container = registered.container.as_ref();
         let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
         let base = self.base(service).await?;
@@ -227,7 +231,7 @@ impl PublishVariables {
         }
         self.deploy(service, base, wanted).await?;
         info!(service = service.name, "removed the variables of a database that the stage no longer has");
-        self.services.note(&service.arn, &[Note::Deployed]).await?;
+        self.services.note(&service.arn, &[Note::RolledBack { to }, Note::Deployed]).await?;
         Ok(true)
     }
 
@@ -241,7 +245,7 @@ impl PublishVariables {
         if service.was_rolled_back() {
             return Ok(true);
         }
-        if !service.primary().is_some_and(|primary| primary.is_rollback) {
+        if service.rolled_back_to().is_none() {
             return Ok(false);
         }
         let failed = service.deployments.iter().filter(|d| d.has_failed()).max_by_key(|d| d.created_at);

@@ -89,11 +89,11 @@ class Services:
 
 
 def _cannot_start(deployment: dict) -> bool:
-    """An image with the tag `broken` can't start, and one with the tag `broken-with-secrets` not with secrets."""
+    """An image with the tag `broken` can't start, and one with `broken-with-secrets` or `broken-without-secrets` not so."""
     definition = service._task_defs.get(service._resolve_td_key(deployment["taskDefinition"]), {})
     containers = definition.get("containerDefinitions", [])
     tags = {container.get("image", "").rpartition(":")[2]: bool(container.get("secrets")) for container in containers}
-    return "broken" in tags or tags.get("broken-with-secrets", False)
+    return "broken" in tags or tags.get("broken-with-secrets", False) or not tags.get("broken-without-secrets", True)
 
 
 def list_services(data: dict) -> Answer:

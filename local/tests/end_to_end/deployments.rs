@@ -4,7 +4,7 @@ use local::LocalAws;
 use serde_json::{Value, json};
 
 use crate::world::{
-    definition, ecs, eventually, micro, save_and_follow, service_named, stage_path, variables_of,
+    definition, ecs, eventually, follow, micro, save_and_follow, service_named, stage_path, variables_of,
     variables_of_service, world,
 };
 
@@ -33,8 +33,11 @@ fn from_the_repository(local: &LocalAws, service: &str, image: &str) -> Value {
 
 /// `aws ecs register-task-definition`, then `aws ecs update-service`. Returns the revision.
 fn deploy(local: &LocalAws, service: &str, image: &str) -> String {
-    let body = from_the_repository(local, service, image);
-    let arn = ecs(local, "RegisterTaskDefinition", &body)["taskDefinition"]["taskDefinitionArn"].clone();
+    deploy_definition(local, service, &from_the_repository(local, service, image))
+}
+
+fn deploy_definition(local: &LocalAws, service: &str, body: &Value) -> String {
+    let arn = ecs(local, "RegisterTaskDefinition", body)["taskDefinition"]["taskDefinitionArn"].clone();
     ecs(local, "UpdateService", &json!({"cluster": "demo", "service": service, "taskDefinition": arn}));
     arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned()
 }
@@ -182,16 +185,13 @@ fn when_ecs_goes_back_to_a_definition_without_the_variables_they_are_not_forced_
     let local = world();
     // It runs without a database, and doesn't start with one.
     let deployed = deploy(&local, WEB, "web:broken-with-secrets");
-    let is_steady = || {
-        let deployments = service_named(&local, WEB)["deployments"].as_array().unwrap().clone();
-        deployments.len() == 1 && deployments[0]["rolloutState"] == "COMPLETED"
-    };
-    eventually("it's deployed", is_steady);
+    eventually("it's deployed", || is_steady(&local, WEB));
     crate::world::save(&local, "dev", &micro(), 202);
     let (rebuild, _) = crate::world::follow(&local, "dev");
     assert_eq!(rebuild.phase, "failed", "{rebuild:?}");
     eventually("ECS went back", || {
-        is_steady() && service_named(&local, WEB)["taskDefinition"].as_str().unwrap().ends_with(&deployed)
+        is_steady(&local, WEB)
+            && service_named(&local, WEB)["taskDefinition"].as_str().unwrap().ends_with(&deployed)
     });
     let newest = definition(&local, &json!(WEB))["revision"].clone();
     eventually("the story is told", || {
@@ -209,6 +209,57 @@ fn when_ecs_goes_back_to_a_definition_without_the_variables_they_are_not_forced_
     eventually("the variables are back", || {
         variables_of_service(&local, WEB).len() == 5 && image(&local, WEB) == "web:3"
     });
+}
+
+/// Whether nothing of a service is being deployed.
+fn is_steady(local: &LocalAws, service: &str) -> bool {
+    let deployments = service_named(local, service)["deployments"].as_array().unwrap().clone();
+    deployments.len() == 1 && deployments[0]["rolloutState"] == "COMPLETED"
+}
+
+#[test]
+fn a_service_that_leaves_during_a_broken_deployment_loses_the_variables_that_ecs_goes_back_to() {
+    let local = with_database();
+    eventually("nothing is being deployed", || is_steady(&local, WORKER));
+    let stage = local.api("GET", &stage_path("dev", ""), None).unwrap().body;
+    let body = json!({"services": [stage["services"][0]], "jobs": stage["jobs"]});
+    assert_eq!(body["services"][0]["name"], WEB);
+    assert_eq!(local.api("PUT", &stage_path("dev", ""), Some(&body)).unwrap().status, 202);
+    // The operation is running, so nothing is restored in between.
+    deploy(&local, WORKER, "worker:broken");
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+    eventually("it belongs to no stage", || {
+        service_named(&local, WORKER)["tags"]
+            .as_array()
+            .is_none_or(|tags| tags.iter().all(|tag| !tag["key"].as_str().unwrap().starts_with("stagedb:")))
+    });
+    eventually("nothing is being deployed", || is_steady(&local, WORKER));
+    assert_eq!(variables_of_service(&local, WORKER), [""; 0]);
+    assert_ne!(image(&local, WORKER), "worker:broken", "ECS went back");
+}
+
+#[test]
+fn an_app_that_does_not_start_without_the_variables_is_not_fought_over_once_its_database_is_removed() {
+    let local = with_database();
+    let mut body = from_the_repository(&local, WEB, "web:broken-without-secrets");
+    let running = definition(&local, &service_named(&local, WEB)["taskDefinition"]);
+    body["containerDefinitions"][0]["secrets"] = running["containerDefinitions"][0]["secrets"].clone();
+    let deployed = deploy_definition(&local, WEB, &body);
+    eventually("it's deployed", || is_steady(&local, WEB));
+
+    let confirm = json!({"confirm": "test-django2-dev-postgres"});
+    assert_eq!(local.api("DELETE", &stage_path("dev", "/database"), Some(&confirm)).unwrap().status, 202);
+    follow(&local, "dev");
+    let went_back = || {
+        is_steady(&local, WEB)
+            && service_named(&local, WEB)["taskDefinition"].as_str().unwrap().ends_with(&deployed)
+    };
+    let newest = || definition(&local, &json!(WEB))["revision"].as_u64().unwrap();
+    let first: u64 = deployed.rsplit(':').next().unwrap().parse().unwrap();
+    eventually("ECS went back twice", || newest() == first + 2 && went_back());
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    assert_eq!(newest(), first + 2, "it isn't tried a third time");
+    assert!(went_back());
 }
 
 #[test]

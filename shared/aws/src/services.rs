@@ -18,10 +18,12 @@ const TAG_REBUILD: &str = "stagedb:rebuild";
 const TAG_RESTORED: &str = "stagedb:restored";
 /// The tag with the revision that is about to be deployed, and the deployment that it's a copy of.
 const TAG_DEPLOYING: &str = "stagedb:deploying";
-/// The tag with the revision that ECS went back to, because containers with the variables didn't start.
+/// The tag with the revision that ECS went back to, because containers of a later one didn't start.
 const TAG_ROLLED_BACK: &str = "stagedb:rolled-back";
 /// The tag with the operation of the stage's stack whose end was announced in an event.
 const TAG_ANNOUNCED: &str = "stagedb:announced";
+/// The tag of a service that left its stage while a deployment was running: the container that had the variables.
+const TAG_LEAVING: &str = "stagedb:leaving";
 /// What a tag says if there is nothing.
 const NONE: &str = "none";
 
@@ -104,10 +106,15 @@ pub enum Note {
     },
     /// That deployment is done.
     Deployed,
-    /// ECS went back to this task definition, because containers with the variables didn't start.
+    /// ECS went back to this task definition, because containers of a later one didn't start.
     RolledBack {
         /// Its ARN.
         to: String,
+    },
+    /// It left its stage. The variables of this container are removed, also if ECS goes back to them.
+    Leaving {
+        /// The name of the container.
+        container: String,
     },
     /// The end of this operation was announced.
     Announced {
@@ -131,6 +138,7 @@ impl Note {
             }
             Self::Deployed => vec![(TAG_DEPLOYING, NONE.to_owned())],
             Self::RolledBack { to } => vec![(TAG_ROLLED_BACK, end_of(to))],
+            Self::Leaving { container } => vec![(TAG_LEAVING, container.clone())],
             Self::Announced { operation } => vec![(TAG_ANNOUNCED, operation.clone())],
         }
     }
@@ -216,11 +224,28 @@ impl Service {
         self.primary().map(|deployment| deployment.rollout.clone())
     }
 
-    /// Whether ECS went back to the current task definition, because containers with the variables didn't start. That
-    /// was noted.
+    /// The container that had the variables, if the service left its stage while a deployment was running.
+    #[must_use]
+    pub fn leaving(&self) -> Option<&str> {
+        self.tags.get(TAG_LEAVING).map(String::as_str)
+    }
+
+    /// Whether ECS can still go back to an earlier task definition.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        matches!(self.rollout(), Some(Rollout::InProgress { .. } | Rollout::Failed(_)))
+    }
+
+    /// Whether ECS went back to the current task definition, and that was noted.
     #[must_use]
     pub fn was_rolled_back(&self) -> bool {
         self.tags.get(TAG_ROLLED_BACK) == Some(&end_of(&self.task_definition_arn))
+    }
+
+    /// The current task definition, if ECS went back to it.
+    #[must_use]
+    pub fn rolled_back_to(&self) -> Option<&str> {
+        self.primary().filter(|primary| primary.is_rollback).map(|_| self.task_definition_arn.as_str())
     }
 
     /// The deployment that stagedb replaced with a copy of an earlier one, because it was interrupted before it could
@@ -368,8 +393,16 @@ impl Services {
     /// # Errors
     /// AWS failed.
     pub async fn forget(&self, service_arn: &str) -> Result<(), AwsError> {
-        let keys =
-            [TAG_STACK, TAG_STAGE, TAG_REBUILD, TAG_RESTORED, TAG_DEPLOYING, TAG_ROLLED_BACK, TAG_ANNOUNCED];
+        let keys = [
+            TAG_STACK,
+            TAG_STAGE,
+            TAG_REBUILD,
+            TAG_RESTORED,
+            TAG_DEPLOYING,
+            TAG_ROLLED_BACK,
+            TAG_LEAVING,
+            TAG_ANNOUNCED,
+        ];
         let keys = keys.map(str::to_owned).into();
         let call = self.client.untag_resource().resource_arn(service_arn).set_tag_keys(Some(keys));
         call.send().await.map(|_| ()).map_err(failed("UntagResource"))

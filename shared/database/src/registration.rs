@@ -168,6 +168,12 @@ const SERVICE_FORM: &str = "cluster/service/container";
 const JOB_FORM: &str = "family/container or family/container/securityGroupId";
 
 impl Registration {
+    /// The service with this ARN.
+    #[must_use]
+    pub fn service(&self, arn: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.has_arn(arn))
+    }
+
     /// What is wrong with the lists as a whole: a JSON Pointer for each, and what is allowed.
     #[must_use]
     pub fn errors(&self) -> Vec<(String, String)> {

@@ -168,7 +168,7 @@ impl SettingsApi {
                 stages.insert(owner.clone(), registration);
             }
             let registration = stages.get(&owner).and_then(Option::as_ref);
-            if registration.is_some_and(|of| of.services.iter().any(|s| s.has_arn(&service.arn))) {
+            if registration.is_some_and(|of| of.service(&service.arn).is_some()) {
                 owners.push((service.arn.clone(), owner));
             }
         }
