@@ -73,10 +73,7 @@ impl PublishVariables {
         }
         let gone = registration.services.iter().filter(|_| is_deleted);
         for service in former.services.iter().chain(gone) {
-            note(
-                service.name.to_string(),
-                self.release(&stack.stage, service.key(), service.container.as_ref()).await,
-            );
+            note(service.name.to_string(), self.release_former(&stack.stage, service).await);
         }
         if failed.is_empty() { Ok(written) } else { Err(PublishError::Services(failed)) }
     }
@@ -197,7 +194,7 @@ impl PublishVariables {
     }
 }
 
-fn warn_of(name: &str, conflicts: &[VariableConflict]) {
+pub(crate) fn warn_of(name: &str, conflicts: &[VariableConflict]) {
     let names: Vec<_> = conflicts.iter().map(|VariableConflict { name }| name.as_str()).collect();
     warn!(name, ?names, "the container already has variables with these names, so nothing is published");
 }

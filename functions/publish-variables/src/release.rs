@@ -14,6 +14,17 @@ use crate::{
     restore::ignored,
 };
 
+/// What removing the variables led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// There were none.
+    Nothing,
+    /// A definition without them is being deployed.
+    Deployed,
+    /// ECS went back to them once before, because containers without them didn't start. So they stay.
+    LeftAlone,
+}
+
 impl PublishVariables {
     /// Looks again at a service without a stage that was deployed.
     pub(crate) async fn deployed_after_leaving(
@@ -25,7 +36,7 @@ impl PublishVariables {
             ignored("the service isn't registered");
             return Ok(());
         };
-        if self.release(stage, (service.cluster(), &service.name), container).await? == Written::Nothing {
+        if self.release(stage, service, container).await? == Written::Nothing {
             return Ok(());
         }
         // It may have come back in the meantime, and its event may have been handled before this write.
@@ -37,45 +48,73 @@ impl PublishVariables {
         }
     }
 
-    /// Removes the variables from a service, and lets go of it as soon as ECS can't go back to them.
-    pub(crate) async fn release(
+    /// Releases a service that the stage had before, if it still has the stage's tags.
+    pub(crate) async fn release_former(
         &self,
         stage: &Stage,
-        (cluster, name): (&str, &str),
+        former: &database::Service,
+    ) -> Result<Written, ServiceError> {
+        let (cluster, name) = former.key();
+        match self.services.service(cluster, name).await? {
+            Some(service) if service.owner().as_ref() == Some(stage) => {
+                self.release(stage, &service, former.container.as_ref()).await
+            }
+            _ => Ok(Written::Nothing),
+        }
+    }
+
+    /// Removes the variables from a service, and lets go of it as soon as ECS can't go back to them.
+    async fn release(
+        &self,
+        stage: &Stage,
+        service: &Service,
         container: &str,
     ) -> Result<Written, ServiceError> {
-        let Some(service) = self.services.service(cluster, name).await? else {
-            return Ok(Written::Nothing);
+        let removed = match self.remove(stage, service, container).await {
+            // Its container is gone, and the variables with it.
+            Err(ServiceError::NoContainer { .. }) => Removed::Nothing,
+            removed => removed?,
         };
-        if service.owner().as_ref() != Some(stage) {
-            return Ok(Written::Nothing);
+        let name = &service.name;
+        if removed == Removed::LeftAlone || !service.is_unsettled() {
+            self.services.forget(&service.arn).await?;
+            info!(service = name, "the service no longer belongs to the stage");
+            return Ok(Written::Something);
         }
-        let base = self.base(&service).await?;
-        let wanted = Wanted { stage, target: &Target::Removed, container };
-        let has_container = base.definition.container(container).is_some();
-        let must_change = has_container && wanted.publication(&base.definition)? != Publication::UpToDate;
-        let gave_up = must_change && service.was_rolled_back();
-        let mut notes = Vec::new();
-        if gave_up {
-            warn!(service = name, "containers without the variables didn't start, so ECS went back to them");
-        } else if must_change || (has_container && base.is_overwritten) {
-            self.deploy(&service, base, wanted).await?;
-            notes.push(Note::Deployed);
-            notes.extend(service.rolled_back_to().map(|to| Note::RolledBack { to: to.to_owned() }));
-        }
-        if !gave_up && service.is_unsettled() {
-            if service.leaving() != Some(container) {
-                notes.push(Note::Leaving { container: container.to_owned() });
-            }
-            if notes.is_empty() {
-                return Ok(Written::Nothing);
-            }
-            self.services.note(&service.arn, &notes).await?;
+        if service.leaving() != Some(container) {
+            let leaving = Note::Leaving { container: container.to_owned() };
+            self.services.note(&service.arn, &[leaving]).await?;
             info!(service = name, "a deployment of the former service is running");
             return Ok(Written::Something);
         }
-        self.services.forget(&service.arn).await?;
-        info!(service = name, "the service no longer belongs to the stage");
-        Ok(Written::Something)
+        Ok(if removed == Removed::Nothing { Written::Nothing } else { Written::Something })
+    }
+
+    /// Removes the variables from a service. If ECS then goes back to them, it's done once more, and not again.
+    pub(crate) async fn remove(
+        &self,
+        stage: &Stage,
+        service: &Service,
+        container: &str,
+    ) -> Result<Removed, ServiceError> {
+        let base = self.base(service).await?;
+        let wanted = Wanted { stage, target: &Target::Removed, container };
+        let has_variables = wanted.publication(&base.definition)? != Publication::UpToDate;
+        if has_variables && service.was_rolled_back() {
+            warn!(
+                service = service.name,
+                "containers without the variables didn't start, so ECS went back to them"
+            );
+            return Ok(Removed::LeftAlone);
+        }
+        if !has_variables && !base.is_overwritten {
+            return Ok(Removed::Nothing);
+        }
+        self.deploy(service, base, wanted).await?;
+        info!(service = service.name, "removed the variables");
+        let went_back = service.rolled_back_to().map(|to| Note::RolledBack { to: to.to_owned() });
+        let notes: Vec<_> = went_back.into_iter().chain([Note::Deployed]).collect();
+        self.services.note(&service.arn, &notes).await?;
+        Ok(Removed::Deployed)
     }
 }

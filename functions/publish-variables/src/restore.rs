@@ -2,8 +2,7 @@
 
 use aws::{Deployment, Lookup, Note, Service, StageStack};
 use database::{
-    Fact, Phase, Publication, Registration, Restorations, Restore, Stage, StageEvent, Target,
-    VariableConflict, missing_variables, restore,
+    Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, missing_variables, restore,
 };
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -11,6 +10,8 @@ use tracing::{error, info, warn};
 use crate::{
     deploy::{Base, Deployed, ServiceError, Wanted},
     function::{PublishError, PublishVariables},
+    publish::warn_of,
+    release::Removed,
 };
 
 impl PublishVariables {
@@ -155,8 +156,7 @@ impl PublishVariables {
                 return Ok(false);
             }
             Restore::Conflict(conflicts) => {
-                let names: Vec<_> = conflicts.iter().map(|VariableConflict { name }| name.as_str()).collect();
-                warn!(service = name, ?names, "the container has its own variables with these names");
+                warn_of(&name, &conflicts);
                 return Ok(false);
             }
             Restore::RolledBack => {
@@ -219,20 +219,11 @@ impl PublishVariables {
         registered: &database::Service,
         service: &Service,
     ) -> Result<bool, ServiceError> {
-        let Some(to) = service.rolled_back_to().filter(|_| !service.was_rolled_back()) else {
-            return Ok(false);
-        };
-        let to = to.to_owned();
-        let container = registered.container.as_ref();
-        let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
-        let base = self.base(service).await?;
-        if wanted.publication(&base.definition)? == Publication::UpToDate {
+        if service.rolled_back_to().is_none() {
             return Ok(false);
         }
-        self.deploy(service, base, wanted).await?;
-        info!(service = service.name, "removed the variables of a database that the stage no longer has");
-        self.services.note(&service.arn, &[Note::RolledBack { to }, Note::Deployed]).await?;
-        Ok(true)
+        let removed = self.remove(&stack.stage, service, registered.container.as_ref()).await?;
+        Ok(removed == Removed::Deployed)
     }
 
     /// Whether ECS went back to the current task definition because containers with the variables didn't start.
