@@ -14,6 +14,7 @@ mod instant;
 mod metrics;
 mod secrets;
 mod security_groups;
+mod service_notes;
 mod services;
 mod stacks;
 mod stage_services;
@@ -33,7 +34,8 @@ pub use secrets::{
     Secrets,
 };
 pub use security_groups::SecurityGroups;
-pub use services::{Deployment, Note, Rebuilt, Service, Services};
+pub use service_notes::{Note, Rebuilt};
+pub use services::{Deployment, Service, Services};
 pub use stacks::{ChangeError, ChangeSet, Lookup, ResourceChange, StackPage, Stacks, StageStack};
 pub use stage_services::{SeenService, StageServices};
 pub use subnets::{Subnet, Subnets};
