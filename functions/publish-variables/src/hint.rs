@@ -2,6 +2,7 @@
 
 use database::{StackName, Stage, StageName};
 use serde_json::Value;
+use tracing::info;
 
 /// What to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,11 @@ fn deployment(event: &Value) -> Hint {
         }
         _ => Hint::Ignored("the event isn't about a deployment"),
     }
+}
+
+/// An event about something that isn't ours. A metric counts these lines.
+pub(crate) fn ignored(why: &'static str) {
+    info!(ignored = why, "an event was ignored");
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> 
         }
         Hint::Missing(stage) => function.missing(&stage, invocation.now).await,
         Hint::Ignored(why) => {
-            restore::ignored(why);
+            hint::ignored(why);
             Ok(())
         }
     }

@@ -10,8 +10,8 @@ use tracing::{info, warn};
 use crate::{
     deploy::{ServiceError, Wanted},
     function::{PublishError, PublishVariables},
+    hint::ignored,
     publish::Written,
-    restore::ignored,
 };
 
 /// What removing the variables led to.

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use crate::{
     deploy::{Base, Deployed, ServiceError, Wanted},
     function::{PublishError, PublishVariables},
+    hint::ignored,
     publish::warn_of,
     release::Removed,
 };
@@ -254,9 +255,4 @@ impl PublishVariables {
 struct Asked {
     by_user: bool,
     is_on: bool,
-}
-
-/// An event about something that isn't ours. A metric counts these lines.
-pub(crate) fn ignored(why: &'static str) {
-    info!(ignored = why, "an event was ignored");
 }

@@ -1,8 +1,9 @@
 //! What stagedb notes about a service, in tags on it.
 
+use aws_sdk_ecs::types::Tag;
 use database::{Restorations, StackName, Stage, StageName};
 
-use crate::{Deployment, Service, TAG_STACK, TAG_STAGE};
+use crate::{AwsError, Deployment, Service, Services, TAG_STACK, TAG_STAGE, error::failed};
 
 /// The tag that names the stage, and the operation of its stack, that the service's containers were redeployed for.
 const TAG_REBUILD: &str = "stagedb:rebuild";
@@ -20,7 +21,7 @@ const TAG_LEAVING: &str = "stagedb:leaving";
 const NONE: &str = "none";
 
 /// Every tag that a note can be in.
-pub(crate) const NOTES: [&str; 8] = [
+const NOTES: [&str; 8] = [
     TAG_STACK,
     TAG_STAGE,
     TAG_REBUILD,
@@ -81,7 +82,7 @@ pub enum Note {
 }
 
 impl Note {
-    pub(crate) fn tags(&self) -> Vec<(&'static str, String)> {
+    fn tags(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Owner(Stage { stack, stage }) => {
                 vec![(TAG_STACK, stack.to_string()), (TAG_STAGE, stage.to_string())]
@@ -182,6 +183,29 @@ impl Service {
     #[must_use]
     pub fn is_being_deployed(&self) -> bool {
         self.tags.get(TAG_DEPLOYING).is_some_and(|tag| tag != NONE)
+    }
+}
+
+impl Services {
+    /// Notes something on a service. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn note(&self, service_arn: &str, notes: &[Note]) -> Result<(), AwsError> {
+        let tag = |(key, value): (&str, String)| Tag::builder().key(key).value(value).build();
+        let tags = notes.iter().flat_map(Note::tags).map(tag).collect();
+        let call = self.client.tag_resource().resource_arn(service_arn).set_tags(Some(tags));
+        call.send().await.map(|_| ()).map_err(failed("TagResource"))
+    }
+
+    /// Removes every note from a service, which then belongs to no stage. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn forget(&self, service_arn: &str) -> Result<(), AwsError> {
+        let keys = NOTES.map(str::to_owned).into();
+        let call = self.client.untag_resource().resource_arn(service_arn).set_tag_keys(Some(keys));
+        call.send().await.map(|_| ()).map_err(failed("UntagResource"))
     }
 }
 

@@ -10,13 +10,7 @@ use aws_sdk_ecs::{
 use database::Rollout;
 use time::OffsetDateTime;
 
-use crate::{
-    AwsError,
-    config::client,
-    error::failed,
-    instant::instant,
-    service_notes::{NOTES, Note},
-};
+use crate::{AwsError, config::client, error::failed, instant::instant};
 
 /// The most services in one call (ECS API, `DescribeServices`).
 const SERVICES_PER_CALL: usize = 10;
@@ -24,7 +18,7 @@ const SERVICES_PER_CALL: usize = 10;
 /// The ECS services in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Services {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// A service.
@@ -214,27 +208,6 @@ impl Services {
         let reply = call.send().await.map_err(failed("UpdateService"))?;
         let deployments = reply.service.and_then(|service| service.deployments).unwrap_or_default();
         Ok(deployments.iter().map(deployment).collect())
-    }
-
-    /// Notes something on a service. Safe to repeat.
-    ///
-    /// # Errors
-    /// AWS failed.
-    pub async fn note(&self, service_arn: &str, notes: &[Note]) -> Result<(), AwsError> {
-        let tag = |(key, value): (&str, String)| Tag::builder().key(key).value(value).build();
-        let tags = notes.iter().flat_map(Note::tags).map(tag).collect();
-        let call = self.client.tag_resource().resource_arn(service_arn).set_tags(Some(tags));
-        call.send().await.map(|_| ()).map_err(failed("TagResource"))
-    }
-
-    /// Removes every note from a service, which then belongs to no stage. Safe to repeat.
-    ///
-    /// # Errors
-    /// AWS failed.
-    pub async fn forget(&self, service_arn: &str) -> Result<(), AwsError> {
-        let keys = NOTES.map(str::to_owned).into();
-        let call = self.client.untag_resource().resource_arn(service_arn).set_tag_keys(Some(keys));
-        call.send().await.map(|_| ()).map_err(failed("UntagResource"))
     }
 }
 
