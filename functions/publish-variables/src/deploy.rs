@@ -5,8 +5,13 @@
 //! image back. ECS shows it: right after our deployment, theirs is still listed. Then theirs is copied and deployed, and
 //! so on until nobody came in between. What is about to be deployed is noted first, because the function can be
 //! interrupted: then the next look sees it.
+//!
+//! Other invocations do the same at the same time, and one of them may have looked before somebody deployed. So a
+//! deployment of a copy of what is known to be replaced counts as stagedb's, and not as somebody's.
 
-use aws::{AwsError, Deployment, Note, Service, TaskDefinition};
+use std::mem;
+
+use aws::{AwsError, Deployment, Note, Service, TaskDefinition, newest_first};
 use database::{Publication, Restoration, Stage, Target, VariableConflict, publication};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -55,6 +60,35 @@ pub(crate) struct Base {
     pub(crate) is_overwritten: bool,
 }
 
+/// The newest deployment that somebody made.
+#[derive(Debug)]
+struct Theirs {
+    definition: TaskDefinition,
+    is_primary: bool,
+}
+
+/// What was seen of a service so far.
+#[derive(Debug)]
+struct Seen {
+    /// The IDs of its deployments.
+    deployments: Vec<String>,
+    /// The task definitions of its deployments before the base. They're read when something was deployed in between.
+    definitions: Vec<String>,
+    /// Definitions that others replaced.
+    replaced: Vec<TaskDefinition>,
+}
+
+impl Seen {
+    fn new(service: &Service, base: &TaskDefinition) -> Self {
+        let definitions = service.deployments.iter().map(|deployment| &deployment.task_definition_arn);
+        Self {
+            deployments: service.deployments.iter().map(|deployment| deployment.id.clone()).collect(),
+            definitions: definitions.filter(|arn| *arn != base.arn()).cloned().collect(),
+            replaced: Vec::new(),
+        }
+    }
+}
+
 /// How a deployment ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Deployed {
@@ -87,6 +121,12 @@ impl Wanted<'_> {
         })?;
         Ok(publication(&variables, &self.stage.secret_name(), self.target))
     }
+
+    /// Whether this may be a copy of the other that stagedb made.
+    fn is_copy(&self, definition: &TaskDefinition, of: &TaskDefinition) -> Result<bool, ServiceError> {
+        Ok(self.publication(definition)? == Publication::UpToDate
+            && definition.is_same_except_for_secrets(of, self.container))
+    }
 }
 
 impl Deployed {
@@ -104,17 +144,17 @@ impl Deployed {
 
 impl PublishVariables {
     /// The task definition that the team deployed last.
-    pub(crate) async fn base(&self, service: &Service) -> Result<Base, AwsError> {
-        let overwritten = service.overwritten().map(|theirs| theirs.task_definition_arn.as_str());
-        if let Some(definition) = overwritten {
-            info!(definition, "an interrupted deployment replaced this one");
+    pub(crate) async fn base(&self, service: &Service, wanted: Wanted<'_>) -> Result<Base, ServiceError> {
+        let deployment = service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+        if let Some((base, since)) = service.since_noted() {
+            let base = self.definitions.get(&base.task_definition_arn).await?;
+            if let Some(Theirs { definition, .. }) = self.newest(&since, &[base], wanted).await? {
+                info!(definition = definition.arn(), "an interrupted deployment replaced this one");
+                return Ok(Base { deployment, definition, is_overwritten: true });
+            }
         }
-        let definition = overwritten.unwrap_or(&service.task_definition_arn);
-        Ok(Base {
-            deployment: service.primary().map(|primary| primary.id.clone()).unwrap_or_default(),
-            definition: self.definitions.get(definition).await?,
-            is_overwritten: overwritten.is_some(),
-        })
+        let definition = self.definitions.get(&service.task_definition_arn).await?;
+        Ok(Base { deployment, definition, is_overwritten: false })
     }
 
     /// Deploys the base, or a copy of it with other secrets.
@@ -125,10 +165,14 @@ impl PublishVariables {
         wanted: Wanted<'_>,
     ) -> Result<Deployed, ServiceError> {
         let Base { deployment: mut base, mut definition, is_overwritten: mut must_go_back } = base;
+        let mut seen = Seen::new(service, &definition);
         for _ in 0..ATTEMPTS {
             let to = match wanted.publication(&definition)? {
                 Publication::Conflict(conflicts) if !must_go_back => {
                     return Ok(Deployed::Conflict(conflicts));
+                }
+                Publication::UpToDate if !must_go_back => {
+                    return Ok(Deployed::done(definition.clone(), definition));
                 }
                 // It's deployed again as it is.
                 Publication::Conflict(_) | Publication::UpToDate => definition.clone(),
@@ -142,47 +186,68 @@ impl PublishVariables {
             if let Some(primary) = now.primary().filter(|primary| primary.id != base) {
                 // It took a moment to register the copy.
                 base.clone_from(&primary.id);
-                if let Some(done) = self.replace(&mut definition, primary, wanted).await? {
-                    return Ok(done);
+                must_go_back = true;
+                if let Some(theirs) = self.theirs(&mut seen, &now.deployments, wanted).await? {
+                    must_go_back = !theirs.is_primary;
+                    if !must_go_back && wanted.is_copy(&theirs.definition, &definition)? {
+                        return Ok(Deployed::done(definition, theirs.definition));
+                    }
+                    seen.replaced.push(mem::replace(&mut definition, theirs.definition));
                 }
                 continue;
             }
             let copy = to.arn().to_owned();
             self.services.note(&service.arn, &[Note::Deploying { base: base.clone(), copy }]).await?;
             let deployments = self.services.redeploy(service, Some(to.arn())).await?;
-            let is_new = |other: &&Deployment| now.deployments.iter().all(|known| known.id != other.id);
-            let others = deployments.iter().filter(|other| !other.is_primary && !other.has_failed());
-            let Some(theirs) = others.filter(is_new).max_by_key(|other| other.created_at) else {
+            base = deployments.iter().find(|d| d.is_primary).map(|d| d.id.clone()).unwrap_or_default();
+            seen.deployments.push(base.clone());
+            seen.replaced.push(definition.clone());
+            let Some(theirs) = self.theirs(&mut seen, &deployments, wanted).await? else {
                 return Ok(Deployed::done(definition, to));
             };
-            info!(
-                definition = theirs.task_definition_arn,
-                "deployed in the meantime, so it's deployed again"
-            );
-            base = deployments.iter().find(|d| d.is_primary).map(|d| d.id.clone()).unwrap_or_default();
+            definition = theirs.definition;
             must_go_back = true;
-            if self.replace(&mut definition, theirs, wanted).await?.is_some() {
-                return Ok(Deployed::done(definition, to));
-            }
+            info!(definition = definition.arn(), "deployed in the meantime, so it's deployed again");
         }
         Err(ServiceError::Unsettled)
     }
 
-    /// Replaces the definition to copy with the one that was deployed in the meantime. If that was a copy of the same
-    /// definition, which another invocation deployed, there is nothing left to do.
-    async fn replace(
+    /// The newest deployment that somebody made since the last look.
+    async fn theirs(
         &self,
-        definition: &mut TaskDefinition,
-        theirs: &Deployment,
+        seen: &mut Seen,
+        deployments: &[Deployment],
         wanted: Wanted<'_>,
-    ) -> Result<Option<Deployed>, ServiceError> {
-        let theirs = self.definitions.get(&theirs.task_definition_arn).await?;
-        if wanted.publication(&theirs)? == Publication::UpToDate
-            && theirs.is_same_except_for_secrets(definition, wanted.container)
-        {
-            return Ok(Some(Deployed::done(definition.clone(), theirs)));
+    ) -> Result<Option<Theirs>, ServiceError> {
+        let is_new =
+            |deployment: &&Deployment| !seen.deployments.contains(&deployment.id) && !deployment.has_failed();
+        let new: Vec<_> = newest_first(deployments).into_iter().filter(is_new).collect();
+        seen.deployments.extend(new.iter().map(|deployment| deployment.id.clone()));
+        if !new.is_empty() {
+            for definition in mem::take(&mut seen.definitions) {
+                seen.replaced.push(self.definitions.get(&definition).await?);
+            }
         }
-        *definition = theirs;
+        self.newest(&new, &seen.replaced, wanted).await
+    }
+
+    /// The newest of these deployments that isn't a copy of something that was replaced.
+    async fn newest(
+        &self,
+        deployments: &[&Deployment],
+        replaced: &[TaskDefinition],
+        wanted: Wanted<'_>,
+    ) -> Result<Option<Theirs>, ServiceError> {
+        for deployment in deployments {
+            let definition = self.definitions.get(&deployment.task_definition_arn).await?;
+            let mut is_copy = false;
+            for replaced in replaced {
+                is_copy |= wanted.is_copy(&definition, replaced)?;
+            }
+            if !is_copy {
+                return Ok(Some(Theirs { definition, is_primary: deployment.is_primary }));
+            }
+        }
         Ok(None)
     }
 }

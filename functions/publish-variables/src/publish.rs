@@ -17,6 +17,15 @@ pub(crate) enum Written {
     Something,
 }
 
+/// What the state of a stack leads to.
+struct Published {
+    /// What the containers of the registration should have.
+    target: Target,
+    registration: Registration,
+    /// What gets rid of its variables.
+    former: Former,
+}
+
 impl PublishVariables {
     /// Publishes the current state of a stack, until it stays the same.
     pub(crate) async fn publish(&self, stack_id: &str) -> Result<(), PublishError> {
@@ -44,11 +53,9 @@ impl PublishVariables {
     }
 
     async fn publish_state(&self, stack: &StageStack) -> Result<Written, PublishError> {
-        let Some(target) = self.target(stack).await? else {
+        let Some(Published { target, registration, former }) = self.published(stack).await? else {
             return Ok(Written::Nothing);
         };
-        let registration = Registration::from_parameters(&stack.parameters)?;
-        let former = Former::from_parameters(&stack.parameters)?;
         let mut written = Written::Nothing;
         let mut failed = Vec::new();
         let mut note = |name: String, result: Result<Written, ServiceError>| match result {
@@ -60,7 +67,6 @@ impl PublishVariables {
                 failed.push(name);
             }
         };
-        let is_deleted = stack.status == StackStatus::Deleted;
         // Jobs come first, because a team may start one as soon as the rebuild is complete.
         for job in &registration.jobs {
             note(job.family.to_string(), self.publish_to_job(stack, &target, job).await);
@@ -68,34 +74,42 @@ impl PublishVariables {
         for job in &former.jobs {
             note(job.family.to_string(), self.publish_to_job(stack, &Target::Removed, job).await);
         }
-        for service in registration.services.iter().filter(|_| !is_deleted) {
+        for service in &registration.services {
             note(service.name.to_string(), self.publish_to(stack, &target, service).await);
         }
-        let gone = registration.services.iter().filter(|_| is_deleted);
-        for service in former.services.iter().chain(gone) {
+        for service in &former.services {
             note(service.name.to_string(), self.release_former(&stack.stage, service).await);
         }
         if failed.is_empty() { Ok(written) } else { Err(PublishError::Services(failed)) }
     }
 
-    /// What the containers should have. `None` if an operation is running, which sends its own event at the end, or if
-    /// a new stack of the stage has replaced a deleted one.
-    async fn target(&self, stack: &StageStack) -> Result<Option<Target>, PublishError> {
+    /// What to publish. `None` if an operation is running, which sends its own event at the end.
+    async fn published(&self, stack: &StageStack) -> Result<Option<Published>, PublishError> {
+        let registration = Registration::from_parameters(&stack.parameters)?;
+        let former = Former::from_parameters(&stack.parameters)?;
         match stack.status {
             StackStatus::InProgress
             | StackStatus::RollingBack
             | StackStatus::CreationFailed
             | StackStatus::RollbackFailed
             | StackStatus::DeletionFailed => Ok(None),
-            StackStatus::Deleted => match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
-                Lookup::Found(live) if live.status != StackStatus::Deleted => Ok(None),
-                Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => Ok(Some(Target::Removed)),
-            },
+            StackStatus::Deleted => {
+                let nothing = Registration { services: Vec::new(), jobs: Vec::new(), restores: false };
+                // The stage may have been registered again, with other services.
+                let now = match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
+                    Lookup::Found(live) if live.status != StackStatus::Deleted => {
+                        Registration::from_parameters(&live.parameters)?
+                    }
+                    Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => nothing.clone(),
+                };
+                let former = former.between(&registration, &now);
+                Ok(Some(Published { target: Target::Removed, registration: nothing, former }))
+            }
             StackStatus::Complete | StackStatus::RolledBack => {
                 if stack.has_database() && !stack.outputs.contains_key("SecretArn") {
                     return Err(PublishError::NoSecretArn);
                 }
-                Ok(Some(stack.target()))
+                Ok(Some(Published { target: stack.target(), registration, former }))
             }
         }
     }
@@ -121,8 +135,8 @@ impl PublishVariables {
         }
         let rebuilt = stack.rebuilt();
         let is_repeat = service.rebuilt().as_ref() == Some(&rebuilt);
-        let base = self.base(&service).await?;
         let wanted = Wanted { stage: &stack.stage, target, container: registered.container.as_ref() };
+        let base = self.base(&service, wanted).await?;
         match wanted.publication(&base.definition)? {
             Publication::UpToDate if is_repeat && !base.is_overwritten => {
                 info!(service = name, operation = stack.operation, "published before");

@@ -1,7 +1,8 @@
 //! Removes the variables from a service that its stage no longer has, and lets go of it.
 //!
-//! If a deployment is running, ECS can still go back to a definition with the variables. So the service keeps its tags
-//! until a deployment is complete, and every event about one leads here again.
+//! While a deployment is running, also the one that removes the variables, ECS can go back to a definition with them:
+//! to the one whose deployment was complete last. So the service keeps its tags until a deployment without the variables
+//! is complete, and every event about one leads here again.
 
 use aws::{Note, Service};
 use database::{Publication, Stage, Target};
@@ -76,7 +77,8 @@ impl PublishVariables {
             removed => removed?,
         };
         let name = &service.name;
-        if removed == Removed::LeftAlone || !service.is_unsettled() {
+        let is_settled = removed == Removed::Nothing && !service.is_unsettled();
+        if removed == Removed::LeftAlone || is_settled {
             self.services.forget(&service.arn).await?;
             info!(service = name, "the service no longer belongs to the stage");
             return Ok(Written::Something);
@@ -84,7 +86,7 @@ impl PublishVariables {
         if service.leaving() != Some(container) {
             let leaving = Note::Leaving { container: container.to_owned() };
             self.services.note(&service.arn, &[leaving]).await?;
-            info!(service = name, "a deployment of the former service is running");
+            info!(service = name, "the former service keeps its tags until a deployment is complete");
             return Ok(Written::Something);
         }
         Ok(if removed == Removed::Nothing { Written::Nothing } else { Written::Something })
@@ -97,8 +99,8 @@ impl PublishVariables {
         service: &Service,
         container: &str,
     ) -> Result<Removed, ServiceError> {
-        let base = self.base(service).await?;
         let wanted = Wanted { stage, target: &Target::Removed, container };
+        let base = self.base(service, wanted).await?;
         let has_variables = wanted.publication(&base.definition)? != Publication::UpToDate;
         if has_variables && service.was_rolled_back() {
             warn!(

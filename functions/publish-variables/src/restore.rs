@@ -1,6 +1,6 @@
 //! Restores the variables of a service that was deployed without them.
 
-use aws::{Deployment, Lookup, Note, Service, StageStack};
+use aws::{Deployment, Lookup, Note, Service, StageStack, newest_first};
 use database::{
     Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, missing_variables, restore,
 };
@@ -136,7 +136,7 @@ impl PublishVariables {
         let (name, target) = (service.name.clone(), stack.target());
         let wanted =
             Wanted { stage: &stack.stage, target: &target, container: registered.container.as_ref() };
-        let base = self.base(&service).await?;
+        let base = self.base(&service, wanted).await?;
         let before = service.restorations();
         let deployed = database::Deployed {
             publication: wanted.publication(&base.definition)?,
@@ -240,7 +240,8 @@ impl PublishVariables {
         if service.rolled_back_to().is_none() {
             return Ok(false);
         }
-        let failed = service.deployments.iter().filter(|d| d.has_failed()).max_by_key(|d| d.created_at);
+        let failed =
+            newest_first(&service.deployments).into_iter().find(|deployment| deployment.has_failed());
         // If ECS doesn't show the failed deployment anymore, it may have been ours.
         let Some(Deployment { task_definition_arn, .. }) = failed else { return Ok(true) };
         let definition = self.definitions.get(task_definition_arn).await?;

@@ -35,7 +35,7 @@ pub use secrets::{
 };
 pub use security_groups::SecurityGroups;
 pub use service_notes::{Note, Rebuilt};
-pub use services::{Deployment, Service, Services};
+pub use services::{Deployment, Service, Services, newest_first};
 pub use stacks::{ChangeError, ChangeSet, Lookup, ResourceChange, StackPage, Stacks, StageStack};
 pub use stage_services::{SeenService, StageServices};
 pub use subnets::{Subnet, Subnets};

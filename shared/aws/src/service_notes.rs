@@ -3,7 +3,7 @@
 use aws_sdk_ecs::types::Tag;
 use database::{Restorations, StackName, Stage, StageName};
 
-use crate::{AwsError, Deployment, Service, Services, TAG_STACK, TAG_STAGE, error::failed};
+use crate::{AwsError, Deployment, Service, Services, TAG_STACK, TAG_STAGE, error::failed, newest_first};
 
 /// The tag that names the stage, and the operation of its stack, that the service's containers were redeployed for.
 const TAG_REBUILD: &str = "stagedb:rebuild";
@@ -15,7 +15,8 @@ const TAG_DEPLOYING: &str = "stagedb:deploying";
 const TAG_ROLLED_BACK: &str = "stagedb:rolled-back";
 /// The tag with the operation of the stage's stack whose end was announced in an event.
 const TAG_ANNOUNCED: &str = "stagedb:announced";
-/// The tag of a service that left its stage while a deployment was running: the container that had the variables.
+/// The tag of a service that left its stage and whose next complete deployment is awaited: the container that had the
+/// variables.
 const TAG_LEAVING: &str = "stagedb:leaving";
 /// What a tag says if there is nothing.
 const NONE: &str = "none";
@@ -154,7 +155,7 @@ impl Service {
         self.tags.get(TAG_ANNOUNCED).map(String::as_str)
     }
 
-    /// The container that had the variables, if the service left its stage while a deployment was running.
+    /// The container that had the variables, if the service left its stage and a complete deployment is awaited.
     #[must_use]
     pub fn leaving(&self) -> Option<&str> {
         self.tags.get(TAG_LEAVING).map(String::as_str)
@@ -166,17 +167,20 @@ impl Service {
         self.tags.get(TAG_ROLLED_BACK) == Some(&end_of(&self.task_definition_arn))
     }
 
-    /// The deployment that stagedb replaced with a copy of an earlier one, because it was interrupted before it could
-    /// see that somebody had deployed in between.
+    /// If a deployment of stagedb's was interrupted: what it deployed a copy of, and what was deployed between the two,
+    /// the newest first.
     #[must_use]
-    pub fn overwritten(&self) -> Option<&Deployment> {
+    pub fn since_noted(&self) -> Option<(&Deployment, Vec<&Deployment>)> {
         let (base, revision) = self.tags.get(TAG_DEPLOYING)?.split_once(' ')?;
         if revision_of(&self.task_definition_arn) != revision {
             return None;
         }
-        let base = self.deployments.iter().find(|deployment| deployment.id == base)?.created_at;
-        let others = self.deployments.iter().filter(|other| !other.is_primary && other.created_at > base);
-        others.filter(|other| !other.has_failed()).max_by_key(|other| other.created_at)
+        let mut deployments = newest_first(&self.deployments);
+        let (age, base) =
+            deployments.iter().copied().enumerate().find(|(_, deployment)| deployment.id == base)?;
+        deployments.truncate(age);
+        deployments.retain(|other| !other.is_primary && !other.has_failed());
+        Some((base, deployments))
     }
 
     /// Whether a deployment is noted as about to be made.
@@ -246,16 +250,25 @@ mod tests {
         let theirs = deployed("ecs-svc/2", 20, THEIRS, false);
         let ours = deployed("ecs-svc/3", 21, COPY, true);
         let note = [(TAG_DEPLOYING, "ecs-svc/1 58")];
-        let service = web(vec![ours.clone(), theirs.clone(), base.clone()], &note);
-        assert_eq!(service.overwritten(), Some(&theirs));
-        let undisturbed = web(vec![ours.clone(), base.clone()], &note);
-        assert_eq!(undisturbed.overwritten(), None);
-        let noted = web(vec![ours.clone(), theirs.clone(), base.clone()], &[(TAG_DEPLOYING, NONE)]);
-        assert_eq!(noted.overwritten(), None);
+        let since = |deployments: &[Deployment], note: &[(&str, &str)]| -> Vec<String> {
+            let service = web(deployments.to_vec(), note);
+            let since = service.since_noted().map(|(_, since)| since);
+            since.into_iter().flatten().map(|deployment| deployment.id.clone()).collect()
+        };
+        assert_eq!(since(&[ours.clone(), theirs.clone(), base.clone()], &note), ["ecs-svc/2"]);
+        let nothing: [&str; 0] = [];
+        assert_eq!(since(&[ours.clone(), base.clone()], &note), nothing);
+        assert_eq!(since(&[ours.clone(), theirs.clone(), base.clone()], &[(TAG_DEPLOYING, NONE)]), nothing);
         let failed = Deployment { rollout: Rollout::Failed(String::new()), ..theirs.clone() };
-        assert_eq!(web(vec![ours, failed, base.clone()], &note).overwritten(), None);
-        let never_deployed = web(vec![deployed("ecs-svc/2", 20, THEIRS, true), base], &note);
-        assert_eq!(never_deployed.overwritten(), None);
+        assert_eq!(since(&[ours.clone(), failed, base.clone()], &note), nothing);
+        let later = deployed("ecs-svc/2b", 20, THEIRS, false);
+        let at_once = [base.clone(), ours, later, theirs];
+        assert_eq!(
+            since(&at_once, &note),
+            ["ecs-svc/2b", "ecs-svc/2"],
+            "of the same time, the first in the list"
+        );
+        assert_eq!(since(&[deployed("ecs-svc/2", 20, THEIRS, true), base], &note), nothing, "never deployed");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! ECS: the services of a stage, and their deployments.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use aws_config::SdkConfig;
 use aws_sdk_ecs::{
@@ -99,6 +99,15 @@ impl Service {
     pub fn rolled_back_to(&self) -> Option<&str> {
         self.primary().filter(|primary| primary.is_rollback).map(|_| self.task_definition_arn.as_str())
     }
+}
+
+/// Deployments in the order in which they were made, the newest first. ECS lists them so, but doesn't promise it. Of two
+/// with the same time, only its list shows which one came later.
+#[must_use]
+pub fn newest_first(deployments: &[Deployment]) -> Vec<&Deployment> {
+    let mut deployments: Vec<_> = deployments.iter().collect();
+    deployments.sort_by_key(|deployment| Reverse(deployment.created_at));
+    deployments
 }
 
 impl Deployment {
