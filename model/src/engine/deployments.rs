@@ -43,6 +43,14 @@ pub(crate) fn started(model: &Arc<Model>, name: &str, number: u64) {
                 tell(&model, &name, number, "FAILED", "circuit breaker: tasks failed to start");
                 if let Some(back) = back {
                     model.note(|| format!("{name} goes back"));
+                    // The people's variable goes, or comes back, with the definition.
+                    let mut world = model.world();
+                    if world.ecs.has_variable(&name, "PG_HOST") {
+                        world.own_variables.insert(name.clone());
+                    } else {
+                        world.own_variables.remove(&name);
+                    }
+                    drop(world);
                     started(&model, &name, back);
                 }
             }

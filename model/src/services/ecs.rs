@@ -166,6 +166,13 @@ impl Ecs {
         Some(Ended::Failed(self.start(name, Some(before), now, secrets, true)))
     }
 
+    /// Whether a service's container has a variable with this name that isn't a reference.
+    pub(crate) fn has_variable(&self, name: &str, variable: &str) -> bool {
+        let Some(service) = self.services.get(name) else { return false };
+        let container = &self.definitions[service.definition()]["containerDefinitions"][0];
+        container["environment"].as_array().into_iter().flatten().any(|pair| pair["name"] == variable)
+    }
+
     pub(crate) fn is_broken(&self, definition: &str) -> bool {
         self.image(definition).ends_with(BROKEN)
     }
