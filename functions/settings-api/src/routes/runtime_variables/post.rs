@@ -38,7 +38,6 @@ impl SettingsApi {
                 "The stage has no database, so there are no variables to restore.",
             ));
         }
-        self.refuse_unless_publishable(&stack).await?;
         let registration = Registration::from_parameters(&stack.parameters)?;
         let secret_name = stage.secret_name();
         let mut lacking = Vec::new();
@@ -63,6 +62,8 @@ impl SettingsApi {
         }
         let wire = RestoringWire { services, jobs };
         if lacking.is_empty() {
+            // A service with variables of its own doesn't hold up the others.
+            self.refuse_unless_publishable(&stack).await?;
             return Ok(Reply::json(200, &wire));
         }
         let event = StageEvent {
