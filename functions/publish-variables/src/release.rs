@@ -71,7 +71,8 @@ impl PublishVariables {
         service: &Service,
         container: &str,
     ) -> Result<Written, ServiceError> {
-        let removed = match self.remove(stage, service, container).await {
+        let has_gone_back = service.rolled_back_to().is_some();
+        let removed = match self.remove(stage, service, container, has_gone_back).await {
             // Its container is gone, and the variables with it.
             Err(ServiceError::NoContainer { .. }) => Removed::Nothing,
             removed => removed?,
@@ -93,11 +94,13 @@ impl PublishVariables {
     }
 
     /// Removes the variables from a service. If ECS then goes back to them, it's done once more, and not again.
+    /// `has_gone_back` says whether this is that once more.
     pub(crate) async fn remove(
         &self,
         stage: &Stage,
         service: &Service,
         container: &str,
+        has_gone_back: bool,
     ) -> Result<Removed, ServiceError> {
         let wanted = Wanted { stage, target: &Target::Removed, container };
         let base = self.base(service, wanted).await?;
@@ -114,8 +117,9 @@ impl PublishVariables {
         }
         self.deploy(service, base, wanted).await?;
         info!(service = service.name, "removed the variables");
-        let went_back = service.rolled_back_to().map(|to| Note::RolledBack { to: to.to_owned() });
-        let notes: Vec<_> = went_back.into_iter().chain([Note::Deployed]).collect();
+        let to = service.task_definition_arn.clone();
+        let mut notes = vec![Note::Deployed];
+        notes.extend(has_gone_back.then_some(Note::RolledBack { to }));
         self.services.note(&service.arn, &notes).await?;
         Ok(Removed::Deployed)
     }

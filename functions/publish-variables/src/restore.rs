@@ -220,11 +220,19 @@ impl PublishVariables {
         registered: &database::Service,
         service: &Service,
     ) -> Result<bool, ServiceError> {
-        if service.rolled_back_to().is_none() {
+        if service.rolled_back_to().is_none() && !self.is_older(stack, service).await? {
             return Ok(false);
         }
-        let removed = self.remove(&stack.stage, service, registered.container.as_ref()).await?;
+        let removed = self.remove(&stack.stage, service, registered.container.as_ref(), true).await?;
         Ok(removed == Removed::Deployed)
+    }
+
+    /// Whether a service runs a task definition from before the last operation of its stage, which removed the variables
+    /// from the service. An event can arrive so late that ECS no longer says that it went back to it.
+    async fn is_older(&self, stack: &StageStack, service: &Service) -> Result<bool, ServiceError> {
+        let definition = self.definitions.get(&service.task_definition_arn).await?;
+        let times = definition.registered_at().zip(stack.operation_at());
+        Ok(times.is_some_and(|(registered, operation)| registered < operation))
     }
 
     /// Whether ECS went back to the current task definition because containers with the variables didn't start.

@@ -42,7 +42,7 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
             let family = format!("{name}-migrate");
             let Some(mut definition) = world.ecs.latest(&family).cloned() else { return };
             definition["containerDefinitions"][0]["secrets"] = json!([]);
-            world.ecs.register(definition);
+            world.ecs.register(definition, now);
             world.lacking_jobs.insert(family);
         }
         Action::Save { class, storage, more } => {
@@ -312,7 +312,7 @@ fn deploy(model: &Arc<Model>, name: &str, change: impl FnOnce(&mut Value)) {
     if !refers {
         service.lacking.push(now);
     }
-    let arn = world.ecs.register(definition);
+    let arn = world.ecs.register(definition, now);
     let number = world.ecs.deploy(name, Some(arn), now, &world.secrets);
     drop(guard);
     if let Some(number) = number {

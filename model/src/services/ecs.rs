@@ -74,7 +74,7 @@ impl Service {
 impl Ecs {
     /// A new service as a user creates it, with its own variables.
     pub(crate) fn make(&mut self, name: &str, secrets: &Secrets) {
-        let definition = self.register(definition(name));
+        let definition = self.register(definition(name), 0);
         let service = Service {
             arn: format!("arn:aws:ecs:us-east-1:123456789012:service/{CLUSTER}/{name}"),
             group: if name.ends_with("-worker") { WORKER_GROUP } else { SECURITY_GROUP },
@@ -93,16 +93,17 @@ impl Ecs {
 
     /// A new task definition for a job.
     pub(crate) fn make_job(&mut self, family: &str) {
-        self.register(definition(family));
+        self.register(definition(family), 0);
     }
 
-    pub(crate) fn register(&mut self, mut definition: Value) -> String {
+    pub(crate) fn register(&mut self, mut definition: Value, now: u64) -> String {
         let family = definition["family"].as_str().unwrap_or_default().to_owned();
         let revision = 1 + self.definitions.values().filter(|d| d["family"] == *family).count();
         let arn = format!("arn:aws:ecs:us-east-1:123456789012:task-definition/{family}:{revision}");
         definition["taskDefinitionArn"] = json!(arn);
         definition["revision"] = json!(revision);
         definition["status"] = json!("ACTIVE");
+        definition["registeredAt"] = json!(seconds(now));
         self.definitions.insert(arn.clone(), definition);
         arn
     }
@@ -246,7 +247,7 @@ impl Ecs {
                 json!({"taskDefinition": definition, "tags": []})
             }
             "RegisterTaskDefinition" => {
-                let arn = self.register(body.clone());
+                let arn = self.register(body.clone(), now);
                 json!({"taskDefinition": self.definitions[&arn]})
             }
             "UpdateService" => {
@@ -309,10 +310,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// A time as ECS sends it.
+#[expect(clippy::cast_precision_loss, reason = "ECS sends times as numbers with a fraction")]
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0 + crate::base::clock::BEGINNING.unix_timestamp() as f64
+}
+
 fn describe(service: &Service, now: u64) -> Value {
     let tags: Vec<_> = service.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
-    #[expect(clippy::cast_precision_loss, reason = "ECS sends times as numbers with a fraction")]
-    let at = |millis: u64| millis as f64 / 1000.0 + crate::base::clock::BEGINNING.unix_timestamp() as f64;
     let deployment = |(index, deployment): (usize, &Deployment)| {
         let Deployment { number, at: since, definition, failed, is_rollback } = deployment;
         let (state, reason) = if *failed {
@@ -327,7 +332,7 @@ fn describe(service: &Service, now: u64) -> Value {
         json!({
             "id": format!("ecs-svc/{number}"), "status": if index == 0 { "PRIMARY" } else { "ACTIVE" },
             "taskDefinition": definition, "rolloutState": state, "rolloutStateReason": reason,
-            "createdAt": at(*since), "updatedAt": at(since + ROLLOUT),
+            "createdAt": seconds(*since), "updatedAt": seconds(since + ROLLOUT),
         })
     };
     json!({

@@ -12,6 +12,7 @@ use aws_smithy_types::date_time::Format;
 use database::{StackEvent, StackName, StackStatus, Stage, StageName, Target};
 use serde_json::Value;
 use thiserror::Error;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{AwsError, Rebuilt, TAG_STACK, TAG_STAGE, config::client, error::failed, instant::instant};
 
@@ -51,6 +52,12 @@ impl StageStack {
     #[must_use]
     pub fn has_database(&self) -> bool {
         self.source() != "none"
+    }
+
+    /// When its last operation started.
+    #[must_use]
+    pub fn operation_at(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.operation, &Rfc3339).ok()
     }
 
     /// Whether CloudFormation accepts an update.

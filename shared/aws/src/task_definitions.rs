@@ -9,8 +9,9 @@ use aws_sdk_ecs::{
     },
 };
 use database::{ContainerVariables, SecretReference};
+use time::OffsetDateTime;
 
-use crate::{AwsError, config::client, error::failed};
+use crate::{AwsError, config::client, error::failed, instant::instant};
 
 /// The task definitions in this account and Region.
 #[derive(Debug, Clone)]
@@ -178,6 +179,12 @@ impl TaskDefinition {
     #[must_use]
     pub fn containers(&self) -> Vec<&str> {
         self.definition.container_definitions().iter().filter_map(ContainerDefinition::name).collect()
+    }
+
+    /// When it was registered.
+    #[must_use]
+    pub fn registered_at(&self) -> Option<OffsetDateTime> {
+        self.definition.registered_at().map(instant)
     }
 
     /// The role that ECS uses to start the tasks and to read their secrets.
