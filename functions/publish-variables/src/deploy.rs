@@ -9,7 +9,7 @@
 //! Other invocations do the same at the same time, and one of them may have looked before somebody deployed. So a
 //! deployment of a copy of what is known to be replaced counts as stagedb's, and not as somebody's.
 
-use std::mem;
+use std::{mem, slice};
 
 use aws::{AwsError, Deployment, Note, Service, TaskDefinition, newest_first};
 use database::{Publication, Restoration, Stage, Target, VariableConflict, publication};
@@ -122,10 +122,10 @@ impl Wanted<'_> {
         Ok(publication(&variables, &self.stage.secret_name(), self.target))
     }
 
-    /// Whether this may be a copy of the other that stagedb made.
-    fn is_copy(&self, definition: &TaskDefinition, of: &TaskDefinition) -> Result<bool, ServiceError> {
-        Ok(self.publication(definition)? == Publication::UpToDate
-            && definition.is_same_except_for_secrets(of, self.container))
+    /// Whether this may be a copy of one of the others that stagedb made.
+    fn is_copy(&self, definition: &TaskDefinition, of: &[TaskDefinition]) -> Result<bool, ServiceError> {
+        let is_same = |other| definition.is_same_except_for_secrets(other, self.container);
+        Ok(self.publication(definition)? == Publication::UpToDate && of.iter().any(is_same))
     }
 }
 
@@ -189,7 +189,7 @@ impl PublishVariables {
                 must_go_back = true;
                 if let Some(theirs) = self.theirs(&mut seen, &now.deployments, wanted).await? {
                     must_go_back = !theirs.is_primary;
-                    if !must_go_back && wanted.is_copy(&theirs.definition, &definition)? {
+                    if !must_go_back && wanted.is_copy(&theirs.definition, slice::from_ref(&definition))? {
                         return Ok(Deployed::done(definition, theirs.definition));
                     }
                     seen.replaced.push(mem::replace(&mut definition, theirs.definition));
@@ -240,11 +240,7 @@ impl PublishVariables {
     ) -> Result<Option<Theirs>, ServiceError> {
         for deployment in deployments {
             let definition = self.definitions.get(&deployment.task_definition_arn).await?;
-            let mut is_copy = false;
-            for replaced in replaced {
-                is_copy |= wanted.is_copy(&definition, replaced)?;
-            }
-            if !is_copy {
+            if !wanted.is_copy(&definition, replaced)? {
                 return Ok(Some(Theirs { definition, is_primary: deployment.is_primary }));
             }
         }

@@ -9,7 +9,7 @@ use database::{Publication, Stage, Target};
 use tracing::{info, warn};
 
 use crate::{
-    deploy::{ServiceError, Wanted},
+    deploy::{Base, ServiceError, Wanted},
     function::{PublishError, PublishVariables},
     hint::ignored,
     publish::Written,
@@ -71,8 +71,13 @@ impl PublishVariables {
         service: &Service,
         container: &str,
     ) -> Result<Written, ServiceError> {
+        let wanted = Wanted { stage, target: &Target::Removed, container };
         let has_gone_back = service.rolled_back_to().is_some();
-        let removed = match self.remove(stage, service, container, has_gone_back).await {
+        let removed = match self.base(service, wanted).await {
+            Ok(base) => self.remove(service, base, wanted, has_gone_back).await,
+            Err(failure) => Err(failure),
+        };
+        let removed = match removed {
             // Its container is gone, and the variables with it.
             Err(ServiceError::NoContainer { .. }) => Removed::Nothing,
             removed => removed?,
@@ -93,17 +98,15 @@ impl PublishVariables {
         Ok(if removed == Removed::Nothing { Written::Nothing } else { Written::Something })
     }
 
-    /// Removes the variables from a service. If ECS then goes back to them, it's done once more, and not again.
+    /// Removes the variables, that is, deploys what is wanted instead of the base. If ECS then goes back to them, it's done once more, and not again.
     /// `has_gone_back` says whether this is that once more.
     pub(crate) async fn remove(
         &self,
-        stage: &Stage,
         service: &Service,
-        container: &str,
+        base: Base,
+        wanted: Wanted<'_>,
         has_gone_back: bool,
     ) -> Result<Removed, ServiceError> {
-        let wanted = Wanted { stage, target: &Target::Removed, container };
-        let base = self.base(service, wanted).await?;
         let has_variables = wanted.publication(&base.definition)? != Publication::UpToDate;
         if has_variables && service.was_rolled_back() {
             warn!(

@@ -1,8 +1,8 @@
 //! Restores the variables of a service that was deployed without them.
 
-use aws::{Deployment, Lookup, Note, Service, StageStack, newest_first};
+use aws::{Deployment, Lookup, Note, Service, StageStack, TaskDefinition, newest_first};
 use database::{
-    Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, missing_variables, restore,
+    Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, Target, missing_variables, restore,
 };
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -220,19 +220,13 @@ impl PublishVariables {
         registered: &database::Service,
         service: &Service,
     ) -> Result<bool, ServiceError> {
-        if service.rolled_back_to().is_none() && !self.is_older(stack, service).await? {
+        let container = registered.container.as_ref();
+        let wanted = Wanted { stage: &stack.stage, target: &Target::Removed, container };
+        let base = self.base(service, wanted).await?;
+        if service.rolled_back_to().is_none() && !is_older(&base.definition, stack) {
             return Ok(false);
         }
-        let removed = self.remove(&stack.stage, service, registered.container.as_ref(), true).await?;
-        Ok(removed == Removed::Deployed)
-    }
-
-    /// Whether a service runs a task definition from before the last operation of its stage, which removed the variables
-    /// from the service. An event can arrive so late that ECS no longer says that it went back to it.
-    async fn is_older(&self, stack: &StageStack, service: &Service) -> Result<bool, ServiceError> {
-        let definition = self.definitions.get(&service.task_definition_arn).await?;
-        let times = definition.registered_at().zip(stack.operation_at());
-        Ok(times.is_some_and(|(registered, operation)| registered < operation))
+        Ok(self.remove(service, base, wanted, true).await? == Removed::Deployed)
     }
 
     /// Whether ECS went back to the current task definition because containers with the variables didn't start.
@@ -264,4 +258,11 @@ impl PublishVariables {
 struct Asked {
     by_user: bool,
     is_on: bool,
+}
+
+/// Whether a task definition is from before the last operation of a stage, which removed the variables from its services.
+/// An event can arrive so late that ECS no longer says that it went back to it.
+fn is_older(definition: &TaskDefinition, stack: &StageStack) -> bool {
+    let times = definition.registered_at().zip(stack.operation_at());
+    times.is_some_and(|(registered, operation)| registered < operation)
 }

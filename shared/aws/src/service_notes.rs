@@ -167,8 +167,8 @@ impl Service {
         self.tags.get(TAG_ROLLED_BACK) == Some(&end_of(&self.task_definition_arn))
     }
 
-    /// If a deployment of stagedb's was interrupted: what it deployed a copy of, and what was deployed between the two,
-    /// the newest first.
+    /// If something was deployed between what stagedb copied and its copy, and that isn't settled yet: what it copied, and
+    /// what was deployed in between, the newest first.
     #[must_use]
     pub fn since_noted(&self) -> Option<(&Deployment, Vec<&Deployment>)> {
         let (base, revision) = self.tags.get(TAG_DEPLOYING)?.split_once(' ')?;
@@ -180,7 +180,7 @@ impl Service {
             deployments.iter().copied().enumerate().find(|(_, deployment)| deployment.id == base)?;
         deployments.truncate(age);
         deployments.retain(|other| !other.is_primary && !other.has_failed());
-        Some((base, deployments))
+        (!deployments.is_empty()).then_some((base, deployments))
     }
 
     /// Whether a deployment is noted as about to be made.
