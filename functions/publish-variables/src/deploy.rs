@@ -6,21 +6,26 @@
 //! so on until nobody came in between. What is about to be deployed is noted first, because the function can be
 //! interrupted: then the next look sees it.
 //!
+//! A call without a reply may have been made or not. It isn't simply repeated, because a repeat would replace what
+//! somebody deployed since then. So every try looks first, and has its own note.
+//!
 //! Other invocations do the same at the same time, and one of them may have looked before somebody deployed. So a
 //! deployment of a copy of what is known to be replaced counts as stagedb's, and not as somebody's.
 
-use std::{mem, slice};
+use std::{mem, slice, time::Duration};
 
 use aws::{AwsError, Deployment, Note, Service, TaskDefinition, newest_first};
 use database::{Publication, Restoration, Stage, Target, VariableConflict, publication};
 use thiserror::Error;
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::function::{PublishError, PublishVariables};
 
-/// How often a deployment is made again because somebody else deployed in between.
-const ATTEMPTS: usize = 5;
+/// How often a deployment is made again because somebody else deployed in between, or because ECS didn't reply.
+const ATTEMPTS: u32 = 5;
+/// The pause after the first call without a reply. The next ones are longer by as much.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a service didn't get its variables.
 #[derive(Debug, Error)]
@@ -166,6 +171,7 @@ impl PublishVariables {
     ) -> Result<Deployed, ServiceError> {
         let Base { deployment: mut base, mut definition, is_overwritten: mut must_go_back } = base;
         let mut seen = Seen::new(service, &definition);
+        let mut pauses = (1..ATTEMPTS).map(|n| PAUSE * n);
         for _ in 0..ATTEMPTS {
             let to = match wanted.publication(&definition)? {
                 Publication::Conflict(conflicts) if !must_go_back => {
@@ -198,7 +204,22 @@ impl PublishVariables {
             }
             let copy = to.arn().to_owned();
             self.services.note(&service.arn, &[Note::Deploying { base: base.clone(), copy }]).await?;
-            let deployments = self.services.redeploy(service, Some(to.arn())).await?;
+            let deployments = match self.services.deploy(service, to.arn()).await {
+                Ok(deployments) => deployments,
+                Err(error) if error.refused => return Err(error.into()),
+                Err(error) => {
+                    let Some(pause) = pauses.next() else { return Err(error.into()) };
+                    warn!(service = service.name, error = lambda::chain(&error), "it may have been deployed");
+                    let Some(now) = self.services.service(service.cluster(), &service.name).await? else {
+                        return Ok(Deployed::Gone);
+                    };
+                    if now.task_definition_arn != to.arn() || now.primary().is_some_and(|p| p.id == base) {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    now.deployments
+                }
+            };
             base = deployments.iter().find(|d| d.is_primary).map(|d| d.id.clone()).unwrap_or_default();
             seen.deployments.push(base.clone());
             seen.replaced.push(definition.clone());

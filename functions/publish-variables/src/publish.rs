@@ -160,7 +160,7 @@ impl PublishVariables {
                         || (stack.status == StackStatus::Complete
                             && has_other_token(&service, &rebuilt))) =>
             {
-                self.services.redeploy(&service, None).await?;
+                self.services.redeploy(&service).await?;
                 info!(service = name, "redeployed with the same variables");
             }
             Publication::UpToDate => info!(service = name, "nothing to publish"),

@@ -2,7 +2,8 @@
 
 use aws::{Deployment, Lookup, Note, Service, StageStack, TaskDefinition, newest_first};
 use database::{
-    Fact, Phase, Registration, Restorations, Restore, Stage, StageEvent, Target, missing_variables, restore,
+    Fact, Phase, Publication, Registration, Restorations, Restore, Stage, StageEvent, Target,
+    missing_variables, restore,
 };
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -35,8 +36,13 @@ impl PublishVariables {
         };
         lambda::log_stage(&owner.stack, &owner.stage);
         let found = self.stage(&owner).await?;
-        if found.as_ref().is_some_and(|(stack, _)| !stack.is_at_rest()) {
+        if let Some((stack, registration)) = found.as_ref().filter(|(stack, _)| !stack.is_at_rest()) {
             info!("an operation is running, which publishes the variables at its end");
+            let registered = registration.service(arn).map(|registered| registered.container.as_ref());
+            let Some(container) = registered.or_else(|| service.leaving()) else { return Ok(()) };
+            if self.put_back(stack, &service, container).await? {
+                self.publish(&stack.id).await?;
+            }
             return Ok(());
         }
         let registered = found
@@ -50,6 +56,30 @@ impl PublishVariables {
             self.check_again(stack).await?;
         }
         self.announce(stack).await
+    }
+
+    /// Deploys again what an interrupted deployment replaced, with what its copy has. ECS shows it only for as long as
+    /// that deployment takes, so this doesn't wait for the end of an operation. `true` if it was deployed.
+    async fn put_back(
+        &self,
+        stack: &StageStack,
+        service: &Service,
+        container: &str,
+    ) -> Result<bool, ServiceError> {
+        let secret_arn = stack.outputs.get("SecretArn").filter(|_| service.since_noted().is_some());
+        let Some(secret_arn) = secret_arn.cloned() else { return Ok(false) };
+        let copy = self.definitions.get(&service.task_definition_arn).await?;
+        let nothing = Wanted { stage: &stack.stage, target: &Target::Removed, container };
+        let published = Target::Published { secret_arn };
+        let has_variables = nothing.publication(&copy)? != Publication::UpToDate;
+        let wanted = if has_variables { Wanted { target: &published, ..nothing } } else { nothing };
+        let base = self.base(service, wanted).await?;
+        if !base.is_overwritten {
+            return Ok(false);
+        }
+        self.deploy(service, base, wanted).await?;
+        self.services.note(&service.arn, &[Note::Deployed]).await?;
+        Ok(true)
     }
 
     /// Restores whatever a stage's services and jobs lack, because a user asked for it.
@@ -226,7 +256,11 @@ impl PublishVariables {
         if service.rolled_back_to().is_none() && !is_older(&base.definition, stack) {
             return Ok(false);
         }
-        Ok(self.remove(service, base, wanted, true).await? == Removed::Deployed)
+        match self.remove(service, base, wanted, true).await {
+            // Without the container, there are no references.
+            Err(ServiceError::NoContainer { .. }) => Ok(false),
+            removed => Ok(removed? == Removed::Deployed),
+        }
     }
 
     /// Whether ECS went back to the current task definition because containers with the variables didn't start.

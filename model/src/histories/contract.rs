@@ -203,7 +203,7 @@ pub async fn services(ground: &Ground) {
         "nothing else changed"
     );
 
-    let deployments = services.redeploy(&before, Some(&revision)).await.unwrap();
+    let deployments = services.deploy(&before, &revision).await.unwrap();
     let primary = deployments.iter().find(|deployment| deployment.is_primary).expect("the new deployment");
     assert_eq!(primary.task_definition_arn, revision);
     let replaced = before.primary().expect("a deployment");
@@ -222,7 +222,7 @@ pub async fn services(ground: &Ground) {
     assert_eq!(after.task_definition_arn, revision);
     assert_eq!(after.rebuilt(), Some(rebuilt));
     // Restore the previous state, because the stage has no database.
-    services.redeploy(&before, Some(&before.task_definition_arn)).await.unwrap();
+    services.deploy(&before, &before.task_definition_arn).await.unwrap();
 }
 
 /// Checks that execution names can be used only once.

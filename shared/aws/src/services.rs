@@ -2,9 +2,10 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, retry::RetryConfig};
 use aws_sdk_ecs::{
     Client,
+    operation::update_service::builders::UpdateServiceFluentBuilder,
     types::{Deployment as Found, DeploymentRolloutState, ServiceField, Tag},
 };
 use database::Rollout;
@@ -201,22 +202,34 @@ impl Services {
         }
     }
 
-    /// Replaces every task of a service, with this task definition or with the current one. Returns the deployments
-    /// right after that.
+    /// Replaces every task of a service, with the current task definition.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn redeploy(
+    pub async fn redeploy(&self, service: &Service) -> Result<(), AwsError> {
+        self.update(service).send().await.map(|_| ()).map_err(failed("UpdateService"))
+    }
+
+    /// Replaces every task of a service, with this task definition. Returns the deployments right after that. It's tried
+    /// once: a repeat would replace what somebody else deployed since the first try.
+    ///
+    /// # Errors
+    /// AWS failed. Unless it refused, the service may have been deployed.
+    pub async fn deploy(
         &self,
         service: &Service,
-        task_definition_arn: Option<&str>,
+        task_definition_arn: &str,
     ) -> Result<Vec<Deployment>, AwsError> {
-        let call = self.client.update_service().cluster(service.cluster()).service(&service.name);
-        let call =
-            call.set_task_definition(task_definition_arn.map(str::to_owned)).force_new_deployment(true);
-        let reply = call.send().await.map_err(failed("UpdateService"))?;
+        let call = self.update(service).task_definition(task_definition_arn).customize();
+        let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
+        let reply = call.config_override(once).send().await.map_err(failed("UpdateService"))?;
         let deployments = reply.service.and_then(|service| service.deployments).unwrap_or_default();
         Ok(deployments.iter().map(deployment).collect())
+    }
+
+    fn update(&self, service: &Service) -> UpdateServiceFluentBuilder {
+        let call = self.client.update_service().cluster(service.cluster()).service(&service.name);
+        call.force_new_deployment(true)
     }
 }
 
