@@ -119,7 +119,7 @@ pub struct Running {
 #[derive(Debug)]
 pub(crate) struct RunDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl RunDirectory {
@@ -144,7 +144,7 @@ impl RunDirectory {
             }
             .with_context(|| format!("cannot delete {}", entry.path().display()))?;
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Marks it as a run on a free port that nobody chose: its data is deleted when it ends, its logs after an hour.
@@ -189,6 +189,14 @@ impl RunDirectory {
     /// Reverses [`Self::announce`].
     pub(crate) fn withdraw(&self) {
         let _ = fs::remove_file(self.path.join("running.json"));
+    }
+}
+
+impl Drop for RunDirectory {
+    /// A child process that was just forked has the lock, too, until it runs its program. So closing the file would not
+    /// release it at once.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 
