@@ -230,7 +230,10 @@ pub(crate) fn reply(
             let current = process.current();
             let request = &current.event["request"];
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let mut tags = "<TagList>".to_owned();
+            // Its other tags stay.
+            let (before, rest) = xml.split_once("<TagList>").unwrap_or((&xml, ""));
+            let (theirs, after) = rest.split_once("</TagList>").unwrap_or_default();
+            let mut tags = format!("<TagList>{theirs}");
             for (key, value) in [
                 ("stagedb:stage-stack-id", text(&request["StackId"])),
                 ("stagedb:logical-id", text(&request["LogicalResourceId"])),
@@ -238,8 +241,6 @@ pub(crate) fn reply(
             ] {
                 let _ = write!(tags, "<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
             }
-            let (before, rest) = xml.split_once("<TagList>").unwrap_or((&xml, ""));
-            let after = rest.split_once("</TagList>").map_or("", |(_, after)| after);
             let name = text(&request["ResourceProperties"]["DatabaseName"]);
             let before = before.replace("<DBName>theirs</DBName>", &format!("<DBName>{name}</DBName>"));
             Ok(Reply::Xml(format!("{before}{tags}</TagList>{after}")))
