@@ -24,7 +24,7 @@ use crate::function::{PublishError, PublishVariables};
 
 /// How often a deployment is made again because somebody else deployed in between, or because ECS didn't reply.
 const ATTEMPTS: u32 = 5;
-/// The pause after the first call without a reply. The next ones are longer by as much.
+/// The pause after the first attempt, if ECS didn't reply. The next ones are longer by as much.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a service didn't get its variables.
@@ -128,9 +128,9 @@ impl Wanted<'_> {
     }
 
     /// Whether this may be a copy of one of the others that stagedb made.
-    fn is_copy(&self, definition: &TaskDefinition, of: &[TaskDefinition]) -> Result<bool, ServiceError> {
+    fn is_copy(&self, definition: &TaskDefinition, of: &[TaskDefinition]) -> bool {
         let is_same = |other| definition.is_same_except_for_secrets(other, self.container);
-        Ok(self.publication(definition)? == Publication::UpToDate && of.iter().any(is_same))
+        matches!(self.publication(definition), Ok(Publication::UpToDate)) && of.iter().any(is_same)
     }
 }
 
@@ -171,8 +171,7 @@ impl PublishVariables {
     ) -> Result<Deployed, ServiceError> {
         let Base { deployment: mut base, mut definition, is_overwritten: mut must_go_back } = base;
         let mut seen = Seen::new(service, &definition);
-        let mut pauses = (1..ATTEMPTS).map(|n| PAUSE * n);
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let to = match wanted.publication(&definition)? {
                 Publication::Conflict(conflicts) if !must_go_back => {
                     return Ok(Deployed::Conflict(conflicts));
@@ -195,7 +194,7 @@ impl PublishVariables {
                 must_go_back = true;
                 if let Some(theirs) = self.theirs(&mut seen, &now.deployments, wanted).await? {
                     must_go_back = !theirs.is_primary;
-                    if !must_go_back && wanted.is_copy(&theirs.definition, slice::from_ref(&definition))? {
+                    if !must_go_back && wanted.is_copy(&theirs.definition, slice::from_ref(&definition)) {
                         return Ok(Deployed::done(definition, theirs.definition));
                     }
                     seen.replaced.push(mem::replace(&mut definition, theirs.definition));
@@ -204,20 +203,13 @@ impl PublishVariables {
             }
             let copy = to.arn().to_owned();
             self.services.note(&service.arn, &[Note::Deploying { base: base.clone(), copy }]).await?;
-            let deployments = match self.services.deploy(service, to.arn()).await {
+            let deployments = match self.deploy_once(service, &to, &base).await {
                 Ok(deployments) => deployments,
-                Err(error) if error.refused => return Err(error.into()),
-                Err(error) => {
-                    let Some(pause) = pauses.next() else { return Err(error.into()) };
-                    warn!(service = service.name, error = lambda::chain(&error), "it may have been deployed");
-                    let Some(now) = self.services.service(service.cluster(), &service.name).await? else {
-                        return Ok(Deployed::Gone);
-                    };
-                    if now.task_definition_arn != to.arn() || now.primary().is_some_and(|p| p.id == base) {
-                        tokio::time::sleep(pause).await;
-                        continue;
-                    }
-                    now.deployments
+                Err(failure) if failure.refused || attempt == ATTEMPTS => return Err(failure.into()),
+                Err(failure) => {
+                    warn!(service = service.name, error = lambda::chain(&failure), "trying it again");
+                    tokio::time::sleep(PAUSE * attempt).await;
+                    continue;
                 }
             };
             base = deployments.iter().find(|d| d.is_primary).map(|d| d.id.clone()).unwrap_or_default();
@@ -231,6 +223,26 @@ impl PublishVariables {
             info!(definition = definition.arn(), "deployed in the meantime, so it's deployed again");
         }
         Err(ServiceError::Unsettled)
+    }
+
+    /// Deploys a definition instead of the base. Without a reply, ECS may have done it, so the service is read. Returns
+    /// the deployments right after that.
+    async fn deploy_once(
+        &self,
+        service: &Service,
+        to: &TaskDefinition,
+        base: &str,
+    ) -> Result<Vec<Deployment>, AwsError> {
+        match self.services.deploy(service, to.arn()).await {
+            Err(failure) if !failure.refused => {
+                let now = self.services.service(service.cluster(), &service.name).await?;
+                let is_done =
+                    |primary: &Deployment| primary.task_definition_arn == to.arn() && primary.id != base;
+                let done = now.filter(|now| now.primary().is_some_and(is_done));
+                done.map(|now| now.deployments).ok_or(failure)
+            }
+            result => result,
+        }
     }
 
     /// The newest deployment that somebody made since the last look.
@@ -261,7 +273,7 @@ impl PublishVariables {
     ) -> Result<Option<Theirs>, ServiceError> {
         for deployment in deployments {
             let definition = self.definitions.get(&deployment.task_definition_arn).await?;
-            if !wanted.is_copy(&definition, replaced)? {
+            if !wanted.is_copy(&definition, replaced) {
                 return Ok(Some(Theirs { definition, is_primary: deployment.is_primary }));
             }
         }

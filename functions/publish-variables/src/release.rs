@@ -73,15 +73,8 @@ impl PublishVariables {
     ) -> Result<Written, ServiceError> {
         let wanted = Wanted { stage, target: &Target::Removed, container };
         let has_gone_back = service.rolled_back_to().is_some();
-        let removed = match self.base(service, wanted).await {
-            Ok(base) => self.remove(service, base, wanted, has_gone_back).await,
-            Err(failure) => Err(failure),
-        };
-        let removed = match removed {
-            // Its container is gone, and the variables with it.
-            Err(ServiceError::NoContainer { .. }) => Removed::Nothing,
-            removed => removed?,
-        };
+        let base = self.base(service, wanted).await?;
+        let removed = self.remove(service, base, wanted, has_gone_back).await?;
         let name = &service.name;
         let is_settled = removed == Removed::Nothing && !service.is_unsettled();
         if removed == Removed::LeftAlone || is_settled {
@@ -98,9 +91,23 @@ impl PublishVariables {
         Ok(if removed == Removed::Nothing { Written::Nothing } else { Written::Something })
     }
 
-    /// Removes the variables, that is, deploys what is wanted instead of the base. If ECS then goes back to them, it's done once more, and not again.
-    /// `has_gone_back` says whether this is that once more.
+    /// Removes the variables, that is, deploys what is wanted instead of the base. If ECS then goes back to them, it's
+    /// done once more, and not again. `has_gone_back` says whether this is that once more.
     pub(crate) async fn remove(
+        &self,
+        service: &Service,
+        base: Base,
+        wanted: Wanted<'_>,
+        has_gone_back: bool,
+    ) -> Result<Removed, ServiceError> {
+        match self.remove_from_container(service, base, wanted, has_gone_back).await {
+            // Its container is gone, and the variables with it.
+            Err(ServiceError::NoContainer { .. }) => Ok(Removed::Nothing),
+            removed => removed,
+        }
+    }
+
+    async fn remove_from_container(
         &self,
         service: &Service,
         base: Base,

@@ -66,11 +66,13 @@ impl PublishVariables {
         service: &Service,
         container: &str,
     ) -> Result<bool, ServiceError> {
-        let secret_arn = stack.outputs.get("SecretArn").filter(|_| service.since_noted().is_some());
-        let Some(secret_arn) = secret_arn.cloned() else { return Ok(false) };
-        let copy = self.definitions.get(&service.task_definition_arn).await?;
+        if service.since_noted().is_none() {
+            return Ok(false);
+        }
+        let Some(secret_arn) = stack.outputs.get("SecretArn") else { return Ok(false) };
+        let published = Target::Published { secret_arn: secret_arn.clone() };
         let nothing = Wanted { stage: &stack.stage, target: &Target::Removed, container };
-        let published = Target::Published { secret_arn };
+        let copy = self.definitions.get(&service.task_definition_arn).await?;
         let has_variables = nothing.publication(&copy)? != Publication::UpToDate;
         let wanted = if has_variables { Wanted { target: &published, ..nothing } } else { nothing };
         let base = self.base(service, wanted).await?;
@@ -256,11 +258,7 @@ impl PublishVariables {
         if service.rolled_back_to().is_none() && !is_older(&base.definition, stack) {
             return Ok(false);
         }
-        match self.remove(service, base, wanted, true).await {
-            // Without the container, there are no references.
-            Err(ServiceError::NoContainer { .. }) => Ok(false),
-            removed => Ok(removed? == Removed::Deployed),
-        }
+        Ok(self.remove(service, base, wanted, true).await? == Removed::Deployed)
     }
 
     /// Whether ECS went back to the current task definition because containers with the variables didn't start.
@@ -294,8 +292,8 @@ struct Asked {
     is_on: bool,
 }
 
-/// Whether a task definition is from before the last operation of a stage, which removed the variables from its services.
-/// An event can arrive so late that ECS no longer says that it went back to it.
+/// Whether a task definition is from before the last operation of a stage, which removed the variables from its
+/// services. An event can arrive so late that ECS no longer says that it went back to it.
 fn is_older(definition: &TaskDefinition, stack: &StageStack) -> bool {
     let times = definition.registered_at().zip(stack.operation_at());
     times.is_some_and(|(registered, operation)| registered < operation)

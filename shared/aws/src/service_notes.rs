@@ -167,8 +167,8 @@ impl Service {
         self.tags.get(TAG_ROLLED_BACK) == Some(&end_of(&self.task_definition_arn))
     }
 
-    /// If something was deployed between what stagedb copied and its copy, and that isn't settled yet: what it copied, and
-    /// what was deployed in between, the newest first.
+    /// If something was deployed between what stagedb copied and its copy, and that isn't settled yet: what it copied,
+    /// and what was deployed in between, the newest first.
     #[must_use]
     pub fn since_noted(&self) -> Option<(&Deployment, Vec<&Deployment>)> {
         let (base, revision) = self.tags.get(TAG_DEPLOYING)?.split_once(' ')?;

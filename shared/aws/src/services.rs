@@ -210,8 +210,8 @@ impl Services {
         self.update(service).send().await.map(|_| ()).map_err(failed("UpdateService"))
     }
 
-    /// Replaces every task of a service, with this task definition. Returns the deployments right after that. It's tried
-    /// once: a repeat would replace what somebody else deployed since the first try.
+    /// Replaces every task of a service, with this task definition. Returns the deployments right after that. It's
+    /// tried once: a repeat would replace what somebody else deployed since the first try.
     ///
     /// # Errors
     /// AWS failed. Unless it refused, the service may have been deployed.
