@@ -142,14 +142,14 @@ impl PublishVariables {
                 info!(service = name, operation = stack.operation, "published before");
                 return Ok(Written::Nothing);
             }
-            Publication::UpToDate if base.is_overwritten => {
-                self.deploy(&service, base, wanted).await?;
+            // What an interrupted deployment replaced is deployed again, whatever it has.
+            publication if base.is_overwritten || matches!(publication, Publication::Change(_)) => {
+                match self.deploy(&service, base, wanted).await? {
+                    Deployed::Done { to, .. } => info!(service = name, revision = to.arn(), "published"),
+                    Deployed::Conflict(conflicts) => warn_of(name, &conflicts),
+                    Deployed::Gone => return Ok(Written::Nothing),
+                }
             }
-            Publication::Change(_) => match self.deploy(&service, base, wanted).await? {
-                Deployed::Done { to, .. } => info!(service = name, revision = to.arn(), "published"),
-                Deployed::Conflict(conflicts) => warn_of(name, &conflicts),
-                Deployed::Gone => return Ok(Written::Nothing),
-            },
             // The values of the variables, or the database itself, may have changed, and tasks read them only when they
             // start. After a rollback, this matters only if the secret has another version than before: then it was
             // changed and changed back, and a task may have started in between. If the operation failed before that, or
@@ -163,8 +163,8 @@ impl PublishVariables {
                 self.services.redeploy(&service).await?;
                 info!(service = name, "redeployed with the same variables");
             }
-            Publication::UpToDate => info!(service = name, "nothing to publish"),
             Publication::Conflict(conflicts) => warn_of(name, &conflicts),
+            Publication::UpToDate | Publication::Change(_) => info!(service = name, "nothing to publish"),
         }
         self.services.note(&service.arn, &[Note::Rebuilt(rebuilt), Note::Deployed]).await?;
         Ok(Written::Something)

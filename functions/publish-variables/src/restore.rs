@@ -177,13 +177,15 @@ impl PublishVariables {
             is_rolled_back: self.is_rolled_back(stack, &service, registered).await?,
         };
         match restore(deployed, &before, now) {
-            Restore::NotNeeded if !base.is_overwritten => {
+            // What an interrupted deployment replaced is deployed again, whatever it has.
+            _ if base.is_overwritten => {}
+            Restore::NotNeeded => {
                 if service.is_being_deployed() {
                     self.services.note(&service.arn, &[Note::Deployed]).await?;
                 }
                 return Ok(false);
             }
-            Restore::NotNeeded | Restore::Now(_) => {}
+            Restore::Now(_) => {}
             Restore::Off => {
                 info!(service = name, "the stage doesn't restore variables");
                 return Ok(false);
