@@ -128,7 +128,7 @@ impl Wanted<'_> {
     }
 
     /// Whether this may be a copy of one of the others that stagedb made.
-    fn is_copy(&self, definition: &TaskDefinition, of: &[TaskDefinition]) -> bool {
+    pub(crate) fn is_copy(&self, definition: &TaskDefinition, of: &[TaskDefinition]) -> bool {
         let is_same = |other| definition.is_same_except_for_secrets(other, self.container);
         matches!(self.publication(definition), Ok(Publication::UpToDate)) && of.iter().any(is_same)
     }

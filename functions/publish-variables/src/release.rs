@@ -4,6 +4,8 @@
 //! to the one whose deployment was complete last. So the service keeps its tags until a deployment without the variables
 //! is complete, and every event about one leads here again.
 
+use std::slice;
+
 use aws::{Note, Service};
 use database::{Publication, Stage, Target};
 use tracing::{info, warn};
@@ -115,7 +117,10 @@ impl PublishVariables {
         has_gone_back: bool,
     ) -> Result<Removed, ServiceError> {
         let has_variables = wanted.publication(&base.definition)? != Publication::UpToDate;
-        if has_variables && service.was_rolled_back() {
+        if has_variables
+            && service.was_rolled_back()
+            && self.has_failed_without(service, &base, wanted).await?
+        {
             warn!(
                 service = service.name,
                 "containers without the variables didn't start, so ECS went back to them"
@@ -132,5 +137,19 @@ impl PublishVariables {
         notes.extend(has_gone_back.then_some(Note::RolledBack { to }));
         self.services.note(&service.arn, &notes).await?;
         Ok(Removed::Deployed)
+    }
+
+    /// Whether containers without the variables didn't start. Another definition of the team's that didn't start says
+    /// nothing about that.
+    async fn has_failed_without(
+        &self,
+        service: &Service,
+        base: &Base,
+        wanted: Wanted<'_>,
+    ) -> Result<bool, ServiceError> {
+        // If ECS doesn't show the failed deployment anymore, it may have been stagedb's.
+        let Some(failed) = service.newest_failed() else { return Ok(true) };
+        let failed = self.definitions.get(&failed.task_definition_arn).await?;
+        Ok(wanted.is_copy(&failed, slice::from_ref(&base.definition)))
     }
 }

@@ -1,6 +1,6 @@
 //! Restores the variables of a service that was deployed without them.
 
-use aws::{Deployment, Lookup, Note, Service, StageStack, TaskDefinition, newest_first};
+use aws::{Lookup, Note, Service, StageStack, TaskDefinition};
 use database::{
     Fact, Phase, Publication, Registration, Restorations, Restore, Stage, StageEvent, Target,
     missing_variables, restore,
@@ -276,11 +276,9 @@ impl PublishVariables {
         if service.rolled_back_to().is_none() {
             return Ok(false);
         }
-        let failed =
-            newest_first(&service.deployments).into_iter().find(|deployment| deployment.has_failed());
         // If ECS doesn't show the failed deployment anymore, it may have been ours.
-        let Some(Deployment { task_definition_arn, .. }) = failed else { return Ok(true) };
-        let definition = self.definitions.get(task_definition_arn).await?;
+        let Some(failed) = service.newest_failed() else { return Ok(true) };
+        let definition = self.definitions.get(&failed.task_definition_arn).await?;
         let variables = definition.container(registered.container.as_ref());
         let secret_name = stack.stage.secret_name();
         Ok(variables.is_some_and(|variables| missing_variables(&variables, &secret_name).is_empty()))

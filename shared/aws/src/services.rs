@@ -95,6 +95,12 @@ impl Service {
         matches!(self.rollout(), Some(Rollout::InProgress { .. } | Rollout::Failed(_)))
     }
 
+    /// The newest deployment that ECS gave up, if it still shows one.
+    #[must_use]
+    pub fn newest_failed(&self) -> Option<&Deployment> {
+        newest_first(&self.deployments).into_iter().find(|deployment| deployment.has_failed())
+    }
+
     /// The current task definition, if ECS went back to it.
     #[must_use]
     pub fn rolled_back_to(&self) -> Option<&str> {
