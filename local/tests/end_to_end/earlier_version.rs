@@ -194,7 +194,16 @@ fn an_attached_database_of_an_earlier_version_stays_attached() {
     their_instance(&local, "orders", &group);
     let text = json!({"username": "clerk", "password": THEIR_PASSWORD}).to_string();
     let made = local
-        .aws(&["secretsmanager", "create-secret", "--name", "orders", "--secret-string", &text])
+        .aws(&[
+            "secretsmanager",
+            "create-secret",
+            "--name",
+            "orders",
+            "--secret-string",
+            &text,
+            "--tags",
+            "Key=stagedb:attachable,Value=true",
+        ])
         .unwrap();
     let arn = made["ARN"].as_str().unwrap();
     let before = described(&local, "orders");
@@ -218,4 +227,29 @@ fn an_attached_database_of_an_earlier_version_stays_attached() {
     assert_eq!(sources(&local, &group), one, "the same rule");
     assert_eq!(described(&local, "orders"), before);
     assert!(local.container_environment(STACK, "prod").unwrap().contains_key("PG_HOST"));
+}
+
+#[test]
+fn the_rule_of_an_earlier_version_goes_with_its_service_and_comes_back_with_a_rollback() {
+    let local = world();
+    make(&local, ONE_SERVICE, &CREATED);
+    let group = own_group(&local);
+    let before = sources(&local, &group);
+    let new = crate::services::another_service(&local, "reports");
+    let other = json!({"services": [{"cluster": "demo", "name": "reports", "container": "run"}]});
+    let register = || {
+        let answer = local.api("PUT", &stage_path("prod", ""), Some(&other)).unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text);
+    };
+    let denied = json!([{
+        "service": "ec2", "operation": "AuthorizeSecurityGroupIngress", "code": "UnauthorizedOperation", "message": "not allowed", "times": 1,
+    }]);
+    local.set_faults(&denied).unwrap();
+    register();
+    eventually("it's rolled back", || stack(&local)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE");
+    local.clear_faults().unwrap();
+    assert_eq!(sources(&local, &group), before);
+    register();
+    assert_eq!(follow(&local, "prod").0.phase, "complete");
+    assert_eq!(sources(&local, &group), [new]);
 }

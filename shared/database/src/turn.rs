@@ -63,12 +63,13 @@ pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
         overtaken_by_a_rollback(events).iter().filter(is_ours).find(|event| event.status == asked.status);
     let is_waiting = |event: &&StackEvent| {
         let is_asked = match forward {
-            None => shows(event, &asked.properties),
+            None => shows(event, &asked.properties, &asked.old_properties),
             // The rollback's request reverts what the forward request asked for. AWS doesn't document which properties
             // the events of a rollback show.
             Some(forward) => {
-                let goes_back = !asked.old_properties.is_empty() && shows(forward, &asked.old_properties);
-                !shows(forward, &asked.properties) && (goes_back || shows(event, &asked.properties))
+                let (new, old) = (&asked.properties, &asked.old_properties);
+                let goes_back = !old.is_empty() && shows(forward, old, new);
+                !shows(forward, new, old) && (goes_back || shows(event, new, old))
             }
         };
         event.status == asked.status && is_asked
@@ -103,9 +104,17 @@ fn overtaken_by_a_rollback(events: &[StackEvent]) -> &[StackEvent] {
     }
 }
 
-/// Whether an event can be about these properties. A property that it doesn't show isn't compared.
-fn shows(event: &StackEvent, properties: &BTreeMap<String, String>) -> bool {
-    event.properties.iter().all(|(name, value)| properties.get(name).is_none_or(|known| known == value))
+/// Whether an event can be about these properties of an update, whose other ones are those before or after it. Only
+/// what the event shows is compared, and only what one of the two has: a version of the template may add a property.
+fn shows(
+    event: &StackEvent,
+    properties: &BTreeMap<String, String>,
+    other: &BTreeMap<String, String>,
+) -> bool {
+    event.properties.iter().all(|(name, value)| match properties.get(name) {
+        Some(known) => known == value,
+        None => !other.contains_key(name),
+    })
 }
 
 #[cfg(test)]
@@ -215,6 +224,33 @@ mod tests {
             (71, "Connection", "UPDATE_IN_PROGRESS", "two"),
         ];
         check(&update("two", "one"), &next, Some((71, 71)));
+    }
+
+    #[test]
+    fn a_rollback_to_a_template_without_a_property_is_told_from_the_update_that_added_it() {
+        let with = |names: &[&str]| -> BTreeMap<String, String> {
+            names.iter().map(|name| ((*name).to_owned(), "same".to_owned())).collect()
+        };
+        let (earlier, later) = (with(&["Rebuild"]), with(&["Rebuild", "Services"]));
+        let back = Asked {
+            properties: earlier.clone(),
+            old_properties: later.clone(),
+            ..asked("UPDATE_IN_PROGRESS", "")
+        };
+        let forward = Asked { properties: later.clone(), old_properties: earlier, ..back.clone() };
+        let mut rolled_back = events(&[
+            (2, "Connection", "UPDATE_IN_PROGRESS", ""),
+            (30, "Connection", "UPDATE_FAILED", ""),
+            (30, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+            (31, "Connection", "UPDATE_IN_PROGRESS", ""),
+        ]);
+        // The events also show a property that requests don't have.
+        for (event, shown) in [(0, &back.properties), (3, &later)] {
+            rolled_back[event].properties = shown.clone();
+            rolled_back[event].properties.insert("ServiceTimeout".to_owned(), "600".to_owned());
+        }
+        assert_eq!(turn(&back, &rolled_back).map(|turn| turn.asked_at), Some(rolled_back[0].at));
+        assert_eq!(turn(&forward, &rolled_back), None);
     }
 
     #[test]
