@@ -187,8 +187,11 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
         }
     };
     // CloudFormation itself deletes the secret.
+    if request.request_type == RequestType::Delete {
+        return Ok(Desired::Nothing);
+    }
     let source = source(properties)?;
-    if request.request_type == RequestType::Delete || source == Source::None {
+    if source == Source::None {
         return Ok(Desired::Nothing);
     }
     let secret_arn = properties.text("SecretArn")?.to_owned();

@@ -50,7 +50,11 @@ pub fn database_request(addressee: &Addressee, request: &Request) -> Result<Data
             token: token(&addressee.request_id),
             stage,
         },
-        secret_arn: properties.text("SecretArn")?.to_owned(),
+        // A deletion doesn't need it.
+        secret_arn: match properties.text("SecretArn") {
+            Err(_) if operation == Operation::Delete => String::new(),
+            arn => arn?.to_owned(),
+        },
         physical_id,
     })
 }

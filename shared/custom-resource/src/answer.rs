@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use database::Stage;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,14 +59,19 @@ impl Answer {
 
     /// The answer to a request that isn't valid, so that no physical ID can be derived from it.
     ///
-    /// Such a request never created anything, so its deletion succeeds. Otherwise, a stack couldn't even roll back.
+    /// Nothing was ever made for a physical ID that isn't ours, so its deletion succeeds. Otherwise, a stack couldn't
+    /// even roll back. If the ID is ours, there may be something to delete.
     #[must_use]
     pub fn invalid(addressee: &Addressee, event: &Value, invalid: &InvalidRequest) -> Self {
-        let is_delete = event.get("RequestType").and_then(Value::as_str) == Some("Delete");
-        let outcome = if is_delete && addressee.physical_id.as_deref() == Some(NOTHING_MADE) {
-            Outcome::Success(BTreeMap::new())
-        } else {
-            Outcome::Failed(format!("The request isn't valid: {invalid}."))
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        let id = addressee.physical_id.as_deref().unwrap_or_default();
+        let is_ours = Stage::is_resource_id(id);
+        let outcome = match (text("RequestType"), is_ours) {
+            ("Delete", false) => Outcome::Success(BTreeMap::new()),
+            ("Delete", true) => Outcome::Failed(format!(
+                "It can't be deleted, because the request isn't valid: {invalid}. Repeat the deletion with the resource retained."
+            )),
+            _ => Outcome::Failed(format!("The request isn't valid: {invalid}.")),
         };
         Self::new(addressee, NOTHING_MADE, outcome)
     }

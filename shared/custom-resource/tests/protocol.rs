@@ -215,6 +215,35 @@ async fn what_was_refused_as_invalid_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_delete_that_cannot_be_read_succeeds_unless_the_physical_id_is_ours() {
+    let made_up = "shop-dev-Database-1QZ7EXAMPLE";
+    let ours = "PostgresDatabase/shop-dev-postgres";
+    for properties in
+        [json!({}), json!(null), json!({"Stack": "shop", "Stage": ["dev"]}), json!({"Stack": "SHOP"})]
+    {
+        for (id, expected) in [(made_up, "SUCCESS"), ("shop-dev-postgres", "SUCCESS"), (ours, "FAILED")] {
+            let bucket = Bucket::start(0).await;
+            let mut event = bucket.event("Delete");
+            event["ResourceProperties"] = properties.clone();
+            event["PhysicalResourceId"] = json!(id);
+            answered(&event, Some(success())).await;
+            let answer = bucket.answer();
+            assert_eq!(
+                (answer["Status"].as_str(), answer["PhysicalResourceId"].as_str()),
+                (Some(expected), Some(id))
+            );
+            if expected == "FAILED" {
+                let reason = answer["Reason"].as_str().unwrap();
+                assert!(
+                    reason.starts_with("It can't be deleted, because the request isn't valid: the property "),
+                    "{reason}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_event_without_an_address_to_answer_is_an_error_that_names_the_field() {
     for field in ["ResponseURL", "StackId", "RequestId", "LogicalResourceId"] {
         let bucket = Bucket::start(0).await;

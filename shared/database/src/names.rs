@@ -116,6 +116,13 @@ impl Stage {
         format!("{}/{}", resource_type.trim_start_matches("Custom::"), self.identifier())
     }
 
+    /// Whether [`Self::resource_id`] made this physical ID, for some stage. CloudFormation makes one up if it gets none.
+    #[must_use]
+    pub fn is_resource_id(id: &str) -> bool {
+        id.split_once('/')
+            .is_some_and(|(of_type, name)| of_type.starts_with("Postgres") && name.ends_with("-postgres"))
+    }
+
     /// The name of the SSM parameter with the ARN of the secret.
     #[must_use]
     pub fn secret_arn_parameter(&self) -> String {

@@ -11,7 +11,7 @@ use crate::{
     api::{Call, SettingsApi},
     response::{Problem, Reply},
     routes::snapshots::SnapshotWire,
-    stage_stack::{generation, settings},
+    stage_stack::generation,
 };
 
 /// A page of leftovers.
@@ -104,6 +104,6 @@ impl SettingsApi {
 fn claims(stack: Option<&StageStack>, instance: &Instance) -> bool {
     let Some(stack) = stack else { return false };
     let is_of_stack = instance.owner.as_ref().is_some_and(|owner| owner.stage_stack_id == stack.id);
-    let is_desired = settings(stack).source() == "created" && generation(stack) == instance.generation;
+    let is_desired = stack.source() == "created" && generation(stack) == instance.generation;
     is_of_stack && (is_desired || stack.status.is_busy())
 }

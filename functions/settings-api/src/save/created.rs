@@ -24,7 +24,7 @@ impl SettingsApi {
         wish: CreatedWish,
         call: &Call,
     ) -> Result<Plan, Problem> {
-        match settings(stack) {
+        match settings(stack)? {
             Settings::Created(current) => self.plan_change(stack, current, wish, call).await,
             Settings::None => self.plan_creation(stack, wish, call).await,
             Settings::Attached(attached) => Err(Problem::conflict(format!(

@@ -16,8 +16,7 @@ pub(crate) fn rebuild_path(stage: &Stage) -> String {
 
 /// Whether the stack's creation failed. Then it never had a database, and can only be deleted.
 pub(crate) fn is_failed_registration(stack: &StageStack) -> bool {
-    matches!(stack.status, StackStatus::CreationFailed | StackStatus::DeletionFailed)
-        && settings(stack) == Settings::None
+    matches!(stack.status, StackStatus::CreationFailed | StackStatus::DeletionFailed) && !stack.has_database()
 }
 
 /// Refuses a change while another one is running, or while a failed one has to be resolved.
@@ -42,10 +41,18 @@ pub(crate) fn refuse_unless_at_rest(stack: &StageStack) -> Result<(), Problem> {
     }
 }
 
-/// The settings in the stage stack's parameters. `None` if someone changed one to an invalid value.
-pub(crate) fn settings(stack: &StageStack) -> Settings {
-    Settings::from_parameters(|name| Ok::<_, InvalidParameter>(stack.parameters.get(name).cloned()))
-        .unwrap_or_default()
+/// The settings in the stage stack's parameters. Someone may have changed one to something that can't be read. Then
+/// nothing is known about the database, and least of all that there is none.
+pub(crate) fn settings(stack: &StageStack) -> Result<Settings, Problem> {
+    Settings::from_parameters(|name| Ok::<_, InvalidParameter>(stack.parameters.get(name).cloned())).map_err(
+        |invalid| {
+            Problem::conflict(format!(
+                "The settings of the stage can't be read: {invalid}. Someone changed the stack {} outside of stagedb. Update the \
+                 stack with a value that is allowed.",
+                stack.stage.stage_stack_name()
+            ))
+        },
+    )
 }
 
 /// The generation in the stage stack's parameters.

@@ -34,7 +34,7 @@ impl SettingsApi {
             return Ok(RebuildingWire::reply(stage));
         }
         refuse_unless_at_rest(&stack)?;
-        let identifier = match settings(&stack) {
+        let identifier = match settings(&stack)? {
             Settings::None => return Err(Problem::conflict("The stage has no database.")),
             Settings::Created(_) => stage.identifier(),
             Settings::Attached(attached) => attached.target.identifier.to_string(),

@@ -128,7 +128,7 @@ struct ChangeableWire {
 impl SettingsApi {
     pub(crate) async fn get_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
-        let settings = settings(&stack);
+        let settings = settings(&stack)?;
         let at_rest = stack.is_at_rest();
         let tag = etag(&stack);
         let wire = if let Settings::Attached(attached) = settings {

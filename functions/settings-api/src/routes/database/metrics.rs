@@ -39,7 +39,7 @@ struct PointWire {
 impl SettingsApi {
     pub(crate) async fn get_metrics(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
-        let (kind, identifier) = match settings(&stack) {
+        let (kind, identifier) = match settings(&stack)? {
             Settings::None => return Err(Problem::conflict("The stage has no database.")),
             Settings::Created(_) => (AttachedKind::Instance, stage.identifier()),
             Settings::Attached(attached) => (attached.target.kind, attached.target.identifier.to_string()),

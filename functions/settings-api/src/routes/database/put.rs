@@ -32,7 +32,7 @@ impl SettingsApi {
         let wish = Wish::from_body(&call.body)?;
         let stack = self.stage_stack(stage).await?;
         if self.was_done(&stack, call).await? {
-            return Ok(saved(stage, settings(&stack), Vec::new(), Update::Begun));
+            return Ok(saved(stage, settings(&stack)?, Vec::new(), Update::Begun));
         }
         refuse_unless_at_rest(&stack)?;
         let plan = self.plan(&stack, wish, call).await?;

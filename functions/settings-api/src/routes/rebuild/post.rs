@@ -30,7 +30,7 @@ impl SettingsApi {
 
     /// Every rebuild copies the credentials of an attached database again.
     async fn refuse_unless_credentials_can_be_copied(&self, stack: &StageStack) -> Result<(), Problem> {
-        let Settings::Attached(AttachedSettings { secret_arn: Some(arn), .. }) = settings(stack) else {
+        let Settings::Attached(AttachedSettings { secret_arn: Some(arn), .. }) = settings(stack)? else {
             return Ok(());
         };
         match self.secrets.foreign(arn.as_ref()).await {
