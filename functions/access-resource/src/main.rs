@@ -8,6 +8,6 @@ use access_resource::AccessResource;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_logs();
-    let config = aws::load().await;
+    let config = aws::load();
     lambda::run(AccessResource::new(&config), access_resource::handle).await
 }

@@ -8,6 +8,6 @@ use database_progress::DatabaseProgress;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_logs();
-    let config = aws::load().await;
+    let config = aws::load();
     lambda::run(DatabaseProgress::new(&config), database_progress::handle).await
 }

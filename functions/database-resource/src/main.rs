@@ -6,6 +6,6 @@ use database_resource::DatabaseResource;
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_logs();
     let state_machine_arn = lambda::required("STATE_MACHINE_ARN")?;
-    let config = aws::load().await;
+    let config = aws::load();
     lambda::run(DatabaseResource::new(&config, state_machine_arn), database_resource::handle).await
 }

@@ -9,6 +9,6 @@ use settings_api::{Configuration, SettingsApi};
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_logs();
     let configuration = Configuration::from_environment()?;
-    let config = aws::load().await;
+    let config = aws::load();
     lambda::run(SettingsApi::new(&config, configuration), settings_api::handle).await
 }

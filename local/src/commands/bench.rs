@@ -5,16 +5,23 @@ mod cold_start;
 mod median;
 mod services;
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::bail;
-use local::{DEMO_DATABASE, DEMO_STACK, Lap, LocalAws, Options, Profile, interrupt};
+use anyhow::{Context as _, bail};
+use local::{DEMO_DATABASE, DEMO_STACK, ECHO, Lap, LocalAws, Options, Profile, interrupt};
 use median::median;
 use serde_json::Value;
 
 const STAGE: &str = "dev";
 /// How often to repeat measurements that are reported as a median.
 const REPEATS: usize = 10;
+/// How long after an operation the next one on the same stage isn't held up (`database::QUIET`).
+const QUIET: Duration = Duration::from_secs(15);
+/// How often each function is started.
+const COLD_STARTS: usize = 40;
 
 /// Measures, and prints the figures. It uses a free port, so you can run it next to another local AWS, but the two
 /// share the processor.
@@ -46,6 +53,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
 
     let settings: Value = serde_json::from_str(DEMO_DATABASE)?;
     let path = format!("/api/stacks/{DEMO_STACK}/stages/{STAGE}/database");
+    thread::sleep(QUIET);
     let saved = Instant::now();
     put(&local, &path, &settings, 202)?;
     row("PUT …/database that changes something (202)", &milliseconds(saved.elapsed()));
@@ -63,17 +71,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     }))?;
     row("PUT …/database that changes nothing (200), warm", &milliseconds(warm));
 
-    println!("\n{:<24}{:>14}{:>14}{:>14}", "function", "init", "memory", "zip");
-    for function in local.functions() {
-        let figures = cold_start::measure(&local, function, REPEATS)?;
-        println!(
-            "{:<24}{:>14}{:>14}{:>14}",
-            function.name,
-            milliseconds(figures.init),
-            megabytes(figures.resident_bytes),
-            megabytes(function.compressed_bytes()?)
-        );
-    }
+    cold_starts(&local)?;
     println!(
         "init: from the start of the process to its first request for an invocation. memory: resident, idle after init."
     );
@@ -82,6 +80,30 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     row("GET /api/services with 1,000 services, first page", &milliseconds(services.first_page));
     row(&format!("  all {} pages", services.pages), &milliseconds(services.all_pages));
     local.stop();
+    Ok(())
+}
+
+/// Compares each function with a bare one.
+fn cold_starts(local: &LocalAws) -> anyhow::Result<()> {
+    let functions = local.functions();
+    let first = functions.first().context("there are no functions")?;
+    let echo = first.executable.with_file_name("examples").join(ECHO);
+    let mut programs = vec![(ECHO, echo.as_path())];
+    programs.extend(functions.iter().map(|function| (function.name.as_str(), function.executable.as_path())));
+    let figures = cold_start::measure(local, &programs, COLD_STARTS)?;
+    let bare = figures.first().context("nothing was measured")?.init;
+    println!("\n{:<24}{:>14}{:>14}{:>14}{:>14}", "function", "init", "of the echo's", "memory", "zip");
+    for ((name, _), figures) in programs.iter().zip(&figures) {
+        let zip = functions.iter().find(|function| function.name == *name);
+        let zip = zip.map(|function| function.compressed_bytes()).transpose()?;
+        println!(
+            "{name:<24}{:>14}{:>14}{:>14}{:>14}",
+            milliseconds(figures.init),
+            format!("{:.1} times", figures.init.as_secs_f64() / bare.as_secs_f64()),
+            megabytes(figures.resident_bytes),
+            zip.map(megabytes).unwrap_or_default()
+        );
+    }
     Ok(())
 }
 

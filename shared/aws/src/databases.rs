@@ -17,7 +17,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     AwsError, Credentials, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID, TAG_STACK,
-    TAG_STAGE, TAG_STAGE_STACK_ID, config::client, error::failed, instant::instant,
+    TAG_STAGE, TAG_STAGE_STACK_ID,
+    config::{Lazy, client},
+    error::failed,
+    instant::instant,
 };
 
 /// RDS's name for the PostgreSQL engine.
@@ -28,7 +31,7 @@ const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 /// The databases in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Databases {
-    pub(crate) client: Client,
+    pub(crate) client: Lazy<Client>,
 }
 
 /// Why a change wasn't started.

@@ -4,7 +4,11 @@ use aws_config::SdkConfig;
 use aws_sdk_eventbridge::{Client, types::PutEventsRequestEntry};
 use database::StageEvent;
 
-use crate::{AwsError, config::client, error::failed};
+use crate::{
+    AwsError,
+    config::{Lazy, client},
+    error::failed,
+};
 
 /// The source of our events.
 const SOURCE: &str = "stagedb";
@@ -12,7 +16,7 @@ const SOURCE: &str = "stagedb";
 /// The account's default event bus.
 #[derive(Debug, Clone)]
 pub struct Events {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 impl Events {

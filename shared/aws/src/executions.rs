@@ -3,12 +3,16 @@
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
 
-use crate::{AwsError, config::client, error::failed};
+use crate::{
+    AwsError,
+    config::{Lazy, client},
+    error::failed,
+};
 
 /// The state machine that changes databases.
 #[derive(Debug, Clone)]
 pub struct Executions {
-    client: Client,
+    client: Lazy<Client>,
     state_machine_arn: String,
 }
 

@@ -9,7 +9,12 @@ use aws_smithy_types::DateTime;
 use database::AttachedKind;
 use time::{Duration, OffsetDateTime};
 
-use crate::{AwsError, config::client, error::failed, instant::instant};
+use crate::{
+    AwsError,
+    config::{Lazy, client},
+    error::failed,
+    instant::instant,
+};
 
 /// The period of one data point: 96 for a day.
 const PERIOD_SECONDS: i32 = 900;
@@ -17,7 +22,7 @@ const PERIOD_SECONDS: i32 = 900;
 /// Metrics of databases.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 /// One data point.

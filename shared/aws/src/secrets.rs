@@ -7,7 +7,11 @@ use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AwsError, TAG_STACK, config::client, error::failed};
+use crate::{
+    AwsError, TAG_STACK,
+    config::{Lazy, client},
+    error::failed,
+};
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
@@ -150,7 +154,7 @@ pub struct AboutSecret {
 /// The secrets of the stages.
 #[derive(Debug, Clone)]
 pub struct Secrets {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 impl Secrets {

@@ -11,7 +11,12 @@ use aws_sdk_ecs::{
 use database::Rollout;
 use time::OffsetDateTime;
 
-use crate::{AwsError, config::client, error::failed, instant::instant};
+use crate::{
+    AwsError,
+    config::{Lazy, client},
+    error::failed,
+    instant::instant,
+};
 
 /// The most services in one call (ECS API, `DescribeServices`).
 const SERVICES_PER_CALL: usize = 10;
@@ -19,7 +24,7 @@ const SERVICES_PER_CALL: usize = 10;
 /// The ECS services in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Services {
-    pub(crate) client: Client,
+    pub(crate) client: Lazy<Client>,
 }
 
 /// A service.

@@ -11,12 +11,17 @@ use aws_sdk_ecs::{
 use database::{ContainerVariables, SecretReference};
 use time::OffsetDateTime;
 
-use crate::{AwsError, config::client, error::failed, instant::instant};
+use crate::{
+    AwsError,
+    config::{Lazy, client},
+    error::failed,
+    instant::instant,
+};
 
 /// The task definitions in this account and Region.
 #[derive(Debug, Clone)]
 pub struct TaskDefinitions {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 /// A complete task definition.
@@ -191,5 +196,10 @@ impl TaskDefinition {
     #[must_use]
     pub fn execution_role_arn(&self) -> Option<&str> {
         self.definition.execution_role_arn()
+    }
+
+    /// The roles that are passed to ECS when it is registered.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        [self.definition.execution_role_arn(), self.definition.task_role_arn()].into_iter().flatten()
     }
 }

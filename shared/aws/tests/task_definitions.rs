@@ -38,7 +38,7 @@ async fn ecs() -> (SdkConfig, Arc<Mutex<Vec<Value>>>) {
             stream.write_all(reply.as_bytes()).await.unwrap();
         }
     });
-    let config = aws::load().await.into_builder().endpoint_url(endpoint);
+    let config = aws::load().into_builder().endpoint_url(endpoint);
     let config = config.region(aws_config::Region::new("us-east-1")).credentials_provider(
         aws_sdk_ecs::config::SharedCredentialsProvider::new(aws_sdk_ecs::config::Credentials::new(
             "key", "secret", None, None, "test",

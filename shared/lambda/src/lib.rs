@@ -13,7 +13,11 @@ use serde_json::Value;
 use thiserror::Error;
 use time::OffsetDateTime;
 use tracing::{Instrument, Span, error, field, info_span};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// A variable that a function needs isn't set.
 #[derive(Debug, Error)]
@@ -92,17 +96,15 @@ pub fn init_logs() {
     let ours = ["aws", "custom_resource", "lambda", "settings_api", "database_resource", "database_progress"];
     let others = ["settings_page", "access_resource", "credentials_resource", "publish_variables"];
     let ours = ours.into_iter().chain(others);
-    let mut filter = "warn".to_owned();
-    for target in ours {
-        let _ = write!(filter, ",{target}={level}");
-    }
-    tracing_subscriber::fmt()
+    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    let filter =
+        Targets::new().with_default(LevelFilter::WARN).with_targets(ours.map(|target| (target, level)));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(EnvFilter::new(filter))
-        .init();
+        .with_span_list(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 /// Adds the stage to every further log line of the invocation.

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context as _, bail};
-use local::{Function, LocalAws};
+use local::{ECHO, LocalAws};
 use serde_json::Value;
 
 use super::median::median;
@@ -20,27 +21,40 @@ pub(crate) struct Figures {
     pub(crate) resident_bytes: u64,
 }
 
-/// Starts the function several times, with the environment it's deployed with.
-pub(crate) fn measure(local: &LocalAws, function: &Function, repeats: usize) -> anyhow::Result<Figures> {
-    let name = format!("stagedb-{}", function.name);
-    let deployed = local.get_json(&format!("/2015-03-31/functions/{name}/configuration"))?;
-    let mut resident_bytes = 0;
-    let init = median((0..repeats).map(|_| {
-        let (took, resident) = start_once(local, function, &name, &deployed)?;
-        resident_bytes = resident_bytes.max(resident);
-        Ok(took)
-    }))?;
-    Ok(Figures { init, resident_bytes })
+/// Starts each program several times in turns, so that other work on the machine hits all of them alike.
+pub(crate) fn measure(
+    local: &LocalAws,
+    programs: &[(&str, &Path)],
+    repeats: usize,
+) -> anyhow::Result<Vec<Figures>> {
+    let environment = |name: &&str| match *name {
+        ECHO => Ok(Value::Null),
+        name => local.get_json(&format!("/2015-03-31/functions/stagedb-{name}/configuration")),
+    };
+    let deployed: Vec<_> = programs.iter().map(|(name, _)| environment(name)).collect::<Result<_, _>>()?;
+    let mut took = vec![Vec::new(); programs.len()];
+    let mut resident = vec![0; programs.len()];
+    for _ in 0..repeats {
+        for (index, ((name, program), deployed)) in programs.iter().zip(&deployed).enumerate() {
+            let (once, bytes) = start_once(local, program, &format!("stagedb-{name}"), deployed)?;
+            took.get_mut(index).into_iter().for_each(|all| all.push(once));
+            resident.get_mut(index).into_iter().for_each(|most| *most = bytes.max(*most));
+        }
+    }
+    let figures = |(all, resident_bytes): (Vec<Duration>, u64)| {
+        Ok(Figures { init: median(all.into_iter().map(Ok))?, resident_bytes })
+    };
+    took.into_iter().zip(resident).map(figures).collect()
 }
 
 fn start_once(
     local: &LocalAws,
-    function: &Function,
+    program: &Path,
     name: &str,
     deployed: &Value,
 ) -> anyhow::Result<(Duration, u64)> {
     let runtime_api = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-    let mut command = Command::new(&function.executable);
+    let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.envs(local.aws_environment());
     if let Some(variables) = deployed.pointer("/Environment/Variables").and_then(Value::as_object) {
@@ -55,8 +69,7 @@ fn start_once(
         .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench");
     let started = Instant::now();
-    let mut child =
-        Ended(command.spawn().with_context(|| format!("cannot run {}", function.executable.display()))?);
+    let mut child = Ended(command.spawn().with_context(|| format!("cannot run {}", program.display()))?);
     let (took, _connection) = first_request(&runtime_api, started, &mut child)?;
     // Let it settle: what it does right after the request is still part of its init.
     thread::sleep(Duration::from_millis(20));
