@@ -31,7 +31,13 @@ impl Stack {
 }
 
 /// Creates a stack and waits until it is complete.
-pub(crate) fn create(http: &Http, name: &str, template: &str, limit: Duration) -> anyhow::Result<Stack> {
+pub(crate) fn create(
+    http: &Http,
+    name: &str,
+    template: &str,
+    parameters: &[(&str, &str)],
+    limit: Duration,
+) -> anyhow::Result<Stack> {
     let mut fields = vec![
         ("Action", "CreateStack"),
         ("StackName", name),
@@ -39,6 +45,14 @@ pub(crate) fn create(http: &Http, name: &str, template: &str, limit: Duration) -
         ("Capabilities.member.2", "CAPABILITY_NAMED_IAM"),
         ("Capabilities.member.3", "CAPABILITY_AUTO_EXPAND"),
     ];
+    let names: Vec<_> = (1..=parameters.len())
+        .map(|n| {
+            (format!("Parameters.member.{n}.ParameterKey"), format!("Parameters.member.{n}.ParameterValue"))
+        })
+        .collect();
+    for ((key, value), (name, given)) in names.iter().zip(parameters) {
+        fields.extend([(key.as_str(), *name), (value.as_str(), *given)]);
+    }
     let url;
     if template.len() > LARGEST_BODY {
         let key = format!("{name}.yaml");

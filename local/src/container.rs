@@ -11,12 +11,15 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::cloudformation;
+use crate::control;
 use crate::files::Workspace;
 use crate::http::Http;
 
 /// The environment variables of a container, by name.
 pub type ContainerEnvironment = BTreeMap<String, String>;
 
+/// How long the agent's credentials are valid, in seconds.
+const HOUR: i64 = 3600;
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
 /// Resolves the environment that a new task of the stage's first service would start with: the container's `environment`,
@@ -42,7 +45,12 @@ pub(crate) fn environment(http: &Http, stack: &str, stage: &str) -> anyhow::Resu
     let definition = list(&answer, "/taskDefinition/containerDefinitions")
         .find(|definition| text(definition, "name") == Some(container))
         .with_context(|| format!("task definition {task_definition} has no container {container}"))?;
-    resolve(definition, |secret| http.json("secretsmanager.GetSecretValue", &secret.request()))
+    // The agent reads the secrets as the execution role.
+    let role = answer.pointer("/taskDefinition/executionRoleArn").and_then(Value::as_str);
+    let role = role.with_context(|| format!("task definition {task_definition} has no execution role"))?;
+    let name = role.rsplit('/').next().unwrap_or_default();
+    let agent = http.with(Some(control::credentials(http, name, "ecs-agent", HOUR)?));
+    resolve(definition, |secret| agent.json("secretsmanager.GetSecretValue", &secret.request()))
 }
 
 /// The environment of one container definition. `get` is Secrets Manager's `GetSecretValue`. Each version of a secret

@@ -1,6 +1,7 @@
 //! The local AWS's control endpoint for tests: faults, tokens, timings.
 
 use anyhow::Context as _;
+use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
 use crate::http::Http;
@@ -23,6 +24,27 @@ pub(crate) fn token_expiring_at(http: &Http, token: &str, unix_seconds: u64) -> 
         call(http, "POST", "/_local/tokens", Some(&json!({"access_token": token, "exp": unix_seconds})))?;
     let token = answer.get("access_token").and_then(Value::as_str);
     Ok(token.context("/_local/tokens returned no access_token")?.to_owned())
+}
+
+/// Temporary credentials of a role, as ECS gives them to its agent.
+pub(crate) fn credentials(
+    http: &Http,
+    role: &str,
+    session: &str,
+    seconds: i64,
+) -> anyhow::Result<Credentials> {
+    let answer = call(
+        http,
+        "POST",
+        "/_local/credentials",
+        Some(&json!({"role": role, "session": session, "seconds": seconds})),
+    )?;
+    let text = |name: &str| {
+        let value = answer.get(name).and_then(Value::as_str);
+        value.map(str::to_owned).with_context(|| format!("/_local/credentials returned no {name}"))
+    };
+    let (key, secret) = (text("AccessKeyId")?, text("SecretAccessKey")?);
+    Ok(Credentials::new(key, secret, Some(text("SessionToken")?), None, "session of a role"))
 }
 
 pub(crate) fn set_timings(http: &Http, timings: &Timings) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ pub const DEMO_DATABASE: &str =
 pub(crate) fn deploy(local: &LocalAws) -> anyhow::Result<()> {
     let path = local.workspace().path("local/demo.yaml");
     let template = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    cloudformation::create(local.http(), "demo", &template, Duration::from_mins(1)).map(drop)
+    cloudformation::create(local.http(), "demo", &template, &[], Duration::from_mins(1)).map(drop)
 }
 
 /// Registers both stages with the application, and waits until their rebuilds are complete.

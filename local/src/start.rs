@@ -15,8 +15,9 @@ use crate::functions::{self, Function, Profile};
 use crate::http::{Http, REGION};
 use crate::local_aws::{LocalAws, Parts};
 use crate::options::{Lap, Options, Timings};
+use crate::parameters::PARAMETERS;
 use crate::process::Background;
-use crate::{artifacts, cloudformation, cognito, demo, page, postgres, python, template, wait};
+use crate::{artifacts, cloudformation, cognito, demo, page, permissions, postgres, python, template, wait};
 
 impl LocalAws {
     /// Starts everything: the Python environment, functions, local AWS, the application, a user, and optionally the
@@ -68,7 +69,7 @@ fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> 
     }
     let bucket = artifacts::BUCKET;
     let packaged = template::package(template, |name| Ok(format!("s3://{bucket}/{name}.zip")))?;
-    let stack = cloudformation::create(&http, "stagedb", &packaged, Duration::from_mins(2))?;
+    let stack = cloudformation::create(&http, "stagedb", &packaged, &PARAMETERS, Duration::from_mins(2))?;
     clock.lap("application");
 
     let user_pool_id = stack.output("UserPoolId")?.to_owned();
@@ -171,6 +172,9 @@ fn launch(
         .env("AWS_DEFAULT_REGION", REGION)
         // MiniStack passes it on to the functions. On its own, it sets it only for functions of other runtimes.
         .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
+    if let Some(decisions) = env::var_os(permissions::RECORD) {
+        command.env(permissions::RECORD, decisions);
+    }
     if let Value::Object(timings) = serde_json::to_value(timings)? {
         for (name, seconds) in timings {
             command.env(format!("STAGEDB_LOCAL_{}", name.to_uppercase()), seconds.to_string());
@@ -193,7 +197,7 @@ fn wait_until_ready(http: &Http, process: &Background) -> anyhow::Result<()> {
 
 /// The API's address in a form that every client can use. `*.execute-api.localhost` resolves only in browsers and curl,
 /// so the API's ID is in the path.
-fn reachable(endpoint: &str, api_url: &str) -> anyhow::Result<String> {
+pub(crate) fn reachable(endpoint: &str, api_url: &str) -> anyhow::Result<String> {
     let host = api_url.split_once("://").map_or(api_url, |(_, host)| host);
     let id = host.split_once(".execute-api.").map(|(id, _)| id);
     let id = id.with_context(|| format!("{api_url} isn't the URL of an API"))?;

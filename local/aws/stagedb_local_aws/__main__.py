@@ -53,6 +53,7 @@ def build_app(settings: Settings, installation):
         event_targets,
         http_api,
         managed_login,
+        permissions,
         rds,
         rds_catalog,
         rds_clusters,
@@ -88,6 +89,8 @@ def build_app(settings: Settings, installation):
     ecs_task_definitions.install()
     ecs.install(settings.timings)
     event_targets.install()
+    # Last, because the others replace what it wraps.
+    permissions.install(settings.decisions)
     return Control(ministack.app, settings.timings, RdsControl(store, modifications))
 
 

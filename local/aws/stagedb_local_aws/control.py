@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from stagedb_local_aws.permissions.sessions import credentials
 from stagedb_local_aws.rds_control import RdsControl
 from stagedb_local_aws.settings import Timings
 
@@ -136,6 +137,8 @@ class Control:
                 return 200, self._timings.as_dict()
             case "POST", "/_local/tokens":
                 return 200, {"access_token": token_with_expiry(data["access_token"], data["exp"])}
+            case "POST", "/_local/credentials":
+                return 200, credentials(data["role"], data.get("session", "test"), data.get("seconds", 3600))
         answer = self._rds.answer(method, path.split("/")[3:], data) if path.startswith("/_local/rds/") else None
         return answer or (404, {"message": f"no {method} {path}"})
 

@@ -53,6 +53,8 @@ class Settings:
     directory: Path
     postgres_bin: Path
     timings: Timings
+    decisions: Path
+    """Every decision about a permission is added to this file."""
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -62,11 +64,13 @@ class Settings:
             for field in fields(Timings)
             if environment.get(variable := PREFIX + field.name.upper())
         }
+        directory = Path(_required(environment, PREFIX + "DIR")).absolute()
         return Settings(
             port=_port(_required(environment, "GATEWAY_PORT")),
-            directory=Path(_required(environment, PREFIX + "DIR")).absolute(),
+            directory=directory,
             postgres_bin=_postgres_bin(_required(environment, PREFIX + "POSTGRES_BIN")),
             timings=Timings(**given),
+            decisions=Path(environment.get(PREFIX + "DECISIONS") or directory / "decisions.jsonl"),
         )
 
 
@@ -78,6 +82,7 @@ def prepare_ministack(settings: Settings, environment: dict[str, str]) -> None:
     """
     environment["GATEWAY_PORT"] = str(settings.port)
     environment.setdefault("BIND_HOST", "127.0.0.1")
+    environment["AUTH"] = "true"
     environment.setdefault("IOT_MTLS_ENABLED", "0")
     environment.setdefault("SFTP_ENABLED", "0")
     for variable, name in (("STATE_DIR", "state"), ("S3_DATA_DIR", "s3"), ("TMPDIR", "tmp")):

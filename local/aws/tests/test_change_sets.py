@@ -71,7 +71,7 @@ def create(aws, stack: dict, body: dict, size: str, name: str = "preview", **mor
         ChangeSetType="UPDATE",
         TemplateBody=json.dumps(body),
         Parameters=wanted,
-        RoleARN="arn:aws:iam::000000000000:role/any",
+        RoleARN=aws.role(),
         **more,
     )
 

@@ -17,7 +17,9 @@ def answer(event, status, **more):
 
 def handle(event, context):
     queue = os.environ["AWS_ENDPOINT_URL"] + "/000000000000/custom-events"
-    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    # As the root user: the local AWS knows only the calls that stagedb makes with roles.
+    root = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "aws_session_token": ""}
+    boto3.client("sqs", **root).send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     how = event["ResourceProperties"]["Answer"]
     if event["RequestType"] == "Delete" and how != "fail-delete":
         answer(event, "SUCCESS", PhysicalResourceId=event["PhysicalResourceId"])
@@ -201,7 +203,7 @@ def test_the_answer_may_come_later_from_a_state_machine(aws):
         },
     }
     machine = aws.client("stepfunctions").create_state_machine(
-        name="later", definition=json.dumps(definition), roleArn="arn:aws:iam::000000000000:role/any"
+        name="later", definition=json.dumps(definition), roleArn=aws.role()
     )["stateMachineArn"]
     custom = {"Type": "Custom::Later", "Properties": {"ServiceToken": starter, "Machine": machine}}
     started = time.monotonic()

@@ -77,7 +77,7 @@ def test_a_failed_rollback_is_continued_once_its_cause_is_gone(aws, breakable, b
     status_events(stack["StackId"], "UPDATE_ROLLBACK_FAILED")
     broken("")
     cloudformation.continue_update_rollback(
-        StackName="stuck", ClientRequestToken="second-try", RoleARN="arn:aws:iam::000000000000:role/any"
+        StackName="stuck", ClientRequestToken="second-try", RoleARN=aws.role()
     )
     assert aws.settled_stack("stuck")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     told = [

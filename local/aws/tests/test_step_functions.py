@@ -51,8 +51,8 @@ def machine(aws):
     sfn = aws.client("stepfunctions")
 
     def create(name: str, body: dict) -> str:
-        role = "arn:aws:iam::000000000000:role/any"
-        return sfn.create_state_machine(name=name, definition=json.dumps(body), roleArn=role)["stateMachineArn"]
+        machine = sfn.create_state_machine(name=name, definition=json.dumps(body), roleArn=aws.role())
+        return machine["stateMachineArn"]
 
     return create
 

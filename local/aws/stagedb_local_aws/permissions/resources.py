@@ -1,0 +1,85 @@
+"""The ARNs and tags of the resources that a request names, as they are now."""
+
+from __future__ import annotations
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import ec2, ecs, iam, rds, ssm
+from ministack.services import secretsmanager as secrets
+from ministack.services.cloudformation import _stacks
+
+Tags = dict[str, str]
+
+
+def arn(service: str, rest: str, region: str | None = None) -> str:
+    return f"arn:aws:{service}:{get_region() if region is None else region}:{get_account_id()}:{rest}"
+
+
+def tags_of(resource: str) -> Tags:
+    """The tags of the resource with this ARN. Empty if it doesn't exist, or has none."""
+    parts = resource.split(":", 5)
+    find = _TAGS.get(parts[2]) if len(parts) == 6 else None
+    return find(resource, parts[5]) if find else {}
+
+
+# ---- CloudFormation
+
+
+def stack(name_or_id: str) -> str:
+    """AWS knows the ID of a stack that exists. That of a new one isn't known yet."""
+    found = _stacks.get(name_or_id) or next((s for s in _stacks.values() if s.get("StackId") == name_or_id), None)
+    if found is not None and found["StackStatus"] != "DELETE_COMPLETE":
+        return found["StackId"]
+    return name_or_id if name_or_id.startswith("arn:") else arn("cloudformation", f"stack/{name_or_id}/*")
+
+
+def _of_stack(resource: str, _rest: str) -> Tags:
+    found = next((s for s in _stacks.values() if s.get("StackId") == resource), {})
+    return _pairs(found.get("Tags", []))
+
+
+# ---- ECS
+
+
+def service(cluster: str, name_or_arn: str) -> str:
+    if name_or_arn.startswith("arn:"):
+        return name_or_arn
+    return arn("ecs", f"service/{cluster.rpartition('/')[2] or 'default'}/{name_or_arn}")
+
+
+def _of_ecs(resource: str, _rest: str) -> Tags:
+    return {tag["key"]: tag["value"] for tag in ecs._tags.get(resource, [])}
+
+
+# ---- The others
+
+
+def secret(name_or_arn: str) -> str:
+    """AWS authorizes against the ARN with its six random characters, also for a secret that doesn't exist yet."""
+    _, found = secrets._resolve(name_or_arn)
+    if found:
+        return found["ARN"]
+    return name_or_arn if name_or_arn.startswith("arn:") else arn("secretsmanager", f"secret:{name_or_arn}-AbCdEf")
+
+
+def _of_secret(resource: str, _rest: str) -> Tags:
+    _, found = secrets._resolve(resource)
+    return _pairs((found or {}).get("Tags") or [])
+
+
+def _of_ec2(_resource: str, rest: str) -> Tags:
+    return _pairs(ec2._tags.get(rest.partition("/")[2], []))
+
+
+def _pairs(tags: list[dict]) -> Tags:
+    return {tag["Key"]: tag.get("Value", "") for tag in tags}
+
+
+_TAGS = {
+    "cloudformation": _of_stack,
+    "ec2": _of_ec2,
+    "ecs": _of_ecs,
+    "iam": lambda _arn, rest: _pairs((iam._roles.get(rest.rpartition("/")[2]) or {}).get("Tags") or []),
+    "rds": lambda resource, _rest: _pairs(rds._tags.get(resource, [])),
+    "secretsmanager": _of_secret,
+    "ssm": lambda resource, _rest: dict(ssm._tags.get(resource, {})),
+}

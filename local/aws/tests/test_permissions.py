@@ -1,0 +1,132 @@
+"""IAM: what a role may do is what its policies say, and what nobody understands is denied or refused."""
+
+import json
+from itertools import count
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from local_aws import REGION
+
+numbers = count(1)
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+def template(*statements: dict) -> dict:
+    policy = {"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
+    role = {"AssumeRolePolicyDocument": TRUST, "Policies": [policy]}
+    return {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
+
+
+def allow(actions: str | list[str], resource: str = "*", **more: object) -> dict:
+    return {"Sid": "Own", "Effect": "Allow", "Action": actions, "Resource": resource, **more}
+
+
+@pytest.fixture
+def as_role(aws):
+    """A client with the credentials of a new role that has these statements."""
+
+    def make(service: str, *statements: dict, seconds: float = 600):
+        name = f"role-{next(numbers)}"
+        stack = aws.create_stack(name, template(*statements), Capabilities=["CAPABILITY_IAM"])
+        assert stack["StackStatus"] == "CREATE_COMPLETE", aws.stack_events(name)
+        resources = aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+        status, _, body = aws.http(
+            "POST", "/_local/credentials", {"role": resources[0]["PhysicalResourceId"], "seconds": seconds}
+        )
+        assert status == 200, body
+        keys = json.loads(body)
+        return boto3.client(
+            service,
+            endpoint_url=aws.url,
+            region_name=REGION,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+            config=boto3.session.Config(retries={"total_max_attempts": 1}),
+        )
+
+    return make
+
+
+def secret(aws, name: str, **tags: str) -> str:
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return aws.client("secretsmanager").create_secret(Name=name, SecretString="x", Tags=listed)["ARN"]
+
+
+def test_a_call_that_no_statement_allows_is_denied_in_the_words_of_aws(aws, as_role, expect_error):
+    arn = secret(aws, "denied")
+    client = as_role("secretsmanager", allow("secretsmanager:DescribeSecret"))
+    code, message = expect_error(client.get_secret_value, SecretId=arn)
+    assert code == "AccessDeniedException"
+    assert message.endswith(
+        f"is not authorized to perform: secretsmanager:GetSecretValue on resource: {arn} because no identity-based policy "
+        "allows the secretsmanager:GetSecretValue action"
+    )
+
+
+def test_a_condition_sees_the_tags_that_the_resource_has_now(aws, as_role, expect_error):
+    arn = secret(aws, "tagged", team="shop")
+    condition = {"StringEquals": {"aws:ResourceTag/team": "shop"}}
+    client = as_role("secretsmanager", allow("secretsmanager:GetSecretValue", Condition=condition))
+    assert client.get_secret_value(SecretId=arn)["SecretString"] == "x"
+    aws.client("secretsmanager").untag_resource(SecretId=arn, TagKeys=["team"])
+    assert expect_error(client.get_secret_value, SecretId=arn)[0] == "AccessDeniedException"
+
+
+def test_an_explicit_deny_wins(aws, as_role, expect_error):
+    arn = secret(aws, "explicit")
+    deny = {**allow("secretsmanager:GetSecretValue"), "Effect": "Deny"}
+    client = as_role("secretsmanager", allow("secretsmanager:*"), deny)
+    code, message = expect_error(client.get_secret_value, SecretId=arn)
+    assert code == "AccessDeniedException" and message.endswith("with an explicit deny in an identity-based policy")
+
+
+def test_a_call_that_the_local_aws_does_not_know_is_denied_even_if_everything_is_allowed(as_role, expect_error):
+    client = as_role("secretsmanager", allow("*"))
+    code, message = expect_error(client.create_secret, Name="unknown", SecretString="x")
+    assert code == "AccessDeniedException" and "permissions/checks.py" in message
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        # As the SDK for Rust calls CloudWatch.
+        ("monitoring", "/service/GraniteServiceVersion20100801/operation/GetMetricData"),
+        ("lambda", "/2015-03-31/no-such-operation"),
+    ],
+)
+def test_no_protocol_gets_around_the_policies(aws, as_role, service, path):
+    client = as_role("secretsmanager", allow("secretsmanager:*"))
+    keys = client._request_signer._credentials
+    request = AWSRequest("POST", aws.url + path, headers={"smithy-protocol": "rpc-v2-cbor"}, data=b"\xa0")
+    SigV4Auth(keys, service, REGION).add_auth(request)
+    status, _, _ = aws.http("POST", path, b"\xa0", dict(request.headers))
+    assert status == 403
+
+
+def test_expired_credentials_are_denied(as_role, expect_error):
+    client = as_role("secretsmanager", allow("*"), seconds=-1)
+    assert expect_error(client.list_secrets)[0].startswith("ExpiredToken")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ({**allow("s3:*"), "NotResource": "x"}, "has NotResource"),
+        ({"Sid": "Own", "Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, "has NotAction"),
+        (allow("s3:*", "arn:aws:s3:::${aws:username}"), "has the variable"),
+        (allow("s3:*", Condition={"StringSounds": {"aws:TagKeys": "x"}}), "has the operator StringSounds"),
+        (allow("s3:*", Condition={"StringEquals": {"aws:Moon": "full"}}), "asks for aws:Moon"),
+    ],
+)
+def test_a_policy_that_the_evaluator_does_not_understand_is_refused(aws, statement, words):
+    name = f"refused-{next(numbers)}"
+    stack = aws.create_stack(name, template(statement), Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED")
+    reasons = [event.get("ResourceStatusReason", "") for event in aws.stack_events(name)]
+    assert any(f"the statement Own of own {words}" in reason for reason in reasons), reasons
