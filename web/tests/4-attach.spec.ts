@@ -13,6 +13,7 @@ test.beforeAll(async () => {
   const subnets = Subnets.map((subnet) => subnet.SubnetId);
   aws("rds", "create-db-subnet-group", "--db-subnet-group-name", "theirs", "--db-subnet-group-description", "theirs", "--subnet-ids", ...subnets);
   const { GroupId } = aws("ec2", "create-security-group", "--group-name", "theirs", "--description", "theirs", "--vpc-id", vpc) as { GroupId: string };
+  aws("ec2", "create-tags", "--resources", GroupId, "--tags", "Key=stagedb:attachable,Value=true");
   const make = (identifier: string, ...rest: string[]) =>
     aws("rds", "create-db-instance", "--db-instance-identifier", identifier, "--engine", "postgres", "--db-instance-class", "db.t4g.large", "--allocated-storage", "50", "--db-name", "orders", "--master-username", "clerk", "--master-user-password", THEIR_PASSWORD, ...rest);
   make("orders", "--db-subnet-group-name", "theirs", "--vpc-security-group-ids", GroupId);

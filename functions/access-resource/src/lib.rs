@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aws::{AwsError, SdkConfig, SecurityGroups, TurnError, Turns};
+use aws::{AwsError, SdkConfig, SecurityGroups, TAG_ATTACHABLE, TurnError, Turns};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
 use database::{AccessStep, After, QUIET, Stage, Wanted, access_steps, claim_tag};
 use lambda::Invocation;
@@ -76,12 +76,22 @@ pub async fn handle(resource: Arc<AccessResource>, invocation: Invocation) -> Re
 enum AccessError {
     #[error("The request isn't valid: {0}.")]
     Invalid(#[from] InvalidRequest),
-    #[error("EC2 refused a rule that lets a service connect: {} ({})", .0.message, .0.code)]
+    #[error("EC2 refused a rule that lets a service connect: {} ({}){}", .0.message, .0.code, hint(.0))]
     Aws(#[from] AwsError),
     #[error("{0}.")]
     Turn(#[from] TurnError),
     #[error("Something else keeps changing the rules of the database's security group. Save again.")]
     Unsettled,
+}
+
+fn hint(error: &AwsError) -> String {
+    if error.code != "UnauthorizedOperation" {
+        return String::new();
+    }
+    format!(
+        ". stagedb may change the rules of an attached database's security group only if the group has the tag \
+         {TAG_ATTACHABLE}=true"
+    )
 }
 
 /// How far the work on the rules is.

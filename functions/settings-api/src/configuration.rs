@@ -1,6 +1,6 @@
 //! The API's configuration, from the template.
 
-use database::{EngineVersion, SettingError};
+use database::{EngineVersion, RolePatterns, SettingError};
 use lambda::MissingVariable;
 use thiserror::Error;
 
@@ -28,6 +28,8 @@ pub struct Configuration {
     pub stage_stack_role_arn: String,
     /// The PostgreSQL version of new databases.
     pub engine_version: EngineVersion,
+    /// The roles that stagedb may pass to ECS.
+    pub task_roles: RolePatterns,
 }
 
 impl Configuration {
@@ -42,6 +44,7 @@ impl Configuration {
             access_function_arn: lambda::required("ACCESS_FUNCTION_ARN")?,
             stage_stack_role_arn: lambda::required("STAGE_STACK_ROLE_ARN")?,
             engine_version: EngineVersion::try_from(lambda::required("ENGINE_VERSION")?)?,
+            task_roles: RolePatterns::from(lambda::required("TASK_ROLES")?.as_str()),
         })
     }
 }

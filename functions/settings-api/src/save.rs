@@ -7,7 +7,7 @@ mod plan;
 mod settings;
 mod wish;
 
-pub(crate) use attachment::{used_by, why_never};
+pub(crate) use attachment::{closed, used_by, why_never};
 pub(crate) use plan::{Plan, parameters};
 pub(crate) use settings::SettingsWire;
 pub(crate) use wish::Wish;

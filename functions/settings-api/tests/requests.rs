@@ -23,6 +23,7 @@ fn api() -> Arc<SettingsApi> {
         stage_stack_role_arn: "arn:role".to_owned(),
         access_function_arn: "arn:access".to_owned(),
         engine_version: "17".to_owned().try_into().unwrap(),
+        task_roles: "arn:aws:iam::123456789012:role/*".into(),
     };
     Arc::new(SettingsApi::new(&config, configuration))
 }

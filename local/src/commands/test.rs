@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "the user reads it")]
 
 use std::{
-    env,
+    env, fs,
     process::Command,
     sync::Mutex,
     thread,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use local::{Workspace, as_in_a_shell, check_page, set_up_tests};
+use local::{Workspace, as_in_a_shell, check_page, permissions, set_up_tests};
 
 /// How many end-to-end tests run at the same time. Each has its own local AWS, and mostly waits for it.
 const END_TO_END_THREADS: &str = "5";
@@ -37,25 +37,30 @@ pub(crate) fn test() -> anyhow::Result<()> {
         }
         Ok(())
     })?;
+    let record = permissions::record(&workspace);
+    fs::write(&record, "").with_context(|| format!("cannot write {}", record.display()))?;
     // These select targets of the whole workspace. A selection of packages has fewer features, and so another build of the
     // dependencies. The tests without a local AWS give way to those that watch a clock.
     let mut rest = as_in_a_shell(Command::new("nice"));
     rest.args(["cargo", "test", "--workspace"]);
     let mut end_to_end = as_in_a_shell(Command::new("cargo"));
     end_to_end.args(["test", "--workspace", "--test", "end_to_end"]);
-    end_to_end.env("RUST_TEST_THREADS", END_TO_END_THREADS);
+    end_to_end.env("RUST_TEST_THREADS", END_TO_END_THREADS).env(permissions::RECORD, &record);
     let mut python = Command::new(workspace.program("python"));
     python.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "local/aws/tests"]);
     let mut browser = Command::new(program);
-    browser.args(["test", "--browser"]);
+    browser.args(["test", "--browser"]).env(permissions::RECORD, &record);
     // The tests of the local AWS watch a clock, too, so they don't run beside the end-to-end tests.
-    let failed = thread::scope(|scope| {
+    let mut failed = thread::scope(|scope| {
         let rest = scope.spawn(|| steps.beside([("unit tests and the model of AWS", rest)]));
         let mut failed = steps.beside([("the local AWS", python)]);
         failed.extend(steps.beside([("end-to-end tests", end_to_end), ("browser tests", browser)]));
         failed.extend(rest.join().unwrap_or_else(|_| vec!["the unit tests panicked".to_owned()]));
         failed
     });
+    let compared =
+        permissions::compare(&permissions::remembered(&workspace)?, &permissions::recorded(&record)?);
+    failed.extend(compared.err().map(|error| format!("permissions ({error:#})")));
     steps.print();
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

@@ -10,10 +10,12 @@ use crate::world::{
     their_cluster, their_instance, their_network, world,
 };
 
-fn make_secret(local: &LocalAws, value: &Value) -> String {
+/// A secret that stagedb may read, because of its tag, or because of its name if it's `databases/…`.
+fn make_secret(local: &LocalAws, name: &str, value: &Value) -> String {
+    let tag = json!({"Key": "stagedb:attachable", "Value": (!name.starts_with("databases/")).to_string()});
     let body = json!({
-        "Name": "databases/orders", "SecretString": value.to_string(),
-        "ClientRequestToken": "the-first-version-of-their-secret",
+        "Name": name, "SecretString": value.to_string(), "ClientRequestToken": "the-first-version-of-their-secret",
+        "Tags": [tag],
     });
     let made = local.post_json("secretsmanager.CreateSecret", &body).unwrap();
     made["ARN"].as_str().unwrap().to_owned()
@@ -39,8 +41,11 @@ fn an_attached_instance_serves_two_stages_and_stays_as_it_was() {
     let group = their_network(&local);
     their_instance(&local, "orders", &group);
     let before = described(&local, "orders");
-    let arn =
-        make_secret(&local, &json!({"username": "clerk", "password": THEIR_PASSWORD, "host": "elsewhere"}));
+    let arn = make_secret(
+        &local,
+        "databases/orders",
+        &json!({"username": "clerk", "password": THEIR_PASSWORD, "host": "elsewhere"}),
+    );
     let found = listed(&local, "orders");
     assert_eq!(
         (&found["attachable"], &found["kind"], &found["usedBy"]),
@@ -107,7 +112,7 @@ fn a_rotated_password_comes_with_a_save_of_another_setting() {
     let local = world();
     let group = their_network(&local);
     their_instance(&local, "orders", &group);
-    let arn = make_secret(&local, &json!({"username": "clerk", "password": THEIR_PASSWORD}));
+    let arn = make_secret(&local, "orders", &json!({"username": "clerk", "password": THEIR_PASSWORD}));
     let settings = |database_name: &str| {
         json!({
             "source": "attached", "identifier": "orders", "databaseName": database_name,
@@ -300,4 +305,31 @@ fn a_rule_that_was_there_before_is_used_and_stays_as_it_was() {
     assert_eq!(rules(&local, &group).len(), 1);
     remove(&local, "dev", "orders");
     assert_eq!(rules(&local, &group), before);
+}
+
+#[test]
+fn credentials_that_were_typed_long_ago_are_forgotten() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let typed = |password: &str| {
+        json!({
+            "source": "attached", "identifier": "orders", "databaseName": "orders",
+            "credentials": {"username": "clerk", "password": password},
+        })
+    };
+    save_and_follow(&local, "dev", &typed("a-wrong-password"));
+    let id = format!("dev-{STACK}-postgres");
+    for month in 1..=12 {
+        let label = format!("generation-2020{month:02}01-120000-00000000");
+        let body = json!({
+            "SecretId": id, "SecretString": "{}", "VersionStages": [label],
+            "ClientRequestToken": format!("the-version-of-a-month-long-ago-{month:02}"),
+        });
+        local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+    }
+    save_and_follow(&local, "dev", &typed(THEIR_PASSWORD));
+    let described = local.post_json("secretsmanager.DescribeSecret", &json!({"SecretId": id})).unwrap();
+    let labels = described["VersionIdsToStages"].to_string();
+    assert!(!labels.contains("generation-20200101") && labels.contains("generation-20201201"), "{labels}");
 }

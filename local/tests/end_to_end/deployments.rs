@@ -66,9 +66,14 @@ fn with_database() -> LocalAws {
 fn after_a_deployment_from_the_repository_the_new_containers_have_all_variables() {
     let local = with_database();
     assert_eq!(variables_of_service(&local, WEB).len(), 5);
-    let deployed = deploy(&local, WEB, "registry.example.com/web:2");
+    let mut body = from_the_repository(&local, WEB, "registry.example.com/web:2");
+    body["tags"] = json!([{"key": "team", "value": "shop"}]);
+    let deployed = deploy_definition(&local, WEB, &body);
     eventually("the variables are back", || variables_of_service(&local, WEB).len() == 5);
     assert_eq!(image(&local, WEB), "registry.example.com/web:2");
+    let copy = service_named(&local, WEB)["taskDefinition"].clone();
+    let tags = ecs(&local, "ListTagsForResource", &json!({"resourceArn": copy}))["tags"].clone();
+    assert_eq!(tags, body["tags"], "the copy has the tags of the original");
 
     let copy = definition(&local, &service_named(&local, WEB)["taskDefinition"]);
     let original = definition(&local, &json!(deployed));

@@ -6,7 +6,7 @@ use local::LocalAws;
 use serde_json::{Value, json};
 
 use crate::world::{
-    PASSWORD, definition, ecs, eventually, follow, micro, save, save_and_follow, secret, service_named,
+    PASSWORD, definition, ecs, eventually, follow, micro, role, save, save_and_follow, secret, service_named,
     stage_path, variables_of, world,
 };
 
@@ -119,7 +119,7 @@ fn a_rule_starts_the_migration_job_of_a_stage_when_its_rebuild_is_complete() {
     let cluster = service_named(&local, "test-django2-dev")["clusterArn"].clone();
     let family = "arn:aws:ecs:us-east-1:000000000000:task-definition/test-django2-dev-migrate";
     let targets = json!([{
-        "Id": "migrate", "Arn": cluster, "RoleArn": "arn:aws:iam::000000000000:role/start-migrations",
+        "Id": "migrate", "Arn": cluster, "RoleArn": role(&local, "start-migrations"),
         "EcsParameters": {
             "TaskDefinitionArn": family, "TaskCount": 1, "LaunchType": "FARGATE",
             "NetworkConfiguration": {"awsvpcConfiguration": {

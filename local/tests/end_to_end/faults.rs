@@ -232,7 +232,7 @@ fn a_request_that_is_delivered_again_after_its_answer_makes_no_second_database_a
     ] {
         let request = json!({
             "RequestType": "Update", "RequestId": format!("again-{logical}"), "StackId": stack["Stacks"][0]["StackId"],
-            "ResponseURL": format!("{}/stagedb-artifacts/answer", local.endpoint()), "LogicalResourceId": logical,
+            "ResponseURL": local.address_for_answers().unwrap(), "LogicalResourceId": logical,
             "PhysicalResourceId": resource(logical)["PhysicalResourceId"], "ResourceType": resource_type,
             "ResourceProperties": properties,
         });
@@ -278,4 +278,32 @@ fn a_state_machine_that_runs_out_of_time_is_answered_for_and_the_stage_goes_back
     eventually("no database is left behind", || instance(&local, "dev").is_none());
     local.set_timings(&Timings { rds_create_seconds: Some(0.5), ..Timings::default() }).unwrap();
     save_and_follow(&local, "dev", &micro());
+}
+
+#[test]
+fn cloudformation_gets_its_answer_even_if_the_function_that_makes_progress_is_gone() {
+    let local = world();
+    let delete = ["lambda", "delete-function", "--function-name", "stagedb-database-progress"];
+    local.aws(&delete).unwrap();
+    save(&local, "dev", &micro(), 202);
+    // The state machine tries again for a minute.
+    let (since, limit) = (std::time::Instant::now(), std::time::Duration::from_mins(4));
+    let failed = || {
+        let events = local
+            .aws(&["cloudformation", "describe-stack-events", "--stack-name", "test-django2-dev"])
+            .unwrap();
+        let events = events["StackEvents"].as_array().unwrap().clone();
+        events.into_iter().find(|event| {
+            event["LogicalResourceId"] == "Database" && event["ResourceStatus"] == "UPDATE_FAILED"
+        })
+    };
+    let event = loop {
+        if let Some(event) = failed() {
+            break event;
+        }
+        assert!(since.elapsed() < limit, "there is no answer");
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    };
+    let reason = event["ResourceStatusReason"].as_str().unwrap();
+    assert!(!reason.is_empty(), "{event}");
 }

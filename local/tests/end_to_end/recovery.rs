@@ -17,7 +17,7 @@ fn a_request_that_cloudformation_does_not_wait_for_changes_nothing_and_the_runni
         local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
     let late = json!({
         "RequestType": "Update", "RequestId": "a-late-request", "StackId": stack["Stacks"][0]["StackId"],
-        "ResponseURL": format!("{}/stagedb-artifacts/answer", local.endpoint()), "LogicalResourceId": "Database",
+        "ResponseURL": local.address_for_answers().unwrap(), "LogicalResourceId": "Database",
         "ResourceType": "Custom::PostgresDatabase", "PhysicalResourceId": "PostgresDatabase/test-django2-dev-postgres",
         "ResourceProperties": {
             "Stack": STACK, "Stage": "dev", "Source": "none", "Generation": "none", "SecretArn": "arn:secret",

@@ -220,10 +220,14 @@ fn attachments(table: &mut Table<'_>) {
     }
     let local = table.local;
     let secret = |name: &str, value: &str| {
-        let body = json!({"Name": name, "SecretString": value, "ClientRequestToken": format!("the-first-version-of-{name:0>20}")});
+        let token = format!("the-first-version-of-{name:0>20}");
+        let tags = json!([{"Key": "stagedb:attachable", "Value": (name != "untagged").to_string()}]);
+        let body = json!({"Name": name, "SecretString": value, "ClientRequestToken": token, "Tags": tags});
         let made = local.post_json("secretsmanager.CreateSecret", &body).unwrap();
         json!({"secretArn": made["ARN"]})
     };
+    let theirs = json!({"username": "clerk", "password": "theirs"}).to_string();
+    table.save("a secret without the tag", &attach("orders", &secret("untagged", &theirs)));
     table.save("a secret that isn't JSON", &attach("orders", &secret("plain", "hunter2")));
     table.save("a secret without a password", &attach("orders", &secret("half", "{\"username\":\"clerk\"}")));
     table.save(

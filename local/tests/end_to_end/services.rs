@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::world::{
-    definition, ecs, eventually, follow, micro, rules, save_and_follow, service_named, stage_path,
+    definition, ecs, eventually, follow, micro, role, rules, save_and_follow, service_named, stage_path,
     variables_of, variables_of_service, vpc, world,
 };
 
 const WEB: &str = "test-django2-prod";
 
 /// Another service in the demo's cluster, in a security group of its own.
-fn another_service(local: &local::LocalAws, name: &str) -> String {
+pub(crate) fn another_service(local: &local::LocalAws, name: &str) -> String {
     let vpc = vpc(local);
     let made = local
         .aws(&[
@@ -33,7 +33,7 @@ fn another_service(local: &local::LocalAws, name: &str) -> String {
         "RegisterTaskDefinition",
         &json!({
             "family": name, "containerDefinitions": [container], "networkMode": "awsvpc",
-            "executionRoleArn": format!("arn:aws:iam::000000000000:role/{name}"),
+            "executionRoleArn": role(local, &format!("team-{name}")),
         }),
     );
     let definition = registered["taskDefinition"]["taskDefinitionArn"].clone();
@@ -91,7 +91,7 @@ fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other
     let container = json!({"name": "migrate", "image": "app:1"});
     let family = json!({
         "family": "test-django2-prod-migrate", "containerDefinitions": [container], "networkMode": "awsvpc",
-        "executionRoleArn": "arn:aws:iam::000000000000:role/migrate",
+        "executionRoleArn": role(&local, "team-migrate"),
     });
     ecs(&local, "RegisterTaskDefinition", &family);
     let group_of_jobs = another_service(&local, "jobs");
@@ -104,7 +104,7 @@ fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other
     assert!(let_in.contains(&group) && let_in.contains(&group_of_jobs), "they can connect: {let_in:?}");
     let readers_now = readers(&local);
     assert!(
-        readers_now.contains("role/reports") && readers_now.contains("role/migrate"),
+        readers_now.contains("role/team-reports") && readers_now.contains("role/team-migrate"),
         "they can read the secret"
     );
     let migrate =
@@ -128,7 +128,7 @@ fn a_service_that_is_added_or_removed_while_there_is_a_database_affects_no_other
     });
     assert_eq!(sources(&local), web_group);
     assert_eq!(migrate(), [""; 0], "nor has the job");
-    assert!(!readers(&local).contains("role/reports"));
+    assert!(!readers(&local).contains("role/team-reports"));
     assert_eq!(web(), before, "the other service wasn't touched");
 }
 
@@ -269,4 +269,27 @@ fn a_service_that_others_deploy_or_that_is_inactive_is_refused_by_name() {
         404,
         "nothing was started"
     );
+}
+
+#[test]
+fn until_a_stage_has_a_database_its_subnets_are_those_of_its_services() {
+    let local = world();
+    let vpc = vpc(&local);
+    let create =
+        ["ec2", "create-subnet", "--cidr-block", "10.42.64.0/20", "--availability-zone", "us-east-1c"];
+    let made = local.aws(&[&create[..], &["--vpc-id", vpc.as_str().unwrap()]].concat()).unwrap();
+    let third = made["Subnet"]["SubnetId"].clone();
+    another_service(&local, "reports");
+    let mut network = service_named(&local, "reports")["networkConfiguration"].clone();
+    network["awsvpcConfiguration"]["subnets"].as_array_mut().unwrap().push(third.clone());
+    let change = json!({"cluster": "demo", "service": "reports", "networkConfiguration": network});
+    ecs(&local, "UpdateService", &change);
+    register(&local, &[(WEB, "web"), ("reports", "run")], &json!([]));
+    let groups = local.aws(&["rds", "describe-db-subnet-groups"]).unwrap();
+    let groups = groups["DBSubnetGroups"].as_array().unwrap();
+    let of_stage =
+        |group: &&Value| group["DBSubnetGroupName"].as_str().unwrap().starts_with("test-django2-prod-");
+    let subnets = groups.iter().find(of_stage).unwrap()["Subnets"].as_array().unwrap();
+    assert_eq!(subnets.len(), 3, "{subnets:?}");
+    assert!(subnets.iter().any(|subnet| subnet["SubnetIdentifier"] == third), "{subnets:?}");
 }

@@ -75,8 +75,11 @@ fn a_template_with_the_cloudformation_snippet_needs_no_restoration() {
     let template = format!(
         "AWSTemplateFormatVersion: \"2010-09-09\"\nResources:\n  Definition:\n    Type: AWS::ECS::TaskDefinition\n    \
          Properties:\n      Family: {WEB}\n      NetworkMode: awsvpc\n      RequiresCompatibilities: [FARGATE]\n      \
-         Cpu: \"256\"\n      Memory: \"512\"\n      ExecutionRoleArn: arn:aws:iam::000000000000:role/team\n      \
+         Cpu: \"256\"\n      Memory: \"512\"\n      ExecutionRoleArn: {}\n      \
          ContainerDefinitions:\n        - Name: web\n          Image: web:cloudformation\n{}",
+        definition(&local, &service_named(&local, WEB)["taskDefinition"])["executionRoleArn"]
+            .as_str()
+            .unwrap(),
         indented(&snippet(&local, "cloudformation"), 10)
     );
     let path = local.run_dir().join("team.yaml");

@@ -229,7 +229,20 @@ pub(crate) fn their_network(local: &LocalAws) -> String {
             &network.vpc,
         ])
         .unwrap();
-    made["GroupId"].as_str().unwrap().to_owned()
+    let group = made["GroupId"].as_str().unwrap().to_owned();
+    let tag = ["ec2", "create-tags", "--tags", "Key=stagedb:attachable,Value=true", "--resources", &group];
+    local.aws(&tag).unwrap();
+    group
+}
+
+/// Creates a role, as another team does for its service. Only with a name such as `team-web` may stagedb pass it to ECS.
+pub(crate) fn role(local: &LocalAws, name: &str) -> String {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+    }]});
+    let create = ["iam", "create-role", "--role-name", name, "--assume-role-policy-document"];
+    let made = local.aws(&[&create[..], &[&trust.to_string()]].concat()).unwrap();
+    made["Role"]["Arn"].as_str().unwrap().to_owned()
 }
 
 /// Creates an RDS for PostgreSQL instance that stagedb doesn't manage, with the database `orders`.

@@ -116,6 +116,7 @@ impl Program {
                     access_function_arn: Kind::AccessResource.arn(),
                     stage_stack_role_arn: "arn:aws:iam::123456789012:role/stage-stacks".to_owned(),
                     engine_version: "17".to_owned().try_into().unwrap(),
+                    task_roles: "arn:aws:iam::123456789012:role/*".into(),
                 };
                 Handler::SettingsApi(Arc::new(SettingsApi::new(&config, configuration)))
             }

@@ -58,6 +58,7 @@ const POINTS: &[(Kind, &str)] = &[
     (Kind::SettingsApi, "DescribeOrderableDBInstanceOptions"),
     (Kind::SettingsApi, "DescribeSecret"),
     (Kind::SettingsApi, "DescribeSecurityGroupRules"),
+    (Kind::SettingsApi, "DescribeSecurityGroups"),
     (Kind::SettingsApi, "DescribeServices"),
     (Kind::SettingsApi, "DescribeStackEvents"),
     (Kind::SettingsApi, "DescribeStacks"),

@@ -44,6 +44,16 @@ impl Ec2 {
                 }
                 return Ok(Reply::Xml(xml + "</securityGroupRuleSet>"));
             }
+            // Every security group may be used for attached databases.
+            "DescribeSecurityGroups" => {
+                let mut xml = "<securityGroupInfo>".to_owned();
+                for group in call.list("Filter.1.Value") {
+                    xml.push_str("<item>");
+                    element(&mut xml, "groupId", &group);
+                    xml.push_str("</item>");
+                }
+                return Ok(Reply::Xml(xml + "</securityGroupInfo>"));
+            }
             "DescribeSubnets" => {
                 let mut xml = "<subnetSet>".to_owned();
                 for (id, zone) in [("subnet-1", "us-east-1a"), ("subnet-2", "us-east-1b")] {

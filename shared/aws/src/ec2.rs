@@ -1,6 +1,6 @@
 //! Calls to EC2.
 //!
-//! The SDK's crate for EC2 takes more than 7 GB of memory and several minutes to compile, and stagedb needs only six
+//! The SDK's crate for EC2 takes more than 7 GB of memory and several minutes to compile, and stagedb needs only seven
 //! calls. So it makes these calls itself: EC2's Query protocol, with the SDK's own client, retries, timeouts, and
 //! signatures.
 

@@ -49,6 +49,8 @@ pub use aws_config::SdkConfig;
 pub const TAG_STACK: &str = "stagedb:stack";
 /// The tag that names the stage.
 pub const TAG_STAGE: &str = "stagedb:stage";
+/// The tag of a secret or a security group that stagedb may use for attached databases, with the value `true`.
+pub const TAG_ATTACHABLE: &str = "stagedb:attachable";
 /// The tag that names the stage stack's ARN.
 pub const TAG_STAGE_STACK_ID: &str = "stagedb:stage-stack-id";
 /// The tag that names the resource in the stage stack.

@@ -1,6 +1,6 @@
 //! EC2: the inbound rules of security groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use database::IngressRule;
@@ -25,6 +25,35 @@ impl SecurityGroups {
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { ec2: Ec2::new(config) }
+    }
+
+    /// Those of at most 200 security groups that have a tag with this key and value.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn tagged(
+        &self,
+        groups: &[&str],
+        key: &str,
+        value: &str,
+    ) -> Result<BTreeSet<String>, AwsError> {
+        if groups.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let filters = [
+            ("Filter.1.Name".to_owned(), "group-id".to_owned()),
+            ("Filter.2.Name".to_owned(), format!("tag:{key}")),
+            ("Filter.2.Value.1".to_owned(), value.to_owned()),
+        ];
+        let ids =
+            groups.iter().zip(1..).map(|(group, n)| (format!("Filter.1.Value.{n}"), (*group).to_owned()));
+        let all: Vec<_> = filters.into_iter().chain(ids).collect();
+        let parameters: Vec<_> = all.iter().map(|(name, value)| (name, value.as_str())).collect();
+        let reply = self.ec2.call("DescribeSecurityGroups", &parameters).await?;
+        read("DescribeSecurityGroups", &reply, |root| {
+            let ids = items(root, "securityGroupInfo").filter_map(|group| text(group, "groupId"));
+            ids.map(str::to_owned).collect()
+        })
     }
 
     /// The inbound rules of at most 200 security groups. A group that doesn't exist has none.

@@ -14,12 +14,17 @@ use serde_json::Value;
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{AwsError, Rebuilt, TAG_STACK, TAG_STAGE, config::client, error::failed, instant::instant};
+use crate::{
+    AwsError, Rebuilt, TAG_STACK, TAG_STAGE,
+    config::{Lazy, client},
+    error::failed,
+    instant::instant,
+};
 
 /// The stacks in this account and Region.
 #[derive(Debug, Clone)]
 pub struct Stacks {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 /// The stack of a stage.
@@ -39,6 +44,8 @@ pub struct StageStack {
     pub parameters: BTreeMap<String, String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Whether it has termination protection.
+    pub is_protected: bool,
 }
 
 impl StageStack {
@@ -211,7 +218,10 @@ impl Stacks {
         Ok(reply.stack_events.unwrap_or_default().into_iter().filter_map(event).collect())
     }
 
-    /// Creates the stack of a stage with termination protection. `token` makes a repeat harmless.
+    /// Creates the stack of a stage. `token` makes a repeat harmless.
+    ///
+    /// It doesn't ask for termination protection. That takes a permission which can be limited to stacks with a stage's
+    /// tags only once the stack has them.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -232,7 +242,6 @@ impl Stacks {
             .tags(Tag::builder().key(TAG_STACK).value(stage.stack.as_ref()).build())
             .tags(Tag::builder().key(TAG_STAGE).value(stage.stage.as_ref()).build())
             .role_arn(role_arn)
-            .enable_termination_protection(true)
             .client_request_token(token);
         match call.send().await {
             Ok(_) => Ok(()),
@@ -335,14 +344,22 @@ impl Stacks {
         call.send().await.map(|_| ()).map_err(failed("DeleteChangeSet"))
     }
 
+    /// Turns a stack's termination protection on or off. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn protect(&self, id: &str, is_on: bool) -> Result<(), AwsError> {
+        let call =
+            self.client.update_termination_protection().stack_name(id).enable_termination_protection(is_on);
+        call.send().await.map(|_| ()).map_err(failed("UpdateTerminationProtection"))
+    }
+
     /// Turns off termination protection, and starts to delete a stack that has no database. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
     pub async fn delete(&self, id: &str, role_arn: &str, token: &str) -> Result<(), AwsError> {
-        let call =
-            self.client.update_termination_protection().stack_name(id).enable_termination_protection(false);
-        call.send().await.map_err(failed("UpdateTerminationProtection"))?;
+        self.protect(id, false).await?;
         let call = self.client.delete_stack().stack_name(id).role_arn(role_arn).client_request_token(token);
         call.send().await.map(|_| ()).map_err(failed("DeleteStack"))
     }
@@ -423,5 +440,6 @@ fn stage_stack(stack: Stack) -> Option<StageStack> {
         operation: began.fmt(Format::DateTime).ok()?,
         parameters: stack.parameters.unwrap_or_default().into_iter().filter_map(parameter).collect(),
         outputs: stack.outputs.unwrap_or_default().into_iter().filter_map(output).collect(),
+        is_protected: stack.enable_termination_protection.unwrap_or(false),
     })
 }

@@ -20,6 +20,7 @@ mod registration;
 mod request;
 mod reserved;
 mod restoration;
+mod role_patterns;
 mod save;
 mod setting;
 mod settings;
@@ -56,6 +57,7 @@ pub use registration::{
 };
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
 pub use restoration::{Deployed, RESTORES_MAX, Restoration, Restorations, Restore, restore, story};
+pub use role_patterns::RolePatterns;
 pub use save::{
     Objection, Orderable, STORAGE_REST, Situation, check_change, check_creation, check_restoration,
     earliest_storage_change,

@@ -1,17 +1,20 @@
 //! Whether an ECS service can be registered, from what ECS shows of it alone.
 
 use aws::{Service, TaskDefinition};
+use database::RolePatterns;
 
 /// What ECS shows of a service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) service: &'a Service,
     pub(crate) definition: &'a TaskDefinition,
+    /// The roles that stagedb may pass to ECS.
+    pub(crate) task_roles: &'a RolePatterns,
 }
 
 /// Why a service can't be registered, as the end of a sentence that starts with its name. `None` if it can.
 pub(crate) fn why_not(candidate: Candidate<'_>) -> Option<String> {
-    let Candidate { service, definition } = candidate;
+    let Candidate { service, definition, task_roles } = candidate;
     if service.controller != "ECS" {
         return Some(format!(
             "has the deployment controller {}, which would undo a redeployment. It must be ECS",
@@ -27,7 +30,16 @@ pub(crate) fn why_not(candidate: Candidate<'_>) -> Option<String> {
     } else if definition.execution_role_arn().is_none() {
         "has a task definition without an execution role, which would read the secret"
     } else {
-        return None;
+        return forbidden_role(definition, task_roles);
     };
     Some(words.to_owned())
+}
+
+/// Why stagedb can't register a copy of a task definition, as the end of a sentence. `None` if it can.
+pub(crate) fn forbidden_role(definition: &TaskDefinition, task_roles: &RolePatterns) -> Option<String> {
+    let role = definition.roles().find(|role| !task_roles.allow(role))?;
+    Some(format!(
+        "has the role {role}, which stagedb may not pass to ECS. The parameter TaskRoles of the stagedb stack allows {}",
+        task_roles.in_words()
+    ))
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws::{Lookup, Note, SeenService, Service, StageStack, Subnet, TaskDefinition};
-use database::{Publication, Registration, StackStatus, Stage, Target, publication};
+use database::{Publication, Registration, RolePatterns, StackStatus, Stage, Target, publication};
 
 use super::{
-    candidates::{Candidate, why_not},
+    candidates::{Candidate, forbidden_role, why_not},
     derived::{SeenJob, derived},
 };
 use crate::{
@@ -34,16 +34,17 @@ impl SettingsApi {
         let services = self.stage_services.look(&registration.services).await?;
         let jobs = self.see_jobs(&registration.jobs).await?;
         let target = stack.map_or(Target::Removed, StageStack::target);
+        let wanted = Wanted { stage, target: &target, task_roles: &self.configuration.task_roles };
         let mut errors = Vec::new();
         for (index, seen) in services.iter().enumerate() {
-            if let Err(error) = check_service(stage, &target, index, seen) {
+            if let Err(error) = check_service(wanted, index, seen) {
                 errors.push(error);
             } else if let Some(error) = self.other_stage(stage, index, seen).await? {
                 errors.push(error);
             }
         }
         for (index, job) in jobs.iter().enumerate() {
-            errors.extend(check_job(stage, &target, index, job).err());
+            errors.extend(check_job(wanted, index, job).err());
         }
         if !errors.is_empty() {
             return Err(Problem::fields(errors));
@@ -121,7 +122,16 @@ impl SettingsApi {
     }
 }
 
-fn check_service(stage: &Stage, target: &Target, index: usize, seen: &SeenService) -> Result<(), FieldError> {
+/// What the containers of a stage should have.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    stage: &'a Stage,
+    target: &'a Target,
+    /// The roles that stagedb may pass to ECS.
+    task_roles: &'a RolePatterns,
+}
+
+fn check_service(wanted: Wanted<'_>, index: usize, seen: &SeenService) -> Result<(), FieldError> {
     let (cluster, name) = seen.registered.key();
     let error =
         |field: &str, detail: String| FieldError { pointer: format!("/services/{index}/{field}"), detail };
@@ -131,14 +141,14 @@ fn check_service(stage: &Stage, target: &Target, index: usize, seen: &SeenServic
         );
         return Err(error("name", detail));
     };
-    if let Some(why_not) = why_not(Candidate { service, definition }) {
+    if let Some(why_not) = why_not(Candidate { service, definition, task_roles: wanted.task_roles }) {
         return Err(error("name", format!("must be a service that can be registered. {name} {why_not}")));
     }
     let container = seen.registered.container.as_ref();
-    check_container(stage, target, definition, name, container).map_err(|detail| error("container", detail))
+    check_container(wanted, definition, name, container).map_err(|detail| error("container", detail))
 }
 
-fn check_job(stage: &Stage, target: &Target, index: usize, seen: &SeenJob) -> Result<(), FieldError> {
+fn check_job(wanted: Wanted<'_>, index: usize, seen: &SeenJob) -> Result<(), FieldError> {
     let (job, definition) = seen;
     let family = job.family.as_ref();
     let error =
@@ -152,14 +162,17 @@ fn check_job(stage: &Stage, target: &Target, index: usize, seen: &SeenJob) -> Re
         let detail = format!("must have an execution role, which reads the secret. {family} has none");
         return Err(error("family", detail));
     }
-    check_container(stage, target, definition, family, job.container.as_ref())
+    if let Some(why_not) = forbidden_role(definition, wanted.task_roles) {
+        let detail = format!("must be a family whose roles stagedb may pass to ECS. {family} {why_not}");
+        return Err(error("family", detail));
+    }
+    check_container(wanted, definition, family, job.container.as_ref())
         .map_err(|detail| error("container", detail))
 }
 
 /// Whether the container exists and has no variables of its own with our names.
 fn check_container(
-    stage: &Stage,
-    target: &Target,
+    wanted: Wanted<'_>,
     definition: &TaskDefinition,
     name: &str,
     container: &str,
@@ -168,7 +181,7 @@ fn check_container(
         let known = definition.containers().join(", ");
         return Err(format!("must be a container in the task definition of {name}: {known}"));
     };
-    match publication(&variables, &stage.secret_name(), target) {
+    match publication(&variables, &wanted.stage.secret_name(), wanted.target) {
         Publication::UpToDate | Publication::Change(_) => Ok(()),
         Publication::Conflict(conflicts) => {
             let names: Vec<_> = conflicts.iter().map(|conflict| conflict.name.as_str()).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws::TAG_ATTACHABLE;
 use database::{StackName, Stage, StageName};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +11,7 @@ use crate::{
     api::{Call, SettingsApi},
     response::{Problem, Reply},
     routes::endpoint::EndpointWire,
-    save::{used_by, why_never},
+    save::{closed, used_by, why_never},
 };
 
 /// A page of databases.
@@ -62,7 +63,7 @@ struct FoundWire {
 const GROUPS_MAX: usize = 200;
 
 impl SettingsApi {
-    /// One call to RDS for a page, one to EC2 for the rules of its security groups, and one to RDS for the subnet group
+    /// One call to RDS for a page, two to EC2 for the rules and tags of its security groups, and one to RDS for the subnet group
     /// of each cluster on the page.
     pub(crate) async fn get_databases(&self, call: &Call) -> Result<Reply, Problem> {
         let stack = match call.stage()? {
@@ -78,12 +79,14 @@ impl SettingsApi {
         let groups: BTreeSet<&str> = groups.map(String::as_str).collect();
         let groups: Vec<&str> = groups.into_iter().take(GROUPS_MAX).collect();
         let rules = self.security_groups.rules_of(&groups).await?;
+        let open = self.security_groups.tagged(&groups, TAG_ATTACHABLE, "true").await?;
         let mut databases = Vec::new();
         for found in page.databases {
             let why_not = match &stack {
                 Some(stack) => self.why_not(stack, &found).await?,
                 None => why_never(&found),
             };
+            let why_not = why_not.or_else(|| closed(&found, &open));
             databases.push(FoundWire {
                 kind: found.kind.as_str(),
                 used_by: used_by(&found, &rules).iter().map(ToString::to_string).collect(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws::{Lookup, Service, Subnet, TaskDefinition};
-use database::{Registration, StackStatus, Stage, suggested_stage};
+use database::{Registration, RolePatterns, StackStatus, Stage, suggested_stage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -100,7 +100,7 @@ impl SettingsApi {
         for service in &services {
             let Some(definition) = definitions.get(&service.task_definition_arn) else { continue };
             let owner = owners.iter().find(|(arn, _)| *arn == service.arn).map(|(_, stage)| stage);
-            found.push(wire(service, definition, &subnets, owner));
+            found.push(wire(service, definition, &subnets, owner, &self.configuration.task_roles));
         }
         let next_token = next.as_ref().map(write);
         Ok(Reply::json(200, &ServicesWire { services: found, next_token }))
@@ -206,12 +206,13 @@ fn wire(
     definition: &TaskDefinition,
     subnets: &[Subnet],
     owner: Option<&Stage>,
+    task_roles: &RolePatterns,
 ) -> FoundWire {
     let of_service: Vec<&Subnet> =
         subnets.iter().filter(|subnet| service.subnets.contains(&subnet.id)).collect();
     let zones: std::collections::BTreeSet<String> =
         of_service.iter().map(|subnet| subnet.availability_zone.clone()).collect();
-    let why_not = why_not(Candidate { service, definition })
+    let why_not = why_not(Candidate { service, definition, task_roles })
         .map(|why| format!("It {why}."))
         .or_else(|| owner.map(|stage| format!("It belongs to the stage {stage}.")));
     let suggested = suggested_stage(&service.tags);

@@ -1,6 +1,10 @@
 //! Planning a save that attaches an existing database, and its credentials.
 
-use aws::{AwsError, Credentials, FoundDatabase, PutError, SecretError, SecretValue, StageStack};
+use std::collections::BTreeSet;
+
+use aws::{
+    AwsError, Credentials, FoundDatabase, PutError, SecretError, SecretValue, StageStack, TAG_ATTACHABLE,
+};
 use database::{
     AttachedKind, AttachedSettings, AttachmentTarget, Generation, IngressRule, SecretArn, Settings, Stage,
     Status, place, stage_of_claim,
@@ -25,7 +29,7 @@ impl SettingsApi {
         wish: AttachedWish,
         call: &Call,
     ) -> Result<Plan, Problem> {
-        let before = match settings(stack) {
+        let before = match settings(stack)? {
             Settings::Attached(before) => Some(before),
             Settings::None => None,
             Settings::Created(_) => {
@@ -38,6 +42,11 @@ impl SettingsApi {
         };
         let found = self.found(&wish).await?;
         if let Some(reason) = self.why_not(stack, &found).await? {
+            return Err(Problem::field("/identifier", format!("can't be attached, because {reason}")));
+        }
+        let groups: Vec<&str> = found.database.security_groups.iter().map(String::as_str).collect();
+        let open = self.security_groups.tagged(&groups, TAG_ATTACHABLE, "true").await?;
+        if let Some(reason) = closed(&found, &open) {
             return Err(Problem::field("/identifier", format!("can't be attached, because {reason}")));
         }
         let AttachedWish { identifier, database_name, .. } = wish;
@@ -150,10 +159,11 @@ impl SettingsApi {
         let secret = match self.secrets.foreign(arn.as_ref()).await {
             Ok(secret) => secret,
             Err(SecretError::Missing) => {
-                return refuse(
-                    "must be a secret that exists and that stagedb can read. Check the parameter AttachableSecrets of the stagedb \
-                     stack, and the KMS key that the secret is encrypted with",
-                );
+                return refuse(&format!(
+                    "must be a secret that exists and that stagedb can read. It can read a secret that has the tag \
+                     {TAG_ATTACHABLE}=true, or whose name matches the parameter AttachableSecrets of the stagedb stack. It must \
+                     also be allowed to use the KMS key that the secret is encrypted with"
+                ));
             }
             Err(SecretError::NoCredentials) => {
                 return refuse(
@@ -239,6 +249,15 @@ pub(crate) fn why_never(found: &FoundDatabase) -> Option<String> {
         Status::Usable { .. } | Status::InProgress(_) if found.database.endpoint.is_some() => None,
         _ => Some(format!("it has the status {}", found.status)),
     }
+}
+
+/// Why stagedb may not add rules to a database's security group. `None` if it may, or if there is none.
+pub(crate) fn closed(found: &FoundDatabase, open: &BTreeSet<String>) -> Option<String> {
+    let group = found.database.security_groups.first().filter(|group| !open.contains(*group))?;
+    Some(format!(
+        "stagedb may not add rules to its security group {group}. Allow it with this tag: aws ec2 create-tags --resources \
+         {group} --tags Key={TAG_ATTACHABLE},Value=true"
+    ))
 }
 
 /// The stages that use a database, by their claims on the rules of its security groups.

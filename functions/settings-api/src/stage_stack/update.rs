@@ -71,6 +71,9 @@ impl SettingsApi {
         parameters: &BTreeMap<String, String>,
         call: &Call,
     ) -> Result<Update, Problem> {
+        if !stack.is_protected {
+            self.stacks.protect(&stack.id, true).await?;
+        }
         let role = &self.configuration.stage_stack_role_arn;
         match self.stacks.update(&stack.id, STAGE_TEMPLATE, parameters, role, &call.token()).await {
             Ok(()) => Ok(Update::Begun),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aws::{ChangeError, Lookup, StageStack};
 use database::{Former, Registration, Stage, migrate, runtime_variables};
 use serde::Serialize;
+use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::{
@@ -97,7 +98,16 @@ impl SettingsApi {
         parameters.extend(self.functions());
         let role = &self.configuration.stage_stack_role_arn;
         match self.stacks.create(stage, STAGE_TEMPLATE, &parameters, role, &call.token()).await {
-            Ok(()) => Ok(Update::Begun),
+            Ok(()) => {
+                // There is nothing to protect yet, and the next update makes up for a failure.
+                if let Err(failure) = self.stacks.protect(&stage.stage_stack_name(), true).await {
+                    warn!(
+                        error = lambda::chain(&failure),
+                        "the stage stack has no termination protection yet"
+                    );
+                }
+                Ok(Update::Begun)
+            }
             Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
             // Another request has just registered it.
             Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
