@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -30,6 +30,16 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<Output> {
     let stderr = child.stderr.take().map(|pipe| thread::spawn(move || read_all(pipe)));
     let status = wait_or_interrupt(&mut child).with_context(|| format!("{name} was stopped"))?;
     Ok(Output { status, stdout: joined(stdout), stderr: joined(stderr) })
+}
+
+/// What a command wrote to stdout. If it failed, the error has the end of what it wrote to stderr.
+pub(crate) fn said(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = run(command.stderr(Stdio::piped()))?;
+    if !output.status.success() {
+        let program = command.get_program().to_string_lossy().into_owned();
+        bail!("{program}: {}", last_lines(&String::from_utf8_lossy(&output.stderr), 20));
+    }
+    Ok(output.stdout)
 }
 
 fn read_all(mut pipe: impl io::Read) -> Vec<u8> {

@@ -12,6 +12,9 @@ use crate::process;
 /// The requirements files, inside the workspace.
 const REQUIREMENTS: [&str; 2] = ["local/aws/requirements.txt", "examples/python/requirements.txt"];
 
+/// What building for Lambda needs: cargo-lambda, and Zig as the linker for arm64.
+const RELEASE_PACKAGES: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.15.2"];
+
 /// The packages that only the tests need.
 const TEST_REQUIREMENTS: &str = "local/aws/requirements-test.txt";
 
@@ -61,6 +64,18 @@ pub(crate) fn make_for_tests(workspace: &Workspace, announce: impl FnOnce()) -> 
     install.arg("-r").arg(requirements);
     run(install, &output, &log).context("cannot install the Python packages for the tests")?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Adds what building for Lambda needs to the environment. Safe to repeat.
+pub(crate) fn make_for_releases(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
+    if workspace.program("cargo-lambda").exists() {
+        return Ok(());
+    }
+    announce();
+    for package in RELEASE_PACKAGES {
+        add(workspace, package)?;
+    }
+    Ok(())
 }
 
 /// Adds one pinned package to the environment.
