@@ -23,6 +23,11 @@ pub fn install() -> anyhow::Result<()> {
     .context("cannot install the Ctrl-C handler")
 }
 
+/// Goes on, to clean up. The next signal counts again.
+pub fn resume() {
+    REQUESTED.store(false, Ordering::SeqCst);
+}
+
 /// Whether this process was asked to stop.
 #[must_use]
 pub fn requested() -> bool {

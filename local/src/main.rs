@@ -3,9 +3,11 @@
 mod commands;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use local::Acceptance;
 
 /// Start a local AWS on this computer, deploy the application into it, and create a database for a stage. Press Ctrl-C
 /// to stop it.
@@ -74,6 +76,40 @@ enum Command {
         #[arg(long)]
         browser: bool,
     },
+    /// Walk the whole life cycle in a real AWS account, compare AWS with the local AWS, and remove everything. It says what it
+    /// will create and cost, and asks before it starts.
+    Acceptance {
+        /// Run in the local AWS instead.
+        #[arg(long)]
+        local: bool,
+        /// The profile of the AWS CLI.
+        #[arg(long)]
+        profile: Option<String>,
+        /// The Region, for example us-east-1.
+        #[arg(long)]
+        region: Option<String>,
+        /// Only remove what an earlier run has left.
+        #[arg(long)]
+        clean_up: bool,
+        /// With --local: remember what the local AWS does.
+        #[arg(long, requires = "local")]
+        accept: bool,
+    },
+    /// Make a folder that can be deployed with the AWS CLI alone: functions for arm64, template, checksums, bill of materials.
+    Release {
+        /// Build for this computer instead, as quickly as possible.
+        #[arg(long)]
+        quick: bool,
+        /// The folder. By default, release/.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+    /// Compare what the local AWS decided about permissions in the last run of all tests with what the project remembers.
+    Permissions {
+        /// Remember what is different.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Take new screenshots for the documentation, with a browser and a local AWS.
     Screenshots,
     /// Measure performance, and print the figures.
@@ -95,6 +131,17 @@ fn main() -> ExitCode {
         Some(Command::Test { page: true, .. }) => commands::page::test(),
         Some(Command::Test { browser: true, .. }) => commands::page::browser(),
         Some(Command::Test { .. }) => commands::test::test(),
+        Some(Command::Acceptance { local, profile, region, clean_up, accept }) => {
+            commands::acceptance::acceptance(&Acceptance {
+                is_local: local,
+                profile,
+                region,
+                clean_up,
+                accept,
+            })
+        }
+        Some(Command::Release { quick, output }) => commands::release::release(quick, output),
+        Some(Command::Permissions { accept }) => commands::permissions::permissions(accept),
         Some(Command::Screenshots) => commands::page::screenshots(),
         Some(Command::Bench) => commands::bench::bench(),
         Some(Command::Clean) => commands::clean::clean(),

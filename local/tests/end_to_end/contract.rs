@@ -22,7 +22,7 @@ fn the_api_keeps_what_its_description_promises() {
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
         .args(["--checks", "response_headers_conformance,response_schema_conformance"])
         .args(["--checks", "negative_data_rejection,unsupported_method,allow_header_conformance"])
-        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1"])
+        .args(["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15", "--seed", "1"])
         .args([
             "--suppress-health-check",
             "all",

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod acceptance;
 mod attached;
 mod bad_input;
 mod changes;
@@ -14,6 +15,7 @@ mod earlier_version;
 mod events;
 mod failed_creation;
 mod faults;
+mod permissions;
 mod preview;
 mod recovery;
 mod refusals;
