@@ -81,6 +81,26 @@ impl TimeSource for Seat {
     }
 }
 
+/// The SDK's jitter uses this thread's random generator. So do clients when they're made, at the first use in a process,
+/// which may be the process of an earlier history. So each call begins and ends with a state of its own.
+struct Jitter {
+    seed: u64,
+    number: u64,
+}
+
+impl Jitter {
+    fn of(seed: u64, number: u64) -> Self {
+        fastrand::seed(Random::of(seed, "jitter", number).next());
+        Self { seed, number }
+    }
+}
+
+impl Drop for Jitter {
+    fn drop(&mut self) {
+        fastrand::seed(Random::of(self.seed, "jitter after", self.number).next());
+    }
+}
+
 /// The HTTP client of one process.
 #[derive(Debug, Clone)]
 struct Connector {
@@ -99,6 +119,7 @@ impl Connector {
             return Err(ConnectorError::user("the model doesn't know this call".into()));
         };
         let (number, fault) = self.fault(&call);
+        let _jitter = Jitter::of(model.plan.seed, number);
         model.cut_off_if_endless();
         pass(Random::of(model.plan.seed, "latency", number).within(5, 60)).await;
         if !self.process.is_alive() {

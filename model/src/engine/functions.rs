@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use settings_api::{Configuration, SettingsApi};
 
 use crate::{
-    base::{clock::pass, invariant::Invariant, kind::Kind, random::Random},
+    base::{clock::pass, invariant::Invariant, kind::Kind},
     engine::{connector::Seat, planted},
     services::template::Template,
     world::{
@@ -186,8 +186,6 @@ pub(crate) async fn invoke(
     let process = Arc::clone(&warm.process);
     let limits = Limits::of(kind);
     let number = model.issue();
-    // The SDK's jitter uses this thread's random generator, as do new clients.
-    fastrand::seed(Random::of(model.plan.seed, "jitter", number).next());
     model.invoked();
     let _publishing = (kind == Kind::PublishVariables).then(|| model.publishing());
     let event = planted::event(model, kind, event);
