@@ -38,9 +38,7 @@ pub(super) fn leftovers(account: &Account) -> anyhow::Result<Vec<String>> {
 pub(super) fn clean_up(account: &Account) -> anyhow::Result<Vec<String>> {
     account.note("---- clean up")?;
     // The stages need the functions for their deletion, and use the network.
-    for stack in stacks(account)?.iter().filter(|stack| !stack.starts_with(NAME)) {
-        let _ = delete_stack(account, stack);
-    }
+    delete_stage_stacks(account)?;
     for instance in instances(account)? {
         let id = ["--db-instance-identifier", &instance];
         let unprotect = ["rds", "modify-db-instance", "--no-deletion-protection", "--apply-immediately"];
@@ -50,9 +48,7 @@ pub(super) fn clean_up(account: &Account) -> anyhow::Result<Vec<String>> {
     }
     let _ = account
         .until("the instances are deleted", LIMIT, || Ok(instances(account)?.is_empty().then_some(())));
-    for stack in stacks(account)?.iter().filter(|stack| !stack.starts_with(NAME)) {
-        let _ = delete_stack(account, stack);
-    }
+    delete_stage_stacks(account)?;
     for snapshot in snapshots(account)? {
         let _ = account.aws(&["rds", "delete-db-snapshot", "--db-snapshot-identifier", &snapshot]);
     }
@@ -73,6 +69,17 @@ pub(super) fn clean_up(account: &Account) -> anyhow::Result<Vec<String>> {
     }
     let _ = account.aws(&["s3api", "delete-bucket", "--bucket", &bucket]);
     leftovers(account)
+}
+
+fn delete_stage_stacks(account: &Account) -> anyhow::Result<()> {
+    for stack in stacks(account)?.iter().filter(|stack| is_of_a_stage(stack)) {
+        let _ = delete_stack(account, stack);
+    }
+    Ok(())
+}
+
+fn is_of_a_stage(stack: &str) -> bool {
+    stack != NAME && stack != APP
 }
 
 fn delete_stack(account: &Account, name: &str) -> anyhow::Result<()> {
@@ -146,4 +153,15 @@ fn text(value: &Value, pointer: &str) -> String {
 fn has_tag(value: &Value, pointer: &str, key: &str, expected: &str) -> bool {
     let tags = value.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
     tags.iter().any(|tag| text(tag, "/Key") == key && text(tag, "/Value") == expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::names::STAGE_STACK, *};
+
+    #[test]
+    fn the_stack_of_the_stage_is_deleted_before_the_functions_that_its_deletion_needs() {
+        assert!(is_of_a_stage(STAGE_STACK));
+        assert!(!is_of_a_stage(NAME) && !is_of_a_stage(APP));
+    }
 }
