@@ -11,7 +11,7 @@ mod run;
 
 use std::{
     fs,
-    io::{BufRead as _, Read as _, Write as _},
+    io::{BufRead as _, Write as _},
     path::PathBuf,
 };
 
@@ -22,7 +22,7 @@ use names::{APP, NAME, THEIRS, USERNAME};
 use report::{Told, report};
 use run::Run;
 
-use crate::{Build, LocalAws, Options, Workspace, interrupt, python, release};
+use crate::{Build, LocalAws, Options, Workspace, cognito, interrupt, python, release};
 
 /// The template of the stack with what the run needs besides.
 const APP_TEMPLATE: &str = include_str!("acceptance/app.yaml");
@@ -93,7 +93,7 @@ pub fn accept(options: &Acceptance, say: &dyn Fn(&str)) -> anyhow::Result<()> {
     say("making a release");
     let build = if options.is_local { Build::Quick } else { Build::Arm64 };
     let made = release(&workspace, build, &folder.join("release"), say)?;
-    let password = random_password()?;
+    let password = cognito::random_password()?;
     account.hide(&password);
     let mut findings = Findings::default();
     let mut laps = Vec::new();
@@ -301,15 +301,6 @@ fn create_their_database(account: &Account, password: &str) -> anyhow::Result<()
         "Key=stagedb-acceptance,Value=true",
     ];
     account.aws(&create).map(drop)
-}
-
-/// 32 characters that RDS and Cognito accept.
-fn random_password() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("no random numbers")?;
-    Ok(bytes.iter().fold("Aa1".to_owned(), |text, byte| text + &format!("{byte:02x}")))
 }
 
 fn today() -> anyhow::Result<String> {

@@ -58,8 +58,8 @@ fn call(http: &Http, operation: &str, body: &Value) -> anyhow::Result<Value> {
     http.json(&format!("AWSCognitoIdentityProviderService.{operation}"), body)
 }
 
-/// 128 random bits from the operating system, in a form that any password policy accepts.
-fn random_password() -> anyhow::Result<String> {
+/// 128 random bits from the operating system, in a form that any password policy accepts, and RDS.
+pub(crate) fn random_password() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))

@@ -20,6 +20,7 @@ use crate::{ApiAnswer, Rebuild};
 
 /// Longer than RDS takes for anything here.
 const LIMIT: Duration = Duration::from_mins(45);
+
 /// An access token, and since when it's valid.
 struct Token {
     text: String,
