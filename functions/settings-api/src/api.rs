@@ -1,15 +1,17 @@
 //! What every route uses: the clients of the AWS services, and one request.
 
 use aws::{
-    Databases, Events, Metrics, SdkConfig, Secrets, SecurityGroups, Services, Stacks, StageServices, Subnets,
-    TaskDefinitions,
+    Databases, Events, HistoryLog, Metrics, Protections, SdkConfig, Secrets, SecurityGroups, Services,
+    Stacks, StageServices, Subnets, TaskDefinitions, Users,
 };
 use aws_lambda_events::query_map::QueryMap;
+use database::{StackName, Stage, StageName};
 use time::OffsetDateTime;
 
 use crate::{
     configuration::Configuration,
-    request::{Body, Conditions},
+    request::{Body, Caller, Conditions},
+    response::Problem,
 };
 
 /// The API, with its AWS clients.
@@ -25,6 +27,9 @@ pub struct SettingsApi {
     pub(crate) metrics: Metrics,
     pub(crate) secrets: Secrets,
     pub(crate) security_groups: SecurityGroups,
+    pub(crate) history: HistoryLog,
+    pub(crate) protections: Protections,
+    pub(crate) users: Users,
     pub(crate) configuration: Configuration,
 }
 
@@ -43,6 +48,9 @@ impl SettingsApi {
             metrics: Metrics::new(config),
             secrets: Secrets::new(config),
             security_groups: SecurityGroups::new(config),
+            history: HistoryLog::new(config, configuration.history_log_group.clone()),
+            protections: Protections::new(config),
+            users: Users::new(config, configuration.user_pool_id.clone()),
             configuration,
         }
     }
@@ -53,6 +61,9 @@ impl SettingsApi {
 pub(crate) struct Call {
     /// API Gateway's ID of the request. It's unique, so it can be the CloudFormation token.
     pub(crate) request_id: String,
+    /// The operation in the API's description.
+    pub(crate) operation: &'static str,
+    pub(crate) caller: Caller,
     pub(crate) now: OffsetDateTime,
     pub(crate) query: QueryMap,
     pub(crate) conditions: Conditions,
@@ -65,6 +76,20 @@ impl Call {
         self.conditions.token().unwrap_or_else(|| {
             format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
         })
+    }
+
+    /// The stage that `stack` and `stage` in the query name.
+    pub(crate) fn stage(&self) -> Result<Option<Stage>, Problem> {
+        let not_valid =
+            |what: &str, error: database::NameError| Problem::address(format!("The {what} name {error}."));
+        match (self.query("stack"), self.query("stage")) {
+            (None, None) => Ok(None),
+            (Some(stack), Some(stage)) => Ok(Some(Stage {
+                stack: StackName::try_from(stack).map_err(|error| not_valid("stack", error))?,
+                stage: StageName::try_from(stage).map_err(|error| not_valid("stage", error))?,
+            })),
+            _ => Err(Problem::address("The query must have both stack and stage, or neither.")),
+        }
     }
 
     /// A parameter of the query.

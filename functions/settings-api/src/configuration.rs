@@ -1,6 +1,6 @@
 //! The API's configuration, from the template.
 
-use database::{EngineVersion, RolePatterns, SettingError};
+use database::{EngineVersion, Role, RolePatterns, SettingError};
 use lambda::MissingVariable;
 use thiserror::Error;
 
@@ -10,6 +10,9 @@ pub enum ConfigurationError {
     /// A variable isn't set.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
+    /// The role of users without a group isn't one.
+    #[error("the environment variable ROLE_WITHOUT_GROUP must be viewer or none")]
+    RoleWithoutGroup,
     /// The default version isn't valid.
     #[error("the environment variable ENGINE_VERSION {0}")]
     EngineVersion(#[from] SettingError),
@@ -30,6 +33,12 @@ pub struct Configuration {
     pub engine_version: EngineVersion,
     /// The roles that stagedb may pass to ECS.
     pub task_roles: RolePatterns,
+    /// The log group with the history of each stage.
+    pub history_log_group: String,
+    /// The user pool with the users of the API.
+    pub user_pool_id: String,
+    /// The role of every user who can sign in. `None`: no access without a group.
+    pub role_without_group: Option<Role>,
 }
 
 impl Configuration {
@@ -45,6 +54,13 @@ impl Configuration {
             stage_stack_role_arn: lambda::required("STAGE_STACK_ROLE_ARN")?,
             engine_version: EngineVersion::try_from(lambda::required("ENGINE_VERSION")?)?,
             task_roles: RolePatterns::from(lambda::required("TASK_ROLES")?.as_str()),
+            history_log_group: lambda::required("HISTORY_LOG_GROUP")?,
+            user_pool_id: lambda::required("USER_POOL_ID")?,
+            role_without_group: match lambda::required("ROLE_WITHOUT_GROUP")?.as_str() {
+                "none" => None,
+                "viewer" => Some(Role::Viewer),
+                _ => return Err(ConfigurationError::RoleWithoutGroup),
+            },
         })
     }
 }

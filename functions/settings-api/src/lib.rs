@@ -8,6 +8,7 @@ mod api;
 mod configuration;
 mod hash;
 mod openapi;
+mod record;
 mod registration;
 mod request;
 mod response;
@@ -24,7 +25,7 @@ use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse
 pub use configuration::{Configuration, ConfigurationError};
 use lambda::Invocation;
 pub use openapi::openapi;
-use request::{Body, Conditions, Endpoint, Route};
+use request::{Body, Caller, Conditions, Endpoint, Route};
 use response::{Problem, Reply};
 use thiserror::Error;
 use tracing::{error, info};
@@ -38,7 +39,14 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 pub struct NotARequest(#[source] serde_json::Error);
 
 impl SettingsApi {
-    async fn reply(&self, route: Route, call: &Call) -> Result<Reply, Problem> {
+    async fn reply(
+        &self,
+        route: Route,
+        call: &mut Call,
+        conditions: Result<Conditions, Problem>,
+    ) -> Result<Reply, Problem> {
+        self.authorize(&route, call).await?;
+        call.conditions = conditions?;
         match route {
             Route::Stacks => self.get_stacks(call).await,
             Route::Services => self.get_services(call).await,
@@ -46,6 +54,8 @@ impl SettingsApi {
             Route::InstanceClasses => self.get_instance_classes(call).await,
             Route::Leftovers => self.get_leftovers(call).await,
             Route::OpenApi => Ok(openapi::reply()),
+            Route::Me => self.get_me(call).await,
+            Route::SignOut => self.sign_out(call).await,
             Route::Stage(stage, endpoint) => match endpoint {
                 Endpoint::GetStage => self.get_stage(&stage).await,
                 Endpoint::PutStage => self.put_stage(&stage, call).await,
@@ -61,6 +71,8 @@ impl SettingsApi {
                 Endpoint::GetRuntimeVariables => self.get_runtime_variables(&stage, call).await,
                 Endpoint::PostRuntimeVariables => self.post_runtime_variables(&stage, call).await,
                 Endpoint::GetSnippets => self.get_snippets(&stage).await,
+                Endpoint::GetHistory => self.get_history(&stage, call).await,
+                Endpoint::PutProtection => self.put_protection(&stage, call).await,
             },
         }
     }
@@ -82,21 +94,23 @@ pub async fn handle(
     let conditions = Conditions::from_request(&request.headers, &format!("{method} {path}"), &body);
     let mut call = Call {
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
+        operation: "",
+        caller: Caller::from_request(&request, api.configuration.role_without_group),
         now: invocation.now,
         query: request.query_string_parameters,
         conditions: Conditions::default(),
         body,
     };
-    let answer = match (Route::find(&method, &path), conditions) {
-        (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
-        (Ok(route), Ok(conditions)) => {
-            call.conditions = conditions;
+    let answer = match Route::find(&method, &path) {
+        Err(problem) => Err(problem),
+        Ok(route) => {
+            call.operation = route.operation();
             if let Route::Stage(stage, _) = &route {
                 lambda::log_stage(&stage.stack, &stage.stage);
             }
             // API Gateway's own response to a function that times out doesn't say why.
             let time_left = invocation.time_left.saturating_sub(TIME_TO_ANSWER);
-            let reply = tokio::time::timeout(time_left, api.reply(route, &call)).await;
+            let reply = tokio::time::timeout(time_left, api.reply(route, &mut call, conditions)).await;
             reply.unwrap_or_else(|_| Err(Problem::unavailable()))
         }
     };

@@ -28,8 +28,11 @@ use crate::{
             put::SavedWire,
         },
         databases::DatabasesWire,
+        history::HistoryWire,
         instance_classes::ClassesWire,
         leftovers::LeftoversWire,
+        me::{get::MeWire, sign_out::SignedOutWire},
+        protection::{ProtectionBody, ProtectionWire},
         rebuild::{RebuildingWire, get::RebuildWire},
         runtime_variables::{get::VariablesWire, post::RestoringWire, snippets::SnippetsWire},
         services::ServicesWire,
@@ -142,6 +145,16 @@ fn lists() -> Vec<Verb> {
             schema::<LeftoversWire>(),
         ),
         get(
+            "/api/me",
+            "getMe",
+            "Get who is signed in, and what they may do",
+            &[
+                ("stack", "Together with stage: the stage to get every operation for."),
+                ("stage", "Together with stack: the stage to get every operation for."),
+            ],
+            schema::<MeWire>(),
+        ),
+        get(
             "/api/openapi.json",
             "getOpenApi",
             "Get this description",
@@ -178,6 +191,19 @@ fn reading() -> Vec<Verb> {
                 schema::<MetricsWire>(),
             )
         },
+        get(
+            HISTORY,
+            "getHistory",
+            "List who changed the stage, when, and how it ended, newest first",
+            &[
+                ("kind", "Only records of this kind: change, denied, or outside."),
+                ("operation", "Only records of requests with this operationId."),
+                ("who", "Only records of the user with this email address or subject."),
+                ("limit", "The most records of a page: 1 to 100. Default: 25."),
+                TOKEN,
+            ],
+            schema::<HistoryWire>(),
+        ),
         get(
             SNAPSHOTS,
             "getSnapshots",
@@ -305,11 +331,41 @@ fn changing() -> Vec<Verb> {
     ]
 }
 
+/// The operations that decide who can do what.
+fn access() -> Vec<Verb> {
+    vec![
+        Verb {
+            method: Method::PUT,
+            path: PROTECTION,
+            id: "putProtection",
+            summary: "Protect a stage, so that only admins can change it, or end its protection",
+            query: &[],
+            body: Some(schema::<ProtectionBody>()),
+            changes: false,
+            successes: vec![(200, "The stage is protected, or it isn't.", schema::<ProtectionWire>())],
+            refusals: &[400, 404, 413, 415, 422],
+        },
+        Verb {
+            method: Method::POST,
+            path: "/api/me/sign-out",
+            id: "signOut",
+            summary: "End every session of the signed-in user",
+            query: &[],
+            body: None,
+            changes: false,
+            successes: vec![(200, "The sessions have ended.", schema::<SignedOutWire>())],
+            refusals: &[],
+        },
+    ]
+}
+
 const STAGE: &str = "/api/stacks/{stack}/stages/{stage}";
 const DATABASE: &str = "/api/stacks/{stack}/stages/{stage}/database";
 const PREVIEW: &str = "/api/stacks/{stack}/stages/{stage}/database/preview";
 const METRICS: &str = "/api/stacks/{stack}/stages/{stage}/database/metrics";
 const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";
+const HISTORY: &str = "/api/stacks/{stack}/stages/{stage}/history";
+const PROTECTION: &str = "/api/stacks/{stack}/stages/{stage}/protection";
 const REBUILD: &str = "/api/stacks/{stack}/stages/{stage}/rebuild";
 const VARIABLES: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables";
 const SNIPPETS: &str = "/api/stacks/{stack}/stages/{stage}/runtime-variables/snippets";
@@ -337,6 +393,11 @@ pub fn openapi() -> OpenApi {
     collect::<VariablesWire>(&mut schemas);
     collect::<RestoringWire>(&mut schemas);
     collect::<SnippetsWire>(&mut schemas);
+    collect::<MeWire>(&mut schemas);
+    collect::<SignedOutWire>(&mut schemas);
+    collect::<HistoryWire>(&mut schemas);
+    collect::<ProtectionWire>(&mut schemas);
+    collect::<ProtectionBody>(&mut schemas);
     collect::<ServicesWire>(&mut schemas);
     collect::<StageDetailsWire>(&mut schemas);
     collect::<ProblemWire<'_>>(&mut schemas);
@@ -346,7 +407,7 @@ pub fn openapi() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     let mut paths = PathsBuilder::new();
-    for verb in lists().into_iter().chain(reading()).chain(changing()) {
+    for verb in lists().into_iter().chain(reading()).chain(changing()).chain(access()) {
         let method = match verb.method {
             Method::PUT => HttpMethod::Put,
             Method::POST => HttpMethod::Post,
@@ -424,7 +485,8 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
         }
         responses = responses.response(status.to_string(), response.build());
     }
-    for status in verb.refusals.iter().chain(&[500, 503]) {
+    let forbidden: &[u16] = if matches!(verb.id, "getMe" | "getOpenApi" | "signOut") { &[] } else { &[403] };
+    for status in forbidden.iter().chain(verb.refusals).chain(&[500, 503]) {
         responses = responses.response(status.to_string(), refusal(*status));
     }
     let unauthorized = "The token is missing or isn't valid. This response comes from API Gateway.";
@@ -435,13 +497,14 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
 fn refusal(status: u16) -> Response {
     let description = match status {
         400 => "The URL, a header, or the body can't be read.",
+        403 => "Your role doesn't allow this. The detail says who may.",
         404 => "The stage isn't registered.",
         409 => "The stage's current state doesn't allow this, or a rebuild is running.",
         412 => "The settings have changed since you read them.",
         413 => "The body is too large.",
         415 => "The Content-Type isn't application/json.",
         422 => "The body isn't valid.",
-        503 => "AWS didn't respond in time.",
+        503 => "AWS didn't respond in time, or the history can't be written.",
         _ => "Something went wrong.",
     };
     let content = ContentBuilder::new().schema(Some(schema::<ProblemWire<'_>>())).build();

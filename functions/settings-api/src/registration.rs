@@ -3,9 +3,11 @@
 
 mod body;
 mod candidates;
+mod changes;
 mod check;
 mod derived;
 
 pub(crate) use body::{JobWire, RegistrationBody, ServiceWire, registration};
 pub(crate) use candidates::{Candidate, why_not};
+pub(crate) use changes::registration_changes;
 pub(crate) use derived::{SeenJob, drop_inline_group};

@@ -3,8 +3,11 @@
 pub(crate) mod database;
 pub(crate) mod databases;
 pub(crate) mod endpoint;
+pub(crate) mod history;
 pub(crate) mod instance_classes;
 pub(crate) mod leftovers;
+pub(crate) mod me;
+pub(crate) mod protection;
 pub(crate) mod rebuild;
 pub(crate) mod runtime_variables;
 pub(crate) mod services;

@@ -9,5 +9,5 @@ mod wish;
 
 pub(crate) use attachment::{closed, used_by, why_never};
 pub(crate) use plan::{Plan, parameters};
-pub(crate) use settings::SettingsWire;
+pub(crate) use settings::{SettingsWire, in_history};
 pub(crate) use wish::Wish;

@@ -24,6 +24,9 @@ fn api() -> Arc<SettingsApi> {
         access_function_arn: "arn:access".to_owned(),
         engine_version: "17".to_owned().try_into().unwrap(),
         task_roles: "arn:aws:iam::123456789012:role/*".into(),
+        history_log_group: "history".to_owned(),
+        user_pool_id: "us-east-1_Example".to_owned(),
+        role_without_group: None,
     };
     Arc::new(SettingsApi::new(&config, configuration))
 }
@@ -88,7 +91,7 @@ async fn every_sample_event_finds_its_route() {
         assert_eq!(status, 503, "{name} gets as far as AWS, which the test can't reach");
         count += 1;
     }
-    assert_eq!(count, 20);
+    assert_eq!(count, 24);
 }
 
 #[tokio::test]

@@ -1,61 +1,21 @@
-//! Calls to EC2.
-//!
-//! The SDK's crate for EC2 takes more than 7 GB of memory and several minutes to compile, and stagedb needs only seven
-//! calls. So it makes these calls itself: EC2's Query protocol, with the SDK's own client, retries, timeouts, and
-//! signatures.
+//! Calls to EC2, in its Query protocol.
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
-use aws_smithy_runtime::client::{
-    orchestrator::operation::Operation,
-    retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier},
-};
-use aws_smithy_runtime_api::client::{
-    orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
-    result::SdkError,
-    runtime_plugin::StaticRuntimePlugin,
-};
-use aws_smithy_types::{
-    body::SdkBody,
-    config_bag::Layer,
-    error::metadata::{ErrorMetadata, ProvideErrorMetadata},
-    retry::RetryConfig,
-};
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use roxmltree::{Document, Node};
-use thiserror::Error;
 
-use crate::{
-    AwsError,
-    config::{retry_partition, timeouts},
-    error::failed,
-};
+use crate::{AwsError, raw::Raw};
 
 /// The version of EC2's API.
 const API_VERSION: &str = "2016-11-15";
+
 /// EC2 in this account and Region.
 #[derive(Debug, Clone)]
-pub(crate) struct Ec2 {
-    config: SdkConfig,
-}
-
-/// EC2 refused the call.
-#[derive(Debug, Error)]
-#[error("EC2 refused the call")]
-struct Ec2Error(ErrorMetadata);
-
-impl ProvideErrorMetadata for Ec2Error {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
+pub(crate) struct Ec2(Raw);
 
 impl Ec2 {
     pub(crate) fn new(config: &SdkConfig) -> Self {
-        Self { config: config.clone() }
+        Self(Raw::new(config, "ec2", "application/x-www-form-urlencoded", error))
     }
 
     /// Makes one call, and returns the reply's XML.
@@ -64,95 +24,7 @@ impl Ec2 {
         operation: &'static str,
         parameters: &[(K, &str)],
     ) -> Result<String, AwsError> {
-        let unexpected = |words| AwsError::unexpected(operation, words);
-        let region =
-            self.config.region().map(AsRef::as_ref).ok_or_else(|| unexpected("no Region is configured"))?;
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let endpoint = match self.config.endpoint_url() {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("https://ec2.{region}.{domain}"),
-        };
-        let body = form(operation, parameters);
-        let request =
-            self.signed(&endpoint, region, &body).await.ok_or_else(|| unexpected("no credentials"))?;
-
-        let mut retries = Layer::new("retries");
-        retries.store_put(retry_partition());
-        let mut call = Operation::builder()
-            .service_name("ec2")
-            .runtime_plugin(StaticRuntimePlugin::new().with_config(retries.freeze()))
-            .operation_name(operation)
-            .behavior_version(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&endpoint)
-            .no_auth()
-            .standard_retry(self.config.retry_config().unwrap_or(&RetryConfig::standard()))
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .retry_classifier(TransientErrorClassifier::<Ec2Error>::new())
-            .timeout_config(self.config.timeout_config().cloned().unwrap_or_else(timeouts));
-        if let Some(client) = self.config.http_client() {
-            call = call.http_client(client);
-        }
-        if let Some(sleep) = self.config.sleep_impl() {
-            call = call.sleep_impl(sleep);
-        }
-        if let Some(time) = self.config.time_source() {
-            call = call.time_source(time);
-        }
-        let call = call
-            .serializer(|request: Request| request.into_http())
-            .deserializer(|reply: &HttpResponse| answer(reply))
-            .build();
-        let reply: Result<String, SdkError<Ec2Error, HttpResponse>> = call.invoke(request).await;
-        reply.map_err(failed(operation))
-    }
-
-    async fn signed(&self, endpoint: &str, region: &str, body: &str) -> Option<Request> {
-        let credentials = self.config.credentials_provider()?.provide_credentials().await.ok()?;
-        let now = self.config.time_source().map_or_else(std::time::SystemTime::now, |time| time.now());
-        let identity = credentials.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region)
-            .name("ec2")
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()
-            .ok()?
-            .into();
-        let uri = format!("{endpoint}/");
-        let headers = [("content-type", CONTENT_TYPE)];
-        let signable =
-            SignableRequest::new("POST", &uri, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
-        let (instructions, _) = sign(signable.ok()?, &parameters).ok()?.into_parts();
-        let headers =
-            instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(Request { uri, headers, body: body.to_owned() })
-    }
-}
-
-const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
-
-/// A signed request. Its signature is in the headers, so its Debug doesn't show them.
-struct Request {
-    uri: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("uri", &self.uri).finish_non_exhaustive()
-    }
-}
-
-impl Request {
-    fn into_http(self) -> Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError> {
-        let mut request = http::Request::builder().method(http::Method::POST).uri(self.uri);
-        request = request.header(http::header::CONTENT_TYPE, CONTENT_TYPE);
-        for (name, value) in self.headers {
-            request = request.header(name, value);
-        }
-        Ok(request.body(SdkBody::from(self.body))?.try_into()?)
+        self.0.call(operation, None, form(operation, parameters)).await
     }
 }
 
@@ -177,15 +49,10 @@ fn escaped(value: &str) -> String {
     })
 }
 
-/// The reply's XML, or what went wrong.
-fn answer(reply: &HttpResponse) -> Result<String, OrchestratorError<Ec2Error>> {
-    let body = reply.body().bytes().unwrap_or_default();
-    let xml = String::from_utf8_lossy(body).into_owned();
-    if reply.status().is_success() {
-        return Ok(xml);
-    }
+/// The code and the message of an error.
+fn error(xml: &str) -> ErrorMetadata {
     let mut metadata = ErrorMetadata::builder();
-    if let Ok(document) = Document::parse(&xml) {
+    if let Ok(document) = Document::parse(xml) {
         let find = |name: &str| document.descendants().find(|n| n.has_tag_name(name)).and_then(|n| n.text());
         if let Some(code) = find("Code") {
             metadata = metadata.code(code);
@@ -194,7 +61,7 @@ fn answer(reply: &HttpResponse) -> Result<String, OrchestratorError<Ec2Error>> {
             metadata = metadata.message(message);
         }
     }
-    Err(OrchestratorError::operation(Ec2Error(metadata.build())))
+    metadata.build()
 }
 
 pub(crate) fn read<T>(

@@ -31,6 +31,11 @@ impl AwsError {
         let code = "an unexpected value".to_owned();
         Self { operation, code, message: words.to_owned(), refused: true, source: words.into() }
     }
+
+    /// The call couldn't be made, which may change.
+    pub(crate) fn not_made(operation: &'static str, words: &str) -> Self {
+        Self { refused: false, ..Self::unexpected(operation, words) }
+    }
 }
 
 /// Makes the error for one operation.

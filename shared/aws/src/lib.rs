@@ -10,8 +10,12 @@ mod ec2;
 mod error;
 mod events;
 mod executions;
+mod history_log;
 mod instant;
+mod json;
 mod metrics;
+mod protections;
+mod raw;
 mod secrets;
 mod security_groups;
 mod service_notes;
@@ -21,6 +25,7 @@ mod stage_services;
 mod subnets;
 mod task_definitions;
 mod turns;
+mod users;
 
 pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
 pub use config::{load, retries, timeouts};
@@ -28,7 +33,9 @@ pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use events::Events;
 pub use executions::{Executions, Started};
+pub use history_log::{HistoryLog, Lines};
 pub use metrics::{Measured, Metrics, Point};
+pub use protections::Protections;
 pub use secrets::{
     AboutSecret, Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion,
     Secrets,
@@ -41,6 +48,7 @@ pub use stage_services::{SeenService, StageServices};
 pub use subnets::{Subnet, Subnets};
 pub use task_definitions::{TaskDefinition, TaskDefinitions};
 pub use turns::{TurnError, Turns};
+pub use users::Users;
 
 /// Configuration shared by all clients.
 pub use aws_config::SdkConfig;

@@ -11,6 +11,7 @@ mod containers;
 mod differences;
 mod failure;
 mod generation;
+mod history;
 mod names;
 mod next_step;
 mod observed;
@@ -21,6 +22,7 @@ mod request;
 mod reserved;
 mod restoration;
 mod role_patterns;
+mod roles;
 mod save;
 mod setting;
 mod settings;
@@ -42,6 +44,10 @@ pub use containers::{
 };
 pub use failure::{Advice, advice};
 pub use generation::{Generation, GenerationError, SnapshotId};
+pub use history::{
+    Changed, Clean, Cursor, End, Entry, Filter, Found, Kind, Observations, Outcome, Pages, Record,
+    ShownRecord, Who, ends,
+};
 pub use names::{NameError, StackName, Stage, StageName};
 pub use next_step::next_step;
 pub use observed::{
@@ -58,6 +64,7 @@ pub use registration::{
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
 pub use restoration::{Deployed, RESTORES_MAX, Restoration, Restorations, Restore, restore, story};
 pub use role_patterns::RolePatterns;
+pub use roles::{Action, Forbidden, Role, Roles, groups_in, may};
 pub use save::{
     Objection, Orderable, STORAGE_REST, Situation, check_change, check_creation, check_restoration,
     earliest_storage_change,

@@ -129,6 +129,12 @@ impl Stage {
         format!("/stagedb/{}/{}/secret-arn", self.stack, self.stage)
     }
 
+    /// The name of the SSM parameter that says whether the stage is protected. The role of stage stacks can't change it.
+    #[must_use]
+    pub fn protection_parameter(&self) -> String {
+        format!("/stagedb-protection/{}/{}", self.stack, self.stage)
+    }
+
     /// The name of the secret, which starts with the stage.
     #[must_use]
     pub fn secret_name(&self) -> String {

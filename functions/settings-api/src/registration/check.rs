@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api::SettingsApi,
+    record::Recorded,
     response::{FieldError, Problem},
 };
 
@@ -58,7 +59,12 @@ impl SettingsApi {
     }
 
     /// Notes on the services to which stage they belong.
-    pub(crate) async fn adopt(&self, stage: &Stage, services: &[String]) -> Result<(), Problem> {
+    pub(crate) async fn adopt(
+        &self,
+        stage: &Stage,
+        services: &[String],
+        _: &Recorded,
+    ) -> Result<(), Problem> {
         for arn in services {
             self.services.note(arn, &[Note::Owner(stage.clone())]).await?;
         }

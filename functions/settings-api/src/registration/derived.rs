@@ -55,9 +55,13 @@ impl SettingsApi {
         &self,
         stack: &StageStack,
         parameters: &mut BTreeMap<String, String>,
+        seen: Option<Vec<SeenService>>,
     ) -> Result<(), Problem> {
         let registration = Registration::from_parameters(parameters)?;
-        let services = self.stage_services.look(&registration.services).await?;
+        let services = match seen {
+            Some(seen) => seen,
+            None => self.stage_services.look(&registration.services).await?,
+        };
         let jobs = self.see_jobs(&registration.jobs).await?;
         for (service, _) in services.iter().filter_map(|seen| seen.live.as_ref()) {
             let is_free = service.owner().is_none_or(|owner| owner == stack.stage);

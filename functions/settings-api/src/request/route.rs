@@ -1,6 +1,6 @@
 //! The route for each method and path.
 
-use database::{NameError, StackName, Stage, StageName};
+use database::{Action, NameError, StackName, Stage, StageName};
 use http::Method;
 
 use crate::response::Problem;
@@ -20,6 +20,10 @@ pub(crate) enum Route {
     Leftovers,
     /// `GET /api/openapi.json`
     OpenApi,
+    /// `GET /api/me`
+    Me,
+    /// `POST /api/me/sign-out`
+    SignOut,
     /// An endpoint of one stage.
     Stage(Stage, Endpoint),
 }
@@ -27,6 +31,8 @@ pub(crate) enum Route {
 /// The endpoints of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    GetHistory,
+    PutProtection,
     GetStage,
     PutStage,
     DeleteStage,
@@ -43,7 +49,105 @@ pub(crate) enum Endpoint {
     GetSnippets,
 }
 
+impl Endpoint {
+    /// The endpoints that change a stage.
+    pub(crate) const CHANGES: [Self; 8] = [
+        Self::PutStage,
+        Self::DeleteStage,
+        Self::PutDatabase,
+        Self::DeleteDatabase,
+        Self::PostPreview,
+        Self::PostRebuild,
+        Self::PostRuntimeVariables,
+        Self::PutProtection,
+    ];
+
+    /// The operation in the API's description.
+    pub(crate) const fn operation(self) -> &'static str {
+        match self {
+            Self::GetStage => "getStage",
+            Self::PutStage => "putStage",
+            Self::DeleteStage => "deleteStage",
+            Self::GetDatabase => "getDatabase",
+            Self::GetMetrics => "getMetrics",
+            Self::PutDatabase => "putDatabase",
+            Self::DeleteDatabase => "deleteDatabase",
+            Self::PostPreview => "previewDatabase",
+            Self::GetSnapshots => "getSnapshots",
+            Self::GetRebuild => "getRebuild",
+            Self::PostRebuild => "postRebuild",
+            Self::GetRuntimeVariables => "getRuntimeVariables",
+            Self::PostRuntimeVariables => "postRuntimeVariables",
+            Self::GetSnippets => "getSnippets",
+            Self::GetHistory => "getHistory",
+            Self::PutProtection => "putProtection",
+        }
+    }
+
+    /// What it does, as far as roles are concerned.
+    pub(crate) const fn action(self) -> Action {
+        match self {
+            Self::GetStage
+            | Self::GetDatabase
+            | Self::GetMetrics
+            | Self::GetSnapshots
+            | Self::GetRebuild
+            | Self::GetRuntimeVariables
+            | Self::GetSnippets
+            | Self::GetHistory => Action::Read,
+            Self::PutStage
+            | Self::PutDatabase
+            | Self::PostPreview
+            | Self::PostRebuild
+            | Self::PostRuntimeVariables => Action::Change,
+            Self::DeleteStage | Self::DeleteDatabase => Action::Remove,
+            Self::PutProtection => Action::Protect,
+        }
+    }
+}
+
 impl Route {
+    /// The operation in the API's description.
+    pub(crate) const fn operation(&self) -> &'static str {
+        match self {
+            Self::Stacks => "getStacks",
+            Self::Services => "getServices",
+            Self::Databases => "getDatabases",
+            Self::InstanceClasses => "getInstanceClasses",
+            Self::Leftovers => "getLeftovers",
+            Self::OpenApi => "getOpenApi",
+            Self::Me => "getMe",
+            Self::SignOut => "signOut",
+            Self::Stage(_, endpoint) => endpoint.operation(),
+        }
+    }
+
+    /// What it does, as far as roles are concerned. `None`: everyone who has signed in may do it.
+    pub(crate) const fn action(&self) -> Option<Action> {
+        match self {
+            Self::OpenApi | Self::Me | Self::SignOut => None,
+            Self::Stacks | Self::Services | Self::Databases | Self::InstanceClasses | Self::Leftovers => {
+                Some(Action::Read)
+            }
+            Self::Stage(_, endpoint) => Some(endpoint.action()),
+        }
+    }
+
+    /// The stage that it's about.
+    pub(crate) const fn stage(&self) -> Option<&Stage> {
+        match self {
+            Self::Stage(stage, _) => Some(stage),
+            Self::Stacks
+            | Self::Services
+            | Self::Databases
+            | Self::InstanceClasses
+            | Self::Leftovers
+            | Self::OpenApi
+            | Self::Me
+            | Self::SignOut => None,
+        }
+    }
+
     /// The route of a request.
     pub(crate) fn find(method: &Method, path: &str) -> Result<Self, Problem> {
         let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
@@ -61,6 +165,14 @@ impl Route {
                 ("openapi.json", &Method::GET) => Ok(Self::OpenApi),
                 _ => Err(Problem::method(&["GET"])),
             },
+            ["api", "me"] => match *method {
+                Method::GET => Ok(Self::Me),
+                _ => Err(Problem::method(&["GET"])),
+            },
+            ["api", "me", "sign-out"] => match *method {
+                Method::POST => Ok(Self::SignOut),
+                _ => Err(Problem::method(&["POST"])),
+            },
             ["api", "stacks", stack, "stages", stage, rest @ ..] => {
                 let stage = Stage { stack: name("stack", stack)?, stage: name_of_stage(stage)? };
                 let endpoint = match (rest, method) {
@@ -72,6 +184,8 @@ impl Route {
                     (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
                     (["database", "metrics"], &Method::GET) => Endpoint::GetMetrics,
                     (["database", "preview"], &Method::POST) => Endpoint::PostPreview,
+                    (["history"], &Method::GET) => Endpoint::GetHistory,
+                    (["protection"], &Method::PUT) => Endpoint::PutProtection,
                     (["snapshots"], &Method::GET) => Endpoint::GetSnapshots,
                     (["rebuild"], &Method::GET) => Endpoint::GetRebuild,
                     (["rebuild"], &Method::POST) => Endpoint::PostRebuild,
@@ -81,7 +195,13 @@ impl Route {
                     ([] | ["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
                     (["rebuild" | "runtime-variables"], _) => return Err(Problem::method(&["GET", "POST"])),
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
-                    (["database", "metrics"] | ["runtime-variables", "snippets"] | ["snapshots"], _) => {
+                    (["protection"], _) => return Err(Problem::method(&["PUT"])),
+                    (
+                        ["database", "metrics"]
+                        | ["runtime-variables", "snippets"]
+                        | ["snapshots" | "history"],
+                        _,
+                    ) => {
                         return Err(Problem::method(&["GET"]));
                     }
                     _ => return Err(no_such_address()),

@@ -4,7 +4,7 @@
 //! the log only. An unexpected failure is a fixed 500 with the request ID.
 
 use aws::AwsError;
-use database::InvalidParameter;
+use database::{Forbidden, InvalidParameter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -125,6 +125,19 @@ impl Problem {
         let detail =
             "This Idempotency-Key was used for a different request before. Use a new key for each request.";
         Self::new(422, "reused-key", "The Idempotency-Key was used before", detail)
+    }
+
+    /// The user's role isn't enough.
+    pub(crate) fn forbidden(reason: &Forbidden) -> Self {
+        Self::new(403, "forbidden", "Your role doesn't allow this", reason.to_string())
+    }
+
+    /// The history can't be written, and nothing starts without a record.
+    pub(crate) fn not_recorded(error: &AwsError) -> Self {
+        let detail = "The history can't be written now, so nothing was started. Try again in a minute.";
+        let mut problem = Self::new(503, "history-unavailable", "The history can't be written", detail);
+        problem.0.internal = Some(format!("{}: {}", lambda::chain(error), error.message));
+        problem.retry_after_seconds(20)
     }
 
     /// There is nothing at this URL.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use aws::TAG_ATTACHABLE;
-use database::{StackName, Stage, StageName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -104,21 +103,5 @@ impl SettingsApi {
             });
         }
         Ok(Reply::json(200, &DatabasesWire { databases, next_token: page.next_token }))
-    }
-}
-
-impl Call {
-    /// The stage that `stack` and `stage` in the query name.
-    pub(crate) fn stage(&self) -> Result<Option<Stage>, Problem> {
-        let not_valid =
-            |what: &str, error: database::NameError| Problem::address(format!("The {what} name {error}."));
-        match (self.query("stack"), self.query("stage")) {
-            (None, None) => Ok(None),
-            (Some(stack), Some(stage)) => Ok(Some(Stage {
-                stack: StackName::try_from(stack).map_err(|error| not_valid("stack", error))?,
-                stage: StageName::try_from(stage).map_err(|error| not_valid("stage", error))?,
-            })),
-            _ => Err(Problem::address("The query must have both stack and stage, or neither.")),
-        }
     }
 }

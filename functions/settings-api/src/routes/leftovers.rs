@@ -55,10 +55,13 @@ impl SettingsApi {
     /// One call to RDS for a page of 20, and one to CloudFormation for each stage on the page.
     pub(crate) async fn get_leftovers(&self, call: &Call) -> Result<Reply, Problem> {
         let token = call.query("nextToken");
-        let page = match self.databases.owned_page(token.as_deref()).await {
+        let mut page = match self.databases.owned_page(token.as_deref()).await {
             Err(error) if error.refused && token.is_some() => return Err(Problem::stale_token()),
             page => page?,
         };
+        let is_visible = |stage: &Stage| call.caller.roles.on(&stage.stack).is_some();
+        page.instances.retain(|(_, _, stage)| is_visible(stage));
+        page.snapshots.retain(|snapshot| snapshot.stage.as_ref().is_none_or(is_visible));
         let mut stacks = BTreeMap::new();
         let stages = page.instances.iter().map(|(_, _, stage)| stage);
         for stage in stages.chain(page.snapshots.iter().filter_map(|snapshot| snapshot.stage.as_ref())) {

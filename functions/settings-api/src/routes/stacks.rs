@@ -53,7 +53,8 @@ impl SettingsApi {
             page => page?,
         };
         let mut stacks: BTreeMap<String, Vec<StageWire>> = BTreeMap::new();
-        for stack in page.stacks {
+        let roles = &call.caller.roles;
+        for stack in page.stacks.into_iter().filter(|stack| roles.on(&stack.stage.stack).is_some()) {
             let source = stack.parameters.get("Source").cloned().unwrap_or_else(|| "none".to_owned());
             let stage = StageWire { name: stack.stage.stage.to_string(), state: state(stack.status), source };
             stacks.entry(stack.stage.stack.to_string()).or_default().push(stage);

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::{Call, SettingsApi},
     hash::hash,
+    record::Recorded,
     response::Problem,
     stage_stack::{begun_by, generation, settings},
 };
@@ -94,6 +95,7 @@ impl SettingsApi {
             settings: Settings::Attached(desired),
             warnings,
             aside,
+            seen: None,
             needed,
         })
     }
@@ -211,7 +213,7 @@ impl SettingsApi {
     }
 
     /// Stores typed credentials in the stage's secret, under the label of their generation.
-    pub(crate) async fn put_aside(&self, aside: &Aside, call: &Call) -> Result<(), Problem> {
+    pub(crate) async fn put_aside(&self, aside: &Aside, call: &Call, _: &Recorded) -> Result<(), Problem> {
         self.secrets.forget_old_generations(&aside.arn, &aside.in_use).await?;
         let token = hash(&[call.token().as_bytes(), &[0], aside.label.as_bytes()]);
         match self.secrets.put_aside(&aside.arn, &token, &aside.value, &aside.label).await {

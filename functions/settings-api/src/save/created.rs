@@ -99,7 +99,7 @@ impl SettingsApi {
         let parameters = parameters(stack, &Settings::Created(desired.clone()), Some(&generation));
         let changes = creation(&desired);
         let (settings, warnings) = (Settings::Created(desired), Vec::new());
-        Ok(Plan { settings, changes, warnings, parameters, aside: None, needed: true })
+        Ok(Plan { settings, changes, warnings, parameters, aside: None, seen: None, needed: true })
     }
 
     /// A snapshot of the stage, from any of its registrations.
@@ -164,6 +164,7 @@ impl SettingsApi {
             changes,
             warnings,
             aside: None,
+            seen: None,
         })
     }
 }

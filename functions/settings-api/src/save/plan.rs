@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws::{SecretValue, StageStack};
+use aws::{SecretValue, SeenService, StageStack};
 use database::{Change, Generation, Settings};
 
 use super::Wish;
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) parameters: BTreeMap<String, String>,
     /// The typed credentials to store before the rebuild.
     pub(crate) aside: Option<Aside>,
+    /// What ECS shows of the services, if the plan has looked.
+    pub(crate) seen: Option<Vec<SeenService>>,
     /// Whether the settings change at all.
     pub(crate) needed: bool,
 }
@@ -42,14 +44,14 @@ pub(crate) struct Aside {
 impl SettingsApi {
     /// What a save would do, or why it's refused.
     pub(crate) async fn plan(&self, stack: &StageStack, wish: Wish, call: &Call) -> Result<Plan, Problem> {
-        let plan = match wish {
+        let mut plan = match wish {
             Wish::Created(wish) => self.plan_created(stack, wish, call).await?,
             Wish::Attached(wish) => self.plan_attachment(stack, wish, call).await?,
         };
         if !plan.needed {
             return Ok(plan);
         }
-        self.refuse_unless_publishable(stack).await?;
+        plan.seen = Some(self.refuse_unless_publishable(stack).await?);
         Ok(plan)
     }
 }

@@ -1,6 +1,6 @@
 //! The settings of a stage's database in responses.
 
-use database::{AttachedSettings, AttachmentTarget, CreatedSettings, Rule, Setting, Settings};
+use database::{AttachedSettings, AttachmentTarget, CreatedSettings, Rule, Setting, Settings, in_words};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -39,6 +39,14 @@ impl Serialize for SettingsWire {
         object.insert("source".to_owned(), Value::from(self.0.source()));
         object.serialize(serializer)
     }
+}
+
+/// Each setting with its value in words, for the history. Nothing of it is secret.
+pub(crate) fn in_history(settings: &Settings) -> Vec<(String, String)> {
+    let json = serde_json::to_value(SettingsWire(settings.clone())).unwrap_or_default();
+    let word =
+        |(name, value): (&String, &Value)| (name.clone(), in_words(value.get("secretArn").unwrap_or(value)));
+    json.as_object().into_iter().flatten().map(word).collect()
 }
 
 fn object(values: Vec<(&Setting, Value)>) -> Map<String, Value> {

@@ -25,18 +25,22 @@ impl SettingsApi {
         Ok(matches!(all_containers(&self.containers(stack).await?), Containers::Failed(_)))
     }
 
-    /// Refuses a save whose variables some container couldn't get.
-    pub(crate) async fn refuse_unless_publishable(&self, stack: &StageStack) -> Result<(), Problem> {
-        for seen in self.see_services(stack).await? {
+    /// Refuses a save whose variables some container couldn't get. Returns what it has seen of the services.
+    pub(crate) async fn refuse_unless_publishable(
+        &self,
+        stack: &StageStack,
+    ) -> Result<Vec<SeenService>, Problem> {
+        let services = self.see_services(stack).await?;
+        for seen in &services {
             if let Some(obstacle) = obstacle(&stack.stage, &seen.registered, &seen.observed(stack)) {
                 return Err(Problem::conflict(obstacle));
             }
-            let conflicts = conflicts(stack, &seen);
+            let conflicts = conflicts(stack, seen);
             if !conflicts.is_empty() {
                 return Err(Problem::conflict(conflict_in_words(&seen.registered, &conflicts)));
             }
         }
-        Ok(())
+        Ok(services)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws::{ChangeError, StageStack};
+use aws::{ChangeError, SeenService, StageStack};
 use database::migrate;
 
 use super::rebuild_path;
 use crate::{
     api::{Call, SettingsApi},
+    record::Recorded,
     response::Problem,
 };
 
@@ -47,21 +48,33 @@ impl SettingsApi {
     ///
     /// CloudFormation updates only resources whose properties changed. So every rebuild has its own token, which is a
     /// property of each resource that has to look again: at the secret that credentials are copied from, at the rules,
-    /// and at what clients read.
+    /// and at what clients read. `seen` is what the caller has just seen of the services.
     pub(crate) async fn update(
         &self,
         stack: &StageStack,
         parameters: BTreeMap<String, String>,
+        seen: Option<Vec<SeenService>>,
         call: &Call,
+        recorded: &Recorded,
     ) -> Result<Update, Problem> {
         let mut parameters = self.complete(parameters);
-        self.refresh(stack, &mut parameters).await?;
+        self.refresh(stack, &mut parameters, seen).await?;
         parameters.insert("Rebuild".to_owned(), call.token());
         // A created database doesn't look again. It would undo changes that someone made in RDS.
         if parameters.get("Source").is_some_and(|source| source == "attached") {
             parameters.insert("Lookup".to_owned(), call.token());
         }
-        self.update_to(stack, &parameters, call).await
+        self.update_to(stack, &parameters, call, recorded).await
+    }
+
+    /// Starts to delete a stage stack without a database.
+    pub(crate) async fn delete_stack(
+        &self,
+        stack: &StageStack,
+        token: &str,
+        _: &Recorded,
+    ) -> Result<(), Problem> {
+        Ok(self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, token).await?)
     }
 
     /// Updates the stage stack to the current template and exactly these parameters.
@@ -70,6 +83,7 @@ impl SettingsApi {
         stack: &StageStack,
         parameters: &BTreeMap<String, String>,
         call: &Call,
+        _: &Recorded,
     ) -> Result<Update, Problem> {
         if !stack.is_protected {
             self.stacks.protect(&stack.id, true).await?;

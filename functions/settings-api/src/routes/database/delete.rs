@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use database::{PlainText, SettingValue, Settings, Stage};
+use database::{Changed, PlainText, SettingValue, Settings, Stage};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -17,7 +17,7 @@ use crate::{
     request::Body,
     response::{Problem, Reply},
     routes::rebuild::RebuildingWire,
-    save::parameters,
+    save::{in_history, parameters},
     schema,
     stage_stack::{generation, refuse_unless_at_rest, settings},
 };
@@ -34,7 +34,8 @@ impl SettingsApi {
             return Ok(RebuildingWire::reply(stage));
         }
         refuse_unless_at_rest(&stack)?;
-        let identifier = match settings(&stack)? {
+        let before = settings(&stack)?;
+        let identifier = match &before {
             Settings::None => return Err(Problem::conflict("The stage has no database.")),
             Settings::Created(_) => stage.identifier(),
             Settings::Attached(attached) => attached.target.identifier.to_string(),
@@ -45,7 +46,9 @@ impl SettingsApi {
         }
         // The generation stays, so that a rollback finds the data in the final snapshot.
         let parameters = parameters(&stack, &Settings::None, generation(&stack).as_ref());
-        self.update(&stack, parameters, call).await?;
+        let changes = Changed::between(in_history(&before), in_history(&Settings::None));
+        let recorded = self.record(stage, changes, call).await?;
+        self.update(&stack, parameters, None, call, &recorded).await?;
         Ok(RebuildingWire::reply(stage))
     }
 }

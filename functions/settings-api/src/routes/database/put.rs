@@ -1,6 +1,6 @@
 //! `PUT …/database`: saves the settings, which rebuilds the stage.
 
-use database::{Settings, Stage};
+use database::{Changed, Settings, Stage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,8 +8,7 @@ use crate::{
     api::{Call, SettingsApi},
     response::Problem,
     response::Reply,
-    save::SettingsWire,
-    save::Wish,
+    save::{SettingsWire, Wish, in_history},
     stage_stack::Update,
     stage_stack::{rebuild_path, refuse_unless_at_rest, settings},
 };
@@ -36,18 +35,19 @@ impl SettingsApi {
         }
         refuse_unless_at_rest(&stack)?;
         let plan = self.plan(&stack, wish, call).await?;
-        let update = if plan.needed {
+        // Even if the settings don't change, the containers may not have their variables after a failure.
+        let update = if plan.needed || self.have_containers_failed(&stack).await? {
+            let mut changes = Changed::between(in_history(&settings(&stack)?), in_history(&plan.settings));
+            if plan.aside.is_some() {
+                changes.push(Changed::new("credentials", None, Some("entered manually")));
+            }
+            let recorded = self.record(stage, changes, call).await?;
             if let Some(aside) = &plan.aside {
-                self.put_aside(aside, call).await?;
+                self.put_aside(aside, call, &recorded).await?;
             }
-            self.update(&stack, plan.parameters, call).await?
+            self.update(&stack, plan.parameters, plan.seen, call, &recorded).await?
         } else {
-            // The settings don't change, but after a failure, the containers may not have their variables.
-            if self.have_containers_failed(&stack).await? {
-                self.update(&stack, plan.parameters, call).await?
-            } else {
-                Update::NotNeeded
-            }
+            Update::NotNeeded
         };
         Ok(saved(stage, plan.settings, plan.warnings, update))
     }

@@ -8,6 +8,7 @@ use database::{AttachedSettings, Settings, StackEvent, StackStatus, Stage};
 use super::RebuildingWire;
 use crate::{
     api::{Call, SettingsApi},
+    record::Recorded,
     response::{Problem, Reply},
     stage_stack::{rebuild_path, refuse_unless_at_rest, settings},
 };
@@ -19,12 +20,14 @@ impl SettingsApi {
             return Ok(RebuildingWire::reply(stage));
         }
         if stack.status == StackStatus::RollbackFailed {
-            self.continue_rollback(&stack, call).await?;
+            let recorded = self.record(stage, Vec::new(), call).await?;
+            self.continue_rollback(&stack, call, &recorded).await?;
             return Ok(RebuildingWire::reply(stage));
         }
         refuse_unless_at_rest(&stack)?;
         self.refuse_unless_credentials_can_be_copied(&stack).await?;
-        self.update(&stack, stack.parameters.clone(), call).await?;
+        let recorded = self.record(stage, Vec::new(), call).await?;
+        self.update(&stack, stack.parameters.clone(), None, call, &recorded).await?;
         Ok(RebuildingWire::reply(stage))
     }
 
@@ -44,7 +47,7 @@ impl SettingsApi {
         }
     }
 
-    async fn continue_rollback(&self, stack: &StageStack, call: &Call) -> Result<(), Problem> {
+    async fn continue_rollback(&self, stack: &StageStack, call: &Call, _: &Recorded) -> Result<(), Problem> {
         let role = &self.configuration.stage_stack_role_arn;
         let skip = cannot_roll_back(&self.stacks.events(&stack.id, None).await?);
         match self.stacks.continue_rollback(&stack.id, role, &call.token(), &skip).await {

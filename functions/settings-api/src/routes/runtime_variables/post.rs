@@ -74,6 +74,7 @@ impl SettingsApi {
             at: call.now,
             fact: Fact::VariablesMissing,
         };
+        self.record(stage, Vec::new(), call).await?;
         self.events.put(&event).await?;
         Ok(Reply::json(202, &wire))
     }

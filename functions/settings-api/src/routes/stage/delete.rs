@@ -1,11 +1,12 @@
 //! `DELETE /api/stacks/{stack}/stages/{stage}`: deletes a stage that has no database.
 
-use database::Stage;
+use database::{Registration, Stage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     api::{Call, SettingsApi},
+    registration::registration_changes,
     response::{Problem, Reply},
     stage_stack::rebuild_path,
 };
@@ -33,7 +34,13 @@ impl SettingsApi {
                 stage.stack, stage.stage
             )));
         }
-        self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, &call.token()).await?;
+        let before = Registration::from_parameters(&stack.parameters).ok();
+        let recorded = self.record(stage, registration_changes(before.as_ref(), None), call).await?;
+        self.delete_stack(&stack, &call.token(), &recorded).await?;
+        // Whoever registers the stage again starts with a new one.
+        if self.protections.is_protected(stage).await? {
+            self.protections.protect(stage, false, &call.token()).await?;
+        }
         Ok(deleting(stage))
     }
 }

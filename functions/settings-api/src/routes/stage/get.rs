@@ -32,13 +32,16 @@ pub(crate) struct StageDetailsWire {
     jobs: Vec<JobWire>,
     /// Whether a service that is deployed without the runtime variables gets them back.
     restore_variables: bool,
+    /// Whether only admins can change the stage.
+    protected: bool,
     /// The name of the SSM parameter with the ARN of the stage's secret.
     secret_arn_parameter: String,
 }
 
 impl SettingsApi {
     pub(crate) async fn get_stage(&self, stage: &Stage) -> Result<Reply, Problem> {
-        let stack = self.stage_stack(stage).await?;
+        let protected = async { Ok::<_, Problem>(self.protections.is_protected(stage).await?) };
+        let (stack, protected) = tokio::try_join!(self.stage_stack(stage), protected)?;
         let registration = Registration::from_parameters(&stack.parameters)?;
         let seen = self.stage_services.look(&registration.services).await?;
         let service = |seen: &aws::SeenService| {
@@ -68,6 +71,7 @@ impl SettingsApi {
             services: seen.iter().map(service).collect(),
             jobs,
             restore_variables: registration.restores,
+            protected,
             secret_arn_parameter: stage.secret_arn_parameter(),
         };
         Ok(Reply::json(200, &wire).with_etag(etag(&stack)))

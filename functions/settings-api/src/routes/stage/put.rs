@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{Call, SettingsApi},
-    registration::{SeenJob, drop_inline_group, registration},
+    record::Recorded,
+    registration::{SeenJob, drop_inline_group, registration, registration_changes},
     response::{Problem, Reply},
     stage_stack::{STAGE_TEMPLATE, Update, is_failed_registration, rebuild_path, refuse_unless_at_rest},
 };
@@ -34,7 +35,8 @@ impl SettingsApi {
         if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
             // Not the token for the registration, which a repeat of this request may start.
             let token = format!("clear-{}", call.token());
-            self.stacks.delete(&stack.id, &self.configuration.stage_stack_role_arn, &token).await?;
+            let recorded = self.record_as(stage, Vec::new(), &token, call).await?;
+            self.delete_stack(stack, &token, &recorded).await?;
             return Err(Problem::conflict(
                 "An earlier registration of this stage failed, and its stage stack is being deleted. Register the stage again in a \
                  minute.",
@@ -53,21 +55,25 @@ impl SettingsApi {
             refuse_unless_at_rest(stack)?;
         }
         let checked = self.check(stage, found.as_ref(), &registration).await?;
-        self.adopt(stage, &checked.untagged).await?;
-        let changed = match &found {
+        let before =
+            found.as_ref().map(|stack| Registration::from_parameters(&stack.parameters)).transpose()?;
+        let changes = registration_changes(before.as_ref(), Some(&registration));
+        let recorded = self.record(stage, changes, call).await?;
+        self.adopt(stage, &checked.untagged, &recorded).await?;
+        let update = match &found {
             None => {
                 let mut parameters = self.parameters_without_database(stage);
                 parameters.extend(checked.parameters);
                 say(&mut parameters, registration.parameters());
-                self.create(stage, parameters, call).await?
+                self.create(stage, parameters, call, &recorded).await?
             }
             Some(stack) => {
                 let parameters = self.with(stack, &registration, checked.parameters).await?;
                 // Only what changes is updated: the other services keep running.
-                self.update_to(stack, &parameters, call).await?
+                self.update_to(stack, &parameters, call, &recorded).await?
             }
         };
-        Ok(registered(stage, changed))
+        Ok(registered(stage, update))
     }
 
     /// The stage's stack, if there is one.
@@ -94,6 +100,7 @@ impl SettingsApi {
         stage: &Stage,
         mut parameters: BTreeMap<String, String>,
         call: &Call,
+        _: &Recorded,
     ) -> Result<Update, Problem> {
         parameters.extend(self.functions());
         let role = &self.configuration.stage_stack_role_arn;
