@@ -6,6 +6,7 @@
 
 mod clean;
 mod outcome;
+mod outside;
 mod pages;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 
 pub use clean::Clean;
 pub use outcome::{Observations, ShownRecord, ends};
+pub use outside::{outside_changes, was_running};
 pub use pages::{Cursor, Filter, Found, Kind, Pages};
 
 /// One line of the log.

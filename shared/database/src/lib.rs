@@ -46,7 +46,7 @@ pub use failure::{Advice, advice};
 pub use generation::{Generation, GenerationError, SnapshotId};
 pub use history::{
     Changed, Clean, Cursor, End, Entry, Filter, Found, Kind, Observations, Outcome, Pages, Record,
-    ShownRecord, Who, ends,
+    ShownRecord, Who, ends, outside_changes, was_running,
 };
 pub use names::{NameError, StackName, Stage, StageName};
 pub use next_step::next_step;
@@ -64,7 +64,7 @@ pub use registration::{
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
 pub use restoration::{Deployed, RESTORES_MAX, Restoration, Restorations, Restore, restore, story};
 pub use role_patterns::RolePatterns;
-pub use roles::{Action, Forbidden, Role, Roles, groups_in, may};
+pub use roles::{Action, Forbidden, Role, Roles, groups_in, is_group_of_role, may};
 pub use save::{
     Objection, Orderable, STORAGE_REST, Situation, check_change, check_creation, check_restoration,
     earliest_storage_change,

@@ -49,6 +49,12 @@ impl Role {
     }
 }
 
+/// Whether a group grants a role on anything.
+#[must_use]
+pub fn is_group_of_role(group: &str) -> bool {
+    Roles::of([group], None).anywhere().is_some()
+}
+
 /// The groups in a claim that API Gateway passed as text. It writes a list as `[a b]`, in some APIs as `["a","b"]` or
 /// `[a, b]`, and a single group without brackets. In doubt, there are none: Cognito's group names contain no spaces, so a
 /// text with spaces but without brackets isn't one of its lists.

@@ -33,6 +33,7 @@ fn sdk_types_stop_at_the_adapters() {
         "access-resource",
         "credentials-resource",
         "publish-variables",
+        "record-changes",
     ] {
         let direct = dependencies(function, &["--depth", "1"]);
         assert!(direct.contains(&"aws".to_owned()), "the list is read: {direct:?}");

@@ -1,0 +1,91 @@
+//! What an event says. Events repeat and arrive late, so everything that is recorded is compared with AWS first.
+
+use database::Clean;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// An event that a rule of ours delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its ID, which is the same in every delivery.
+    pub id: Clean,
+    /// When it happened.
+    pub at: OffsetDateTime,
+    /// What it's about.
+    pub about: About,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// An operation of the stack with this ARN ended.
+    Stack {
+        /// The ARN.
+        id: String,
+        /// The token that the operation was started with.
+        token: Option<String>,
+    },
+    /// A deployment of this service started.
+    Deployment {
+        /// The name of its cluster.
+        cluster: String,
+        /// Its name.
+        service: String,
+    },
+    /// RDS reported something about a DB instance.
+    Instance {
+        /// The identifier of the instance.
+        identifier: String,
+        /// RDS's ID of this kind of event.
+        kind: String,
+        /// What RDS says.
+        message: Clean,
+    },
+    /// Nothing of ours.
+    Nothing,
+}
+
+impl Event {
+    /// What an event says. `None` if it isn't one that a rule of ours delivers.
+    #[must_use]
+    pub fn read(event: &Value) -> Option<Self> {
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+        let about = match (text("/source")?, text("/detail-type")?) {
+            ("aws.cloudformation", _) => About::Stack {
+                id: text("/detail/stack-id")?.to_owned(),
+                token: text("/detail/client-request-token").filter(|t| !t.is_empty()).map(str::to_owned),
+            },
+            ("aws.ecs", "ECS Deployment State Change") => deployment(event),
+            ("aws.rds", "RDS DB Instance Event") => {
+                let identifier = text("/detail/SourceIdentifier")?;
+                About::Instance {
+                    // Some events have it in the API's format, and some with a prefix.
+                    identifier: identifier.strip_prefix("rds:").unwrap_or(identifier).to_owned(),
+                    kind: text("/detail/EventID")?.to_owned(),
+                    message: text("/detail/Message").unwrap_or_default().into(),
+                }
+            }
+            _ => return None,
+        };
+        let at = OffsetDateTime::parse(text("/detail/Date").or_else(|| text("/time"))?, &Rfc3339).ok()?;
+        Some(Self { id: text("/id")?.into(), at, about })
+    }
+}
+
+fn deployment(event: &Value) -> About {
+    let arn = event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default();
+    let parts: Vec<_> = arn.split(':').nth(5).unwrap_or_default().split('/').collect();
+    let has_started =
+        event.pointer("/detail/eventName").and_then(Value::as_str) == Some("SERVICE_DEPLOYMENT_IN_PROGRESS");
+    match parts.as_slice() {
+        ["service", cluster, service] if has_started => {
+            About::Deployment { cluster: (*cluster).to_owned(), service: (*service).to_owned() }
+        }
+        _ => About::Nothing,
+    }
+}
+
+/// The name of the stage stack that an instance of stagedb belongs to, from its identifier.
+pub(crate) fn stage_stack_of(identifier: &str) -> Option<&str> {
+    identifier.strip_suffix("-postgres")
+}

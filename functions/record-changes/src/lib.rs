@@ -1,0 +1,159 @@
+//! Records in the history of a stage how its changes ended, and what was changed outside of stagedb: a stack that someone
+//! updated, a service that was deployed without its variables, an instance that someone modified or deleted.
+//!
+//! A record has the ID of its event, so an event that is delivered twice is recorded once.
+
+mod hint;
+
+use std::sync::Arc;
+
+use aws::{AwsError, Databases, HistoryLog, Lookup, SdkConfig, Services, Stacks, StageServices, StageStack};
+use database::{
+    Entry, InvalidParameter, Outcome, Publication, Record, Registration, Settings, ends, missing_variables,
+    outside_changes, publication, was_running,
+};
+use hint::stage_stack_of;
+pub use hint::{About, Event};
+use lambda::Invocation;
+use thiserror::Error;
+use time::OffsetDateTime;
+use tracing::info;
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct RecordChanges {
+    stacks: Stacks,
+    services: Services,
+    stage_services: StageServices,
+    databases: Databases,
+    history: HistoryLog,
+}
+
+/// Why an event wasn't handled. Lambda retries, and then sends the event to the dead-letter queue.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// Not an event that a rule of ours delivers.
+    #[error("the event isn't about a stack, a service, or an instance")]
+    Unknown,
+    /// A parameter of the stack can't be read.
+    #[error("the stage stack can't be read")]
+    Parameter(#[from] InvalidParameter),
+    /// AWS didn't reply, or refused.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+/// Handles one event.
+///
+/// # Errors
+/// See [`RecordError`].
+pub async fn handle(function: Arc<RecordChanges>, invocation: Invocation) -> Result<(), RecordError> {
+    let event = Event::read(&invocation.event).ok_or(RecordError::Unknown)?;
+    let recorded = match &event.about {
+        About::Stack { id, token } => function.of_stack(id, token.as_deref()).await?,
+        About::Deployment { cluster, service } => function.of_deployment(cluster, service).await?,
+        About::Instance { identifier, kind, message } => {
+            function.of_instance(identifier, kind, message.as_ref(), event.at).await?
+        }
+        About::Nothing => None,
+    };
+    if let Some((stack, entry)) = recorded {
+        lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+        // At most 14 days old, or CloudWatch Logs would reject it. An event is at most 4 hours old.
+        let record = Record { id: event.id, at: event.at, entry };
+        function.history.write(Some(&stack.stage), &record).await?;
+        info!("recorded");
+    }
+    Ok(())
+}
+
+type Recorded = Option<(Box<StageStack>, Entry)>;
+
+impl RecordChanges {
+    /// Creates the function's clients.
+    #[must_use]
+    pub fn new(config: &SdkConfig, log_group: String) -> Self {
+        Self {
+            stacks: Stacks::new(config),
+            services: Services::new(config),
+            stage_services: StageServices::new(config),
+            databases: Databases::new(config),
+            history: HistoryLog::new(config, log_group),
+        }
+    }
+
+    /// An operation of a stack ended.
+    async fn of_stack(&self, id: &str, token: Option<&str>) -> Result<Recorded, RecordError> {
+        let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(None) };
+        let Some(token) = token.filter(|token| is_ours(token)) else {
+            let what = "The stage stack was changed with CloudFormation.".into();
+            return Ok(Some((stack, Entry::Outside { what, changes: Vec::new() })));
+        };
+        let events = self.stacks.events(&stack.id, None).await?;
+        let mut ended = ends(&events).into_iter().filter(|end| end.outcome != Outcome::Running);
+        let end = ended.rfind(|end| end.token.as_ref() == token);
+        Ok(end.map(|end| (stack, Entry::Ended(end))))
+    }
+
+    /// A service was deployed, perhaps without its variables.
+    async fn of_deployment(&self, cluster: &str, name: &str) -> Result<Recorded, RecordError> {
+        let Some(service) = self.services.service(cluster, name).await? else { return Ok(None) };
+        let Some(owner) = service.owner() else { return Ok(None) };
+        let Lookup::Found(stack) = self.stacks.stack(&owner.stage_stack_name()).await? else {
+            return Ok(None);
+        };
+        // During an operation, services don't have the variables yet.
+        if stack.stage != owner || !stack.is_at_rest() || !stack.has_database() {
+            return Ok(None);
+        }
+        let registration = Registration::from_parameters(&stack.parameters)?;
+        let Some(registered) = registration.service(&service.arn).cloned() else { return Ok(None) };
+        let seen = self.stage_services.look(std::slice::from_ref(&registered)).await?;
+        let live = seen.into_iter().find_map(|seen| seen.live);
+        let variables = live.and_then(|(_, definition)| definition.container(registered.container.as_ref()));
+        let variables = variables.unwrap_or_default();
+        let secret_name = owner.secret_name();
+        if !matches!(publication(&variables, &secret_name, &stack.target()), Publication::Change(_)) {
+            return Ok(None);
+        }
+        let missing = missing_variables(&variables, &secret_name);
+        let lacks = if missing.is_empty() { "the current references".to_owned() } else { missing.join(", ") };
+        let what = format!("The service {cluster}/{name} was deployed without {lacks}.").as_str().into();
+        Ok(Some((stack, Entry::Outside { what, changes: Vec::new() })))
+    }
+
+    /// RDS reported something about an instance, perhaps of a stage.
+    async fn of_instance(
+        &self,
+        identifier: &str,
+        kind: &str,
+        message: &str,
+        at: OffsetDateTime,
+    ) -> Result<Recorded, RecordError> {
+        let Some(name) = stage_stack_of(identifier) else { return Ok(None) };
+        let Lookup::Found(stack) = self.stacks.stack(name).await? else { return Ok(None) };
+        let Settings::Created(settings) =
+            Settings::from_parameters(|name| Ok::<_, InvalidParameter>(stack.parameters.get(name).cloned()))?
+        else {
+            return Ok(None);
+        };
+        let events = self.stacks.events(&stack.id, None).await?;
+        if stack.stage.identifier() != identifier || was_running(&ends(&events), at) {
+            return Ok(None);
+        }
+        let live = self.databases.instance(identifier).await?;
+        let changes = live.as_ref().map(|live| outside_changes(&settings, live)).unwrap_or_default();
+        if changes.is_empty() && !ALWAYS.contains(&kind) {
+            return Ok(None);
+        }
+        Ok(Some((stack, Entry::Outside { what: message.into(), changes })))
+    }
+}
+
+/// The events that nothing but someone's request leads to: deletion, a new password, stopping, and starting.
+const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", "RDS-EVENT-0016", "RDS-EVENT-0087", "RDS-EVENT-0088"];
+
+/// Whether stagedb started an operation with this token.
+fn is_ours(token: &str) -> bool {
+    ["key-", "request-", "clear-"].iter().any(|prefix| token.starts_with(prefix))
+}
