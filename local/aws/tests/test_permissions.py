@@ -1,6 +1,7 @@
 """IAM: what a role may do is what its policies say, and what nobody understands is denied or refused."""
 
 import json
+import time
 from itertools import count
 
 import boto3
@@ -107,6 +108,64 @@ def test_no_protocol_gets_around_the_policies(aws, as_role, service, path):
     SigV4Auth(keys, service, REGION).add_auth(request)
     status, _, _ = aws.http("POST", path, b"\xa0", dict(request.headers))
     assert status == 403
+
+
+ACCOUNT = "000000000000"
+
+
+def check_limits(as_role, expect_error, service: str, calls: dict, resource: str, other: str) -> None:
+    """Each call is allowed on one resource only, and a denial names the other one."""
+    for action, (operation, allowed, denied) in calls.items():
+        client = as_role(service, allow(action, resource))
+        getattr(client, operation)(**allowed)
+        code, message = expect_error(getattr(client, operation), **denied)
+        assert code == "AccessDeniedException", action
+        assert f"is not authorized to perform: {action} on resource: {other} because" in message
+
+
+def test_log_streams_are_limited_to_a_log_group_with_a_wildcard(aws, as_role, expect_error):
+    logs = aws.client("logs")
+    for group in ("limited", "forbidden"):
+        logs.create_log_group(logGroupName=group)
+    mine, other = ({"logGroupName": group, "logStreamName": "s"} for group in ("limited", "forbidden"))
+    events = {"logEvents": [{"timestamp": int(time.time() * 1000), "message": "m"}]}
+    calls = {
+        "logs:CreateLogStream": ("create_log_stream", mine, other),
+        "logs:PutLogEvents": ("put_log_events", {**mine, **events}, {**other, **events}),
+        "logs:GetLogEvents": ("get_log_events", mine, other),
+    }
+    group, denied = (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}" for name in ("limited", "forbidden"))
+    check_limits(as_role, expect_error, "logs", calls, f"{group}:*", f"{denied}:log-stream:s")
+    client = as_role("logs", allow("logs:CreateLogStream", group))
+    assert expect_error(client.create_log_stream, **mine)[0] == "AccessDeniedException", "AWS checks the stream's ARN"
+    client = as_role("logs", allow("logs:GetLogEvents", f"{group}:log-stream:s"))
+    client.get_log_events(logGroupIdentifier=f"{group}", logStreamName="s")
+
+
+def test_parameters_are_limited_by_name_and_their_versions_belong_to_them(aws, as_role, expect_error):
+    aws.client("ssm").put_parameter(Name="/limited/a", Value="1", Type="String")
+    mine, other = {"Name": "/limited/a"}, {"Name": "/forbidden/a"}
+    new = {"Value": "2", "Overwrite": True}
+    calls = {
+        "ssm:PutParameter": ("put_parameter", {**mine, **new}, {**other, **new}),
+        "ssm:GetParameter": ("get_parameter", mine, other),
+        "ssm:GetParameterHistory": ("get_parameter_history", mine, other),
+    }
+    resource = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+    check_limits(as_role, expect_error, "ssm", calls, f"{resource}/limited/*", f"{resource}/forbidden/a")
+    client = as_role("ssm", allow("ssm:GetParameter", f"{resource}/limited/a"))
+    assert client.get_parameter(Name="/limited/a:1")["Parameter"]["Value"] == "1"
+    assert client.get_parameter(Name=f"{resource}/limited/a")["Parameter"]["Value"] == "2"
+
+
+def test_signing_a_user_out_is_limited_to_a_user_pool(aws, as_role, expect_error):
+    cognito = aws.client("cognito-idp")
+    mine, other = (cognito.create_user_pool(PoolName=name)["UserPool"]["Id"] for name in ("limited", "forbidden"))
+    cognito.admin_create_user(UserPoolId=mine, Username="ann", MessageAction="SUPPRESS")
+    users = [{"UserPoolId": pool, "Username": "ann"} for pool in (mine, other)]
+    calls = {"cognito-idp:AdminUserGlobalSignOut": ("admin_user_global_sign_out", *users)}
+    resource = f"arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool"
+    check_limits(as_role, expect_error, "cognito-idp", calls, f"{resource}/{mine}", f"{resource}/{other}")
 
 
 def test_expired_credentials_are_denied(as_role, expect_error):

@@ -34,6 +34,9 @@ LOG_DELIVERY = (
 )
 """What a state machine's role needs so that its log can be delivered (Step Functions developer guide, cw-logs)."""
 
+WITH_OWN_DENIALS = frozenset({"logs", "ssm"})
+"""For these services, MiniStack writes the message itself, with the resource as it knows it."""
+
 _RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 """The path of a call in the protocol Smithy RPC v2, which CloudWatch uses."""
 
@@ -98,6 +101,9 @@ def _check_requests(decisions: Decisions) -> None:
         denial = _denial.get()
         if denial is not None and not more.get("error_code"):
             more["message"] = denial.message
+            if service in WITH_OWN_DENIALS:
+                error = {"__type": "AccessDeniedException", "Message": denial.message}
+                return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(error).encode()
         return answer_denied(service, action, principal_arn, request_id, **more)
 
     iam_actions.extract_iam_action = action_of

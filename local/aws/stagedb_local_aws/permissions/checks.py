@@ -308,7 +308,20 @@ def on_subnet_group(call: Call) -> Iterator[Check]:
 
 
 def on_parameter(call: Call) -> Iterator[Check]:
-    yield Check(call.action, arn("ssm", f"parameter/{call.text('Name').lstrip('/')}"), call.tags)
+    """A name can end with a version or label (`name:3`), which isn't part of the ARN."""
+    name = call.text("Name").rpartition(":parameter/")[2].partition(":")[0]
+    yield Check(call.action, arn("ssm", f"parameter/{name.lstrip('/')}"), call.tags)
+
+
+def on_log_stream(call: Call) -> Iterator[Check]:
+    """For `CreateLogStream`, the reference names the log group, but AWS's denials name the stream. So a policy needs
+    `log-group:NAME:*` (user guide of CloudWatch Logs, iam-access-control-overview-cwl: the ARN for most actions)."""
+    group = call.text("logGroupName") or call.text("logGroupIdentifier").rpartition(":log-group:")[2].removesuffix(":*")
+    yield Check(call.action, arn("logs", f"log-group:{group}:log-stream:{call.text('logStreamName')}"))
+
+
+def on_user_pool(call: Call) -> Iterator[Check]:
+    yield Check(call.action, arn("cognito-idp", f"userpool/{call.text('UserPoolId')}"))
 
 
 CALLS: dict[str, Needs] = {
@@ -323,6 +336,7 @@ CALLS: dict[str, Needs] = {
     "cloudformation:UpdateStack": change_stack,
     "cloudformation:UpdateTerminationProtection": on_stack,
     "cloudwatch:GetMetricData": anything,
+    "cognito-idp:AdminUserGlobalSignOut": on_user_pool,
     "ec2:AuthorizeSecurityGroupEgress": authorize_rule,
     "ec2:AuthorizeSecurityGroupIngress": authorize_rule,
     "ec2:CreateTags": tag_ec2,
@@ -342,6 +356,9 @@ CALLS: dict[str, Needs] = {
     "ecs:UntagResource": tag_ecs,
     "ecs:UpdateService": update_service,
     "events:PutEvents": put_events,
+    "logs:CreateLogStream": on_log_stream,
+    "logs:GetLogEvents": on_log_stream,
+    "logs:PutLogEvents": on_log_stream,
     "rds:AddTagsToResource": tag_rds,
     "rds:CreateDBInstance": create_instance,
     "rds:CreateDBSnapshot": create_snapshot,
@@ -364,6 +381,8 @@ CALLS: dict[str, Needs] = {
     "secretsmanager:GetSecretValue": on_secret,
     "secretsmanager:PutSecretValue": on_secret,
     "secretsmanager:UpdateSecretVersionStage": on_secret,
+    "ssm:GetParameter": on_parameter,
+    "ssm:GetParameterHistory": on_parameter,
     "ssm:PutParameter": on_parameter,
     "states:StartExecution": start_execution,
 }
