@@ -63,6 +63,7 @@ def build_app(settings: Settings, installation):
         security_groups,
         stack_operations,
         step_functions,
+        user_pools,
     )
     from stagedb_local_aws.control import Control
     from stagedb_local_aws.rds_control import RdsControl
@@ -85,6 +86,7 @@ def build_app(settings: Settings, installation):
     secrets_manager.install()
     http_api.install()
     managed_login.install()
+    user_pools.install()
     step_functions.install()
     ecs_task_definitions.install()
     ecs.install(settings.timings)

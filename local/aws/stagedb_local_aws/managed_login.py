@@ -1,7 +1,8 @@
 """Cognito's managed login: the session in its cookie, its address, and its style.
 
 MiniStack provides the sign-in form, codes with PKCE, tokens, and sign-out, but asks for the password
-at every authorization. Cognito remembers a user for an hour.
+at every authorization. Cognito remembers a user for an hour, even one that an administrator signs out: "This operation
+doesn't clear the managed login session cookie" (API reference, AdminUserGlobalSignOut).
 """
 
 from __future__ import annotations

@@ -144,6 +144,23 @@ def test_an_access_token_opens_a_route_and_its_claims_reach_the_function(call, s
     assert claims["username"] == "ann" and all(isinstance(value, str) for value in claims.values())
 
 
+def test_groups_reach_the_function_as_text_in_brackets(aws, api, call, sign_in):
+    """API Gateway writes a list as its items between brackets, and numbers as digits."""
+    cognito = aws.client("cognito-idp")
+    user = {"UserPoolId": api["Pool"], "Username": "ann"}
+    assert "cognito:groups" not in claims_of(sign_in()["AccessToken"])
+    for names, text in ((["admins"], "[admins]"), (["readers"], "[admins readers]")):
+        for name in names:
+            cognito.create_group(UserPoolId=api["Pool"], GroupName=name)
+            cognito.admin_add_user_to_group(**user, GroupName=name)
+        token = sign_in()["AccessToken"]
+        claims = json.loads(call("/api/stacks/shop", token, "PUT")[2])["jwt"]["jwt"]["claims"]
+        assert claims["cognito:groups"] == text
+        assert claims["exp"] == str(claims_of(token)["exp"])
+    for name in ("admins", "readers"):
+        cognito.delete_group(UserPoolId=api["Pool"], GroupName=name)
+
+
 def test_the_path_form_of_the_address_works_too(aws, api):
     assert aws.http("GET", f"/_aws/execute-api/{api['Api']}/$default/text")[2] == b"plain"
 

@@ -109,6 +109,25 @@ def test_the_session_ends_with_signing_out_and_is_not_had_with_a_wrong_cookie(ca
     assert call("GET", authorize, cookie=cookie)[0] == 200, "the cookie is worth nothing any more"
 
 
+def test_the_session_outlives_signing_out_by_an_administrator(aws, call, login):
+    cookie, _ = sign_in(call, login)
+    cognito = aws.client("cognito-idp")
+    (pool,) = [pool["Id"] for pool in pools(cognito) if has_client(cognito, pool["Id"], login["client_id"])]
+    cognito.admin_user_global_sign_out(UserPoolId=pool, Username="ann")
+    assert call("GET", f"/oauth2/authorize?{urlencode(login)}", cookie=cookie)[0] == 302
+    cognito.admin_disable_user(UserPoolId=pool, Username="ann")
+    assert call("GET", f"/oauth2/authorize?{urlencode(login)}", cookie=cookie)[0] == 200
+
+
+def pools(cognito):
+    return cognito.list_user_pools(MaxResults=60)["UserPools"]
+
+
+def has_client(cognito, pool, client):
+    clients = cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+    return client in [listed["ClientId"] for listed in clients]
+
+
 def test_a_request_that_is_not_valid_gets_no_code_with_a_session_either(call, login):
     cookie, _ = sign_in(call, login)
     elsewhere = urlencode({**login, "redirect_uri": "http://elsewhere.example/"})
