@@ -47,6 +47,7 @@ def build_app(settings: Settings, installation):
     from stagedb_local_aws import (
         change_sets,
         cloudformation,
+        cloudwatch_logs,
         custom_resources,
         ecs,
         ecs_task_definitions,
@@ -78,6 +79,7 @@ def build_app(settings: Settings, installation):
     rds_snapshots.install(store, rds.install(store, modifications))
     rds_clusters.install(store)
     cloudformation.install()
+    cloudwatch_logs.install()
     change_sets.install(settings.timings)
     stack_operations.install()
     custom_resources.install()
