@@ -1,6 +1,7 @@
 """The control endpoint: faults and timings, for tests only."""
 
 import json
+import time
 
 import pytest
 from local_aws import PASSWORD
@@ -52,13 +53,44 @@ def test_an_effect_may_happen_and_its_answer_be_lost(aws, expect_error):
     assert ecs.describe_clusters(clusters=["made"])["clusters"][0]["status"] == "ACTIVE"
 
 
+LOG = {"logGroupName": "faulty", "logStreamName": "s"}
+
+
+def log_calls(aws) -> dict:
+    """The calls on a log stream, by operation."""
+    logs = aws.client("logs")
+    event = {"timestamp": int(time.time() * 1000), "message": "written"}
+    return {
+        "CreateLogStream": lambda: logs.create_log_stream(**LOG),
+        "PutLogEvents": lambda: logs.put_log_events(**LOG, logEvents=[event]),
+        "GetLogEvents": lambda: [event["message"] for event in logs.get_log_events(**LOG)["events"]],
+    }
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_faults_of_a_log_happen_before_or_after_the_effect(aws, expect_error, after):
+    logs, calls = aws.client("logs"), log_calls(aws)
+    logs.create_log_group(logGroupName="faulty")
+    for operation, call in calls.items():
+        fault = {"operation": operation, "code": "ServiceUnavailableException", "message": "later", "after": after}
+        inject(aws, service="logs", status=500, when={"logStreamName": "s"}, **fault)
+        assert expect_error(call) == ("ServiceUnavailableException", "later")
+        if not after or operation == "GetLogEvents":
+            call()
+    assert calls["GetLogEvents"]() == ["written"], "once"
+    assert expect_error(calls["CreateLogStream"])[0] == "ResourceAlreadyExistsException"
+    logs.delete_log_group(logGroupName="faulty")
+
+
 @pytest.mark.parametrize(
     ("service", "method", "operation"),
     [
         ("cloudformation", "list_stacks", "ListStacks"),
         ("ec2", "describe_vpcs", "DescribeVpcs"),
         ("ecs", "list_clusters", "ListClusters"),
+        ("logs", "describe_log_groups", "DescribeLogGroups"),
         ("secretsmanager", "list_secrets", "ListSecrets"),
+        ("ssm", "describe_parameters", "DescribeParameters"),
         ("stepfunctions", "list_state_machines", "ListStateMachines"),
     ],
 )
@@ -69,6 +101,18 @@ def test_faults_work_for_each_protocol(aws, expect_error, service, method, opera
     for _ in range(2):
         assert expect_error(getattr(client, method)) == ("ThrottlingException", "Rate exceeded")
     getattr(client, method)()
+
+
+def test_an_administrator_signs_a_user_out_although_the_answer_is_lost(aws, expect_error):
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="faulty")["UserPool"]["Id"]
+    user = {"UserPoolId": pool, "Username": "ann"}
+    cognito.admin_create_user(**user, MessageAction="SUPPRESS")
+    fault = {"operation": "AdminUserGlobalSignOut", "code": "TooManyRequestsException", "message": "Rate exceeded"}
+    for after in (False, True):
+        inject(aws, service="cognito-idp", after=after, **fault)
+        assert expect_error(cognito.admin_user_global_sign_out, **user)[0] == "TooManyRequestsException"
+    cognito.admin_user_global_sign_out(**user)
 
 
 def test_a_wrong_fault_is_refused(aws):
