@@ -30,11 +30,15 @@ def test_each_status_of_a_stack_is_an_event_on_the_default_bus(aws, status_event
     assert event["resources"] == [event["detail"]["stack-id"]] == [stack["StackId"]]
     assert event["detail"]["client-request-token"] == "token-1"
     assert event["detail"]["status-details"] == {"status": "CREATE_COMPLETE", "status-reason": ""}
-    aws.update_stack("evented", template(Queue=QUEUE, Another=QUEUE))
-    statuses = [e["detail"]["status-details"]["status"] for e in status_events(stack["StackId"], "UPDATE_COMPLETE")]
+    aws.update_stack("evented", template(Queue=QUEUE, Another=QUEUE), ClientRequestToken="token-2")
+    events = status_events(stack["StackId"], "UPDATE_COMPLETE")
+    assert {event["detail"]["client-request-token"] for event in events} == {"token-2"}
+    statuses = [event["detail"]["status-details"]["status"] for event in events]
     assert statuses == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"]
     aws.delete_stack("evented")
-    statuses = [e["detail"]["status-details"]["status"] for e in status_events(stack["StackId"], "DELETE_COMPLETE")]
+    events = status_events(stack["StackId"], "DELETE_COMPLETE")
+    assert {event["detail"]["client-request-token"] for event in events} == {""}, "each operation has its own"
+    statuses = [event["detail"]["status-details"]["status"] for event in events]
     assert statuses == ["DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
 
 
