@@ -264,7 +264,9 @@ fn deploy(
     let create = ["cognito-idp", "admin-create-user", "--message-action", "SUPPRESS"];
     account.aws(&[&create[..], &user].concat())?;
     let set = ["cognito-idp", "admin-set-user-password", "--permanent", "--password", password];
-    account.aws(&[&set[..], &user].concat()).map(drop)
+    account.aws(&[&set[..], &user].concat())?;
+    let add = ["cognito-idp", "admin-add-user-to-group", "--group-name", cognito::ADMINS];
+    account.aws(&[&add[..], &user].concat()).map(drop)
 }
 
 /// Another team's database. It's ready long before it's attached.

@@ -258,7 +258,15 @@ impl LocalAws {
     /// # Errors
     /// If the local AWS doesn't respond.
     pub fn token_expiring_at(&self, unix_seconds: u64) -> anyhow::Result<String> {
-        control::token_expiring_at(self.http(), self.token(), unix_seconds)
+        self.token_with(self.token(), &json!({"exp": unix_seconds}))
+    }
+
+    /// A validly signed token with other claims. A claim that is null is left out.
+    ///
+    /// # Errors
+    /// If the local AWS doesn't respond.
+    pub fn token_with(&self, token: &str, claims: &Value) -> anyhow::Result<String> {
+        control::token_with(self.http(), token, claims)
     }
 
     /// Changes how long operations take from now on.

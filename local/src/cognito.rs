@@ -11,25 +11,41 @@ use crate::http::Http;
 /// The user that `cargo local` creates.
 pub(crate) const USERNAME: &str = "demo@example.com";
 
-/// Creates the user and returns the password.
-pub(crate) fn make_user(http: &Http, pool: &str) -> anyhow::Result<String> {
+/// The group of users who may do everything.
+pub(crate) const ADMINS: &str = "stagedb-admin";
+
+/// Creates a user who is in these groups, and returns the password. A group that doesn't exist is created.
+pub(crate) fn make_user(http: &Http, pool: &str, username: &str, groups: &[&str]) -> anyhow::Result<String> {
     let password = random_password()?;
     call(
         http,
         "AdminCreateUser",
         &json!({
             "UserPoolId": pool,
-            "Username": USERNAME,
+            "Username": username,
             "MessageAction": "SUPPRESS",
-            "UserAttributes": [{"Name": "email", "Value": USERNAME}, {"Name": "email_verified", "Value": "true"}],
+            "UserAttributes": [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}],
         }),
     )?;
     call(
         http,
         "AdminSetUserPassword",
-        &json!({"UserPoolId": pool, "Username": USERNAME, "Password": password, "Permanent": true}),
+        &json!({"UserPoolId": pool, "Username": username, "Password": password, "Permanent": true}),
     )?;
+    for group in groups {
+        add_to_group(http, pool, username, group)?;
+    }
     Ok(password)
+}
+
+/// Adds a user to a group, which is created if it doesn't exist.
+pub(crate) fn add_to_group(http: &Http, pool: &str, username: &str, group: &str) -> anyhow::Result<()> {
+    let in_group = json!({"UserPoolId": pool, "Username": username, "GroupName": group});
+    if call(http, "AdminAddUserToGroup", &in_group).is_err() {
+        call(http, "CreateGroup", &json!({"UserPoolId": pool, "GroupName": group}))?;
+        call(http, "AdminAddUserToGroup", &in_group)?;
+    }
+    Ok(())
 }
 
 /// A new access token. Only access tokens carry the scope that the API requires.

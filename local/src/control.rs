@@ -19,9 +19,9 @@ pub(crate) fn clear_faults(http: &Http) -> anyhow::Result<()> {
     call(http, "DELETE", "/_local/faults", None).map(drop)
 }
 
-pub(crate) fn token_expiring_at(http: &Http, token: &str, unix_seconds: u64) -> anyhow::Result<String> {
+pub(crate) fn token_with(http: &Http, token: &str, claims: &Value) -> anyhow::Result<String> {
     let answer =
-        call(http, "POST", "/_local/tokens", Some(&json!({"access_token": token, "exp": unix_seconds})))?;
+        call(http, "POST", "/_local/tokens", Some(&json!({"access_token": token, "claims": claims})))?;
     let token = answer.get("access_token").and_then(Value::as_str);
     Ok(token.context("/_local/tokens returned no access_token")?.to_owned())
 }

@@ -43,7 +43,7 @@ pub use container::{ContainerEnvironment, run_as_container};
 pub use demo::{DEMO_DATABASE, DEMO_STACK, DEMO_STAGES};
 pub use files::{Running, Workspace};
 pub use functions::{ECHO, Function, Profile};
-pub use local_aws::LocalAws;
+pub use local_aws::{LocalAws, User};
 pub use options::{Lap, Options, Timings};
 pub use page::{Browser, check_page};
 pub use rebuild::{Rebuild, RebuildStep};

@@ -27,6 +27,17 @@ pub struct LocalAws {
     owned: Option<Owned>,
 }
 
+/// A user of the application.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The email address, which is also the name to sign in with.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// The access token obtained when the user was created.
+    pub token: String,
+}
+
 /// What stops together with its owner. The process stops first, and the directory's lock is released last.
 #[derive(Debug)]
 struct Owned {
@@ -188,14 +199,34 @@ impl LocalAws {
         &self.token
     }
 
+    /// Creates a user who is in these groups, and returns an access token.
+    ///
+    /// # Errors
+    /// If the user exists, or Cognito refuses.
+    pub fn user(&self, email: &str, groups: &[&str]) -> anyhow::Result<User> {
+        let password = cognito::make_user(&self.http, &self.running.user_pool_id, email, groups)?;
+        let mut user = User { email: email.to_owned(), password, token: String::new() };
+        user.token = self.sign_in(&user)?;
+        Ok(user)
+    }
+
+    /// A new access token of a user, with the groups that the user is in now.
+    ///
+    /// # Errors
+    /// If Cognito returns none.
+    pub fn sign_in(&self, user: &User) -> anyhow::Result<String> {
+        let running = &self.running;
+        let (pool, client) = (&running.user_pool_id, &running.user_pool_client_id);
+        cognito::token(&self.http, pool, client, &user.email, &user.password)
+    }
+
     /// A new access token for the same user.
     ///
     /// # Errors
     /// If Cognito returns none.
     pub fn fresh_token(&self) -> anyhow::Result<String> {
-        let running = &self.running;
-        let (pool, client) = (&running.user_pool_id, &running.user_pool_client_id);
-        cognito::token(&self.http, pool, client, &running.username, &running.password)
+        let (email, password) = (self.running.username.clone(), self.running.password.clone());
+        self.sign_in(&User { email, password, token: String::new() })
     }
 }
 

@@ -208,6 +208,7 @@ impl Browser {
             .env("STAGEDB_PAGE_URL", &running.page_url)
             .env("STAGEDB_USERNAME", &running.username)
             .env("STAGEDB_PASSWORD", &running.password)
+            .env("STAGEDB_USER_POOL", &running.user_pool_id)
             .env("STAGEDB_ENDPOINT", local.endpoint())
             .env("STAGEDB_PROGRAM", this_program()?);
         Ok(command)

@@ -81,7 +81,7 @@ fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> 
         page_url: format!("{}/", stack.output("ApiUrl")?),
         user_pool_client_id: stack.output("UserPoolClientId")?.to_owned(),
         username: cognito::USERNAME.to_owned(),
-        password: cognito::make_user(&http, &user_pool_id)?,
+        password: cognito::make_user(&http, &user_pool_id, cognito::USERNAME, &[cognito::ADMINS])?,
         user_pool_id,
     };
     let mut local = LocalAws::of(parts, running)?;

@@ -3,6 +3,8 @@
 pub(crate) mod begun;
 pub(crate) mod ec2;
 pub(crate) mod ecs;
+pub(crate) mod logs;
+pub(crate) mod parameters;
 pub(crate) mod rds;
 pub(crate) mod requests;
 pub(crate) mod secrets;

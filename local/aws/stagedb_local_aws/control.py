@@ -136,15 +136,15 @@ class Control:
                 self._timings.update(data)
                 return 200, self._timings.as_dict()
             case "POST", "/_local/tokens":
-                return 200, {"access_token": token_with_expiry(data["access_token"], data["exp"])}
+                return 200, {"access_token": token_with(data["access_token"], data["claims"])}
             case "POST", "/_local/credentials":
                 return 200, credentials(data["role"], data.get("session", "test"), data.get("seconds", 3600))
         answer = self._rds.answer(method, path.split("/")[3:], data) if path.startswith("/_local/rds/") else None
         return answer or (404, {"message": f"no {method} {path}"})
 
 
-def token_with_expiry(token: str, expiry: int) -> str:
-    """A token with the same claims but another `exp`, signed with the user pool's own key.
+def token_with(token: str, changed: dict) -> str:
+    """A token with other claims, signed with the user pool's own key. A claim that is None is left out.
 
     Raises ValueError if the local Cognito didn't issue the token.
     """
@@ -155,7 +155,8 @@ def token_with_expiry(token: str, expiry: int) -> str:
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     pool = claims["iss"].rpartition("/")[2]
-    return cognito._signed_jwt({**claims, "exp": int(expiry)}, pool, claims["token_use"])
+    claims = {name: value for name, value in {**claims, **changed}.items() if value is not None}
+    return cognito._signed_jwt(claims, pool, claims["token_use"])
 
 
 def _call(scope: dict, body: bytes) -> Call | None:

@@ -185,7 +185,7 @@ def test_an_expired_token_is_unauthorized(aws, call, sign_in):
     token = sign_in()["AccessToken"]
 
     def with_expiry(seconds: int) -> str:
-        body = {"access_token": token, "exp": int(time.time()) + seconds}
+        body = {"access_token": token, "claims": {"exp": int(time.time()) + seconds}}
         status, _, answer = aws.http("POST", "/_local/tokens", body)
         assert status == 200
         return json.loads(answer)["access_token"]
@@ -197,7 +197,7 @@ def test_an_expired_token_is_unauthorized(aws, call, sign_in):
 
 def test_no_token_is_made_from_one_that_cognito_did_not_issue(aws, sign_in):
     token = sign_in()["AccessToken"][:-10] + "AAAAAAAAAA"
-    assert aws.http("POST", "/_local/tokens", {"access_token": token, "exp": 1})[0] == 400
+    assert aws.http("POST", "/_local/tokens", {"access_token": token, "claims": {"exp": 1}})[0] == 400
 
 
 def test_a_token_for_another_client_is_unauthorized(call, sign_in):

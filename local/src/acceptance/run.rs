@@ -28,7 +28,7 @@ struct Token {
 }
 
 /// Half as long as a token is valid.
-const TOKEN_USED: Duration = Duration::from_mins(30);
+const TOKEN_USED: Duration = Duration::from_mins(7);
 
 /// A step of the walk and how long it took.
 pub(super) struct Lap {

@@ -34,6 +34,8 @@ pub enum Invariant {
     Told,
     /// Storage is never asked to shrink.
     NeverShrinks,
+    /// Every operation that the API starts is in the history before it starts, and once.
+    Recorded,
     /// No answer, log, event, or API response contains a secret.
     NothingLeaks,
     /// Every operation finishes, and a failed one can be repaired once AWS has recovered.
@@ -63,6 +65,7 @@ impl Invariant {
             Self::Promised => "a save does what its preview said",
             Self::Told => "a rebuild is reported accurately",
             Self::NeverShrinks => "storage is never decreased",
+            Self::Recorded => "the history has exactly what was started",
             Self::NothingLeaks => "no secret leaks",
             Self::Ends => "every operation finishes",
             Self::Handled => "every event is handled",

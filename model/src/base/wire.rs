@@ -27,6 +27,8 @@ pub(crate) enum Service {
     Ecs,
     EventBridge,
     StepFunctions,
+    Logs,
+    Parameters,
     /// The bucket that receives the answers of custom resources.
     Answers,
 }
@@ -79,6 +81,8 @@ impl Call {
                 "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
                 "AWSEvents" => Service::EventBridge,
                 "AWSStepFunctions" => Service::StepFunctions,
+                "Logs_20140328" => Service::Logs,
+                "AmazonSSM" => Service::Parameters,
                 _ => return None,
             };
             let body = Body::Json(serde_json::from_str(text).ok()?);

@@ -18,6 +18,7 @@ use crate::{
     base::{
         clock::{BEGINNING, pass},
         invariant::Invariant,
+        kind::Kind,
         random::Random,
         wire::{self, Body, Call, Failure, Reply, Service},
     },
@@ -252,6 +253,8 @@ impl Connector {
                 }
                 model.world().secrets.call(call)
             }
+            Service::Logs => model.world().logs.call(call),
+            Service::Parameters => model.world().parameters.call(call),
             Service::Ecs => {
                 let result = {
                     let mut world = model.world();
@@ -297,6 +300,12 @@ impl Connector {
                 }
             }
             _ => {}
+        }
+        if let Some(token) =
+            call.text("ClientRequestToken").filter(|_| self.process.kind == Kind::SettingsApi)
+            && !model.world().logs.contain(&format!("\"token\":\"{token}\""))
+        {
+            model.violated(Invariant::Recorded, format!("{} with the token {token}", call.operation));
         }
         let result = model.world().stacks.call(call, &moment);
         self.begun(result)

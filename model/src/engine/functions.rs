@@ -117,6 +117,9 @@ impl Program {
                     stage_stack_role_arn: "arn:aws:iam::123456789012:role/stage-stacks".to_owned(),
                     engine_version: "17".to_owned().try_into().unwrap(),
                     task_roles: "arn:aws:iam::123456789012:role/*".into(),
+                    history_log_group: "history".to_owned(),
+                    user_pool_id: "us-east-1_Example".to_owned(),
+                    role_without_group: None,
                 };
                 Handler::SettingsApi(Arc::new(SettingsApi::new(&config, configuration)))
             }
@@ -336,6 +339,7 @@ pub(crate) async fn call_api(
         "headers": {"content-type": "application/json"},
         "requestContext": {
             "accountId": "123456789012", "apiId": "a1", "stage": "$default", "requestId": format!("api{id}"),
+            "authorizer": {"jwt": {"claims": {"sub": "a8b9c0d1", "cognito:groups": "[stagedb-admin]"}, "scopes": null}},
             "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "model"},
             "time": "22/Nov/2026:13:55:01 +0000", "timeEpoch": 0,
         },

@@ -1,7 +1,8 @@
 //! The invariants that must hold once everything has come to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use database::{Filter, Pages};
 use serde_json::Value;
 
 use crate::{
@@ -54,6 +55,7 @@ pub(crate) fn check(world: &mut World, now: u64) {
         }
     }
     access(world, &mut wrong);
+    recorded(world, &mut wrong);
     if world.rds.instances.get(ORDERS) != Some(&Instance::orders()) {
         wrong(Invariant::ForeignUntouched, format!("{ORDERS} was changed"));
     }
@@ -74,6 +76,23 @@ pub(crate) fn check(world: &mut World, now: u64) {
         wrong(Invariant::LogsIn, start.clone());
     }
     world.violations.extend(found);
+}
+
+/// The history of each stage shows every record once, and no secret. That every change has one is checked when it starts.
+fn recorded(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
+    for (stream, lines) in &world.logs.streams {
+        let mut pages = Pages::new(None, Filter::default(), usize::MAX);
+        pages.take(lines.iter().rev().map(|(at, line)| (*at, line.as_str())));
+        let mut ids = BTreeSet::new();
+        for found in pages.finish(false).0 {
+            if !ids.insert(found.record.id.clone()) {
+                wrong(Invariant::Recorded, format!("{stream} has {} twice", found.record.id));
+            }
+        }
+        if lines.iter().any(|(_, line)| crate::world::log::leaks(line)) {
+            wrong(Invariant::NothingLeaks, format!("a secret in the history of {stream}"));
+        }
+    }
 }
 
 fn parameter<'a>(stack: &'a Stack, name: &str) -> &'a str {

@@ -105,7 +105,7 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
         Action::Look => {
             call(model, "GET", "/api/stacks", None).await;
             call(model, "GET", "/api/services", None).await;
-            for of in ["", "/database", "/runtime-variables", "/runtime-variables/snippets"] {
+            for of in ["", "/database", "/runtime-variables", "/runtime-variables/snippets", "/history"] {
                 call(model, "GET", &path(number, of), None).await;
             }
             look_at_rebuild(model, number).await;

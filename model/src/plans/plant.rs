@@ -65,11 +65,13 @@ pub enum Plant {
     CopiesItsPrevious,
     /// A service that isn't registered gets the variables of its neighbor.
     PublishesToAnother,
+    /// A change starts although its record was lost.
+    StartsUnrecorded,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -99,6 +101,7 @@ impl Plant {
         Self::RestoresForever,
         Self::CopiesItsPrevious,
         Self::PublishesToAnother,
+        Self::StartsUnrecorded,
     ];
 
     /// The name on the command line.
@@ -134,6 +137,7 @@ impl Plant {
             Self::RestoresForever => "restores-forever",
             Self::CopiesItsPrevious => "copies-its-previous",
             Self::PublishesToAnother => "publishes-to-another",
+            Self::StartsUnrecorded => "starts-unrecorded",
         }
     }
 
@@ -173,6 +177,7 @@ impl Plant {
             Self::TellsAnotherReason => &[Invariant::Told],
             Self::RestoresForever => &[Invariant::Ends],
             Self::CopiesItsPrevious => &[Invariant::ImagesKept],
+            Self::StartsUnrecorded => &[Invariant::Recorded],
             Self::PublishesToAnother => {
                 &[Invariant::ForeignUntouched, Invariant::ImagesKept, Invariant::VariablesAgree]
             }

@@ -20,8 +20,8 @@ use crate::{
         plant::Plant,
     },
     services::{
-        begun::Begun, ec2::Ec2, ecs::Ecs, rds::Rds, requests::Requests, secrets::Secrets, stacks::Stacks,
-        states::Executions,
+        begun::Begun, ec2::Ec2, ecs::Ecs, logs::Logs, parameters::Parameters, rds::Rds, requests::Requests,
+        secrets::Secrets, stacks::Stacks, states::Executions,
     },
     world::coverage::Recorder,
 };
@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) rds: Rds,
     pub(crate) ec2: Ec2,
     pub(crate) secrets: Secrets,
+    pub(crate) logs: Logs,
+    pub(crate) parameters: Parameters,
     pub(crate) ecs: Ecs,
     pub(crate) stacks: Stacks,
     pub(crate) executions: Executions,
@@ -131,6 +133,8 @@ impl World {
             rds: self.rds.clone(),
             ec2: self.ec2.clone(),
             secrets: self.secrets.clone(),
+            logs: self.logs.clone(),
+            parameters: self.parameters.clone(),
             ecs: self.ecs.clone(),
             stacks: self.stacks.clone(),
             executions: self.executions.clone(),

@@ -48,7 +48,7 @@ impl Caller {
                 let is_verified = |claims: &Claims| {
                     claims.sub == *subject && claim("jti").is_some_and(|id| *id == claims.jti)
                 };
-                claims.filter(is_verified).map(|claims| groups(&claims.groups)).unwrap_or_default()
+                claims.ok().filter(is_verified).map(|claims| groups(&claims.groups)).unwrap_or_default()
             }
             None => claim("cognito:groups").map(|text| groups_in(text)).unwrap_or_default(),
         };
@@ -64,12 +64,12 @@ impl Caller {
     }
 }
 
-/// The claims of a token: `None` if it isn't a JSON Web Token, and nothing inside if its claims can't be read.
-fn claims_of(header: &str) -> Option<Option<Claims>> {
+/// The claims of a token, if they can be read. `None` if it isn't a JSON Web Token.
+fn claims_of(header: &str) -> Option<Result<Claims, serde_json::Error>> {
     let token = header.split_once(' ').map_or(header, |(_, token)| token).trim();
     let payload = token.split('.').nth(1)?.trim_end_matches('=');
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok();
-    Some(payload.and_then(|payload| serde_json::from_slice(&payload).ok()))
+    // What isn't Base64 isn't JSON, either.
+    Some(serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default()))
 }
 
 /// The groups in the token's claim: a list of texts, and nothing else.
