@@ -32,6 +32,7 @@ pub use base::{
 };
 pub use histories::{
     contract,
+    crowd::{Crowd, crowd},
     deliver::{AtWork, Delivered, at_work, deliver},
     history::{Outcome, run, run_within},
     shrink::shrink,

@@ -1,5 +1,7 @@
 //! What every route uses: the clients of the AWS services, and one request.
 
+use std::sync::OnceLock;
+
 use aws::{
     Databases, Events, HistoryLog, Metrics, Protections, SdkConfig, Secrets, SecurityGroups, Services,
     Stacks, StageServices, Subnets, TaskDefinitions, Users,
@@ -64,6 +66,8 @@ pub(crate) struct Call {
     /// The operation in the API's description.
     pub(crate) operation: &'static str,
     pub(crate) caller: Caller,
+    /// The change that the history has because of this request.
+    pub(crate) recorded: OnceLock<(Stage, String)>,
     pub(crate) now: OffsetDateTime,
     pub(crate) query: QueryMap,
     pub(crate) conditions: Conditions,

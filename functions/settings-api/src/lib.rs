@@ -17,7 +17,10 @@ mod save;
 mod schema;
 mod stage_stack;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use api::Call;
 pub use api::SettingsApi;
@@ -96,6 +99,7 @@ pub async fn handle(
         request_id: request.request_context.request_id.clone().unwrap_or(invocation.request_id.clone()),
         operation: "",
         caller: Caller::from_request(&request, api.configuration.role_without_group),
+        recorded: OnceLock::new(),
         now: invocation.now,
         query: request.query_string_parameters,
         conditions: Conditions::default(),
@@ -110,7 +114,14 @@ pub async fn handle(
             }
             // API Gateway's own response to a function that times out doesn't say why.
             let time_left = invocation.time_left.saturating_sub(TIME_TO_ANSWER);
-            let reply = tokio::time::timeout(time_left, api.reply(route, &mut call, conditions)).await;
+            let reply = async {
+                let reply = api.reply(route, &mut call, conditions).await;
+                if reply.as_ref().is_err_and(Problem::is_final) {
+                    api.record_refusal(&call).await;
+                }
+                reply
+            };
+            let reply = tokio::time::timeout(time_left, reply).await;
             reply.unwrap_or_else(|_| Err(Problem::unavailable()))
         }
     };

@@ -1,6 +1,7 @@
 //! Who may do what, and the record of it. A record is written before anything changes.
 
-use database::{Action, Changed, Entry, Forbidden, Record, Stage, may};
+use database::{Action, Changed, End, Entry, Forbidden, Outcome, Record, Stage, may};
+use tracing::warn;
 
 use crate::{
     api::{Call, SettingsApi},
@@ -62,7 +63,24 @@ impl SettingsApi {
     ) -> Result<Recorded, Problem> {
         let (who, operation) = (call.caller.who.clone(), call.operation.into());
         self.write(Some(stage), Entry::Change { who, operation, token: token.into(), changes }, call).await?;
+        // A request records one change.
+        let _ = call.recorded.set((stage.clone(), token.to_owned()));
         Ok(Recorded(()))
+    }
+
+    /// Records that the change was refused after all, such as by CloudFormation because another request came first. Without
+    /// this record, the history looks for the change in the stack's events.
+    pub(crate) async fn record_refusal(&self, call: &Call) {
+        let Some((stage, token)) = call.recorded.get() else { return };
+        let (token, outcome) = (token.as_str().into(), Outcome::NotStarted);
+        let end = End { token, began_at: call.now, ended_at: None, outcome, reason: None };
+        let id = format!("{}-refused", call.request_id).as_str().into();
+        // After the record of the change.
+        let at = call.now + time::Duration::MILLISECOND;
+        let record = Record { id, at, entry: Entry::Ended(end) };
+        if let Err(failure) = self.history.write(Some(stage), &record).await {
+            warn!(error = lambda::chain(&failure), "the history doesn't say that the change was refused");
+        }
     }
 
     async fn write(&self, stage: Option<&Stage>, entry: Entry, call: &Call) -> Result<(), Problem> {

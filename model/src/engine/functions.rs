@@ -323,35 +323,62 @@ async fn tries(model: &Arc<Model>, kind: Kind, event: &Value, age: u64) {
     model.violated(Invariant::Handled, format!("{kind:?} dropped an event: {}", event["detail-type"]));
 }
 
-/// A user's API call. `None` means that the function died or timed out.
+/// A user of the API.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) subject: String,
+    /// The claim with the groups, as API Gateway writes it.
+    pub(crate) groups: &'static str,
+}
+
+/// An admin's API call. `None` means that the function died or timed out.
 pub(crate) async fn call_api(
     model: &Arc<Model>,
     method: &str,
     path: &str,
     body: Option<&Value>,
 ) -> Option<(i64, Value)> {
-    let id = model.issue();
+    let admin = User { subject: "a8b9c0d1".to_owned(), groups: "[stagedb-admin]" };
+    call_api_as(model, &admin, method, path, body).await.1
+}
+
+/// A user's API call, with the ID of the request.
+pub(crate) async fn call_api_as(
+    model: &Arc<Model>,
+    user: &User,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> (String, Option<(i64, Value)>) {
+    let id = format!("api{}", model.issue());
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let query: serde_json::Map<String, Value> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
     let event = json!({
         "version": "2.0",
         "routeKey": "ANY /api/{proxy+}",
         "rawPath": path,
         "rawQueryString": "",
+        "queryStringParameters": query,
         "headers": {"content-type": "application/json"},
         "requestContext": {
-            "accountId": "123456789012", "apiId": "a1", "stage": "$default", "requestId": format!("api{id}"),
-            "authorizer": {"jwt": {"claims": {"sub": "a8b9c0d1", "cognito:groups": "[stagedb-admin]"}, "scopes": null}},
+            "accountId": "123456789012", "apiId": "a1", "stage": "$default", "requestId": id,
+            "authorizer": {"jwt": {"claims": {"sub": user.subject, "cognito:groups": user.groups}, "scopes": null}},
             "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "model"},
             "time": "22/Nov/2026:13:55:01 +0000", "timeEpoch": 0,
         },
         "isBase64Encoded": false,
         "body": body.map(Value::to_string),
     });
-    let reply = invoke(model, Kind::SettingsApi, event, 0, true).await.ok()?;
+    let Ok(reply) = invoke(model, Kind::SettingsApi, event, 0, true).await else { return (id, None) };
     let text = reply["body"].as_str().unwrap_or_default();
     if crate::world::log::leaks(text) {
         model.violated(Invariant::NothingLeaks, format!("a secret in the answer to {method} {path}"));
     }
     let status = reply["statusCode"].as_i64().unwrap_or_default();
     model.note(|| format!("{method} {path} -> {status} {text}"));
-    Some((status, serde_json::from_str(text).unwrap_or_default()))
+    (id, Some((status, serde_json::from_str(text).unwrap_or_default())))
 }

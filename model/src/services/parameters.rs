@@ -13,6 +13,11 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
+    /// The tokens of all changes of protections.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = String> {
+        self.versions.values().flatten().filter_map(|value| Some(value.split_once(' ')?.1.to_owned()))
+    }
+
     pub(crate) fn call(&mut self, call: &Call) -> Result<Reply, Failure> {
         let name = call.text("Name").unwrap_or_default();
         if call.operation == "PutParameter" {

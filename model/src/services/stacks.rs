@@ -198,8 +198,16 @@ impl Stacks {
                 let mut xml = "<StackEvents>".to_owned();
                 let shown = stack.events.iter().rev().filter(|event| event.at <= moment.events_until);
                 // AWS doesn't document the number of events per page, only a maximum of 1 MB.
-                shown.take(EVENTS).for_each(|event| xml.push_str(&event.xml));
-                Ok(Reply::Xml(xml + "</StackEvents>"))
+                // Events that come meanwhile don't move a page.
+                let newer: usize = call.text("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
+                let total = stack.events.len();
+                let newer = if newer == 0 { 0 } else { total - newer };
+                shown.skip(newer).take(EVENTS).for_each(|event| xml.push_str(&event.xml));
+                xml.push_str("</StackEvents>");
+                if newer + EVENTS < total {
+                    element(&mut xml, "NextToken", &(total - newer - EVENTS).to_string());
+                }
+                Ok(Reply::Xml(xml))
             }
             "CreateStack" => return self.create(call, &name, moment),
             "UpdateStack" => return self.update(call, &name, moment),

@@ -139,6 +139,9 @@ pub struct StackPage {
     pub next_token: Option<String>,
 }
 
+/// The most pages of events to read.
+const PAGES_MAX: usize = 5;
+
 /// Why a stack wasn't created or updated.
 #[derive(Debug, Error)]
 pub enum ChangeError {
@@ -200,8 +203,39 @@ impl Stacks {
         id: &str,
         with_properties_of: Option<&str>,
     ) -> Result<Vec<StackEvent>, AwsError> {
-        let reply = self.client.describe_stack_events().stack_name(id).send().await;
+        Ok(self.events_page(id, with_properties_of, None).await?.0)
+    }
+
+    /// The latest events of a stack, newest first: those since a time, and at most five pages. Also whether these are all.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn events_since(
+        &self,
+        id: &str,
+        since: OffsetDateTime,
+    ) -> Result<(Vec<StackEvent>, bool), AwsError> {
+        let (mut events, mut token) = self.events_page(id, None, None).await?;
+        for _ in 1..PAGES_MAX {
+            if token.is_none() || events.last().is_some_and(|event| event.at < since) {
+                return Ok((events, true));
+            }
+            let (page, next) = self.events_page(id, None, token).await?;
+            events.extend(page);
+            token = next;
+        }
+        Ok((events, token.is_none()))
+    }
+
+    async fn events_page(
+        &self,
+        id: &str,
+        with_properties_of: Option<&str>,
+        token: Option<String>,
+    ) -> Result<(Vec<StackEvent>, Option<String>), AwsError> {
+        let reply = self.client.describe_stack_events().stack_name(id).set_next_token(token).send().await;
         let reply = reply.map_err(failed("DescribeStackEvents"))?;
+        let next = reply.next_token.clone();
         let event = |e: aws_sdk_cloudformation::types::StackEvent| {
             let logical_id = e.logical_resource_id?;
             let shown = e.resource_properties.filter(|_| with_properties_of == Some(&logical_id));
@@ -215,7 +249,7 @@ impl Stacks {
                 properties: shown.as_deref().map(properties).unwrap_or_default(),
             })
         };
-        Ok(reply.stack_events.unwrap_or_default().into_iter().filter_map(event).collect())
+        Ok((reply.stack_events.unwrap_or_default().into_iter().filter_map(event).collect(), next))
     }
 
     /// Creates the stack of a stage. `token` makes a repeat harmless.

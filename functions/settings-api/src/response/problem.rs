@@ -179,6 +179,11 @@ impl Problem {
         )
     }
 
+    /// Whether nothing has started. If AWS doesn't respond, nobody knows.
+    pub(crate) fn is_final(&self) -> bool {
+        self.0.status != 503
+    }
+
     /// The cause, for the log.
     pub(crate) fn internal(&self) -> Option<&str> {
         self.0.internal.as_deref()

@@ -161,16 +161,17 @@ impl SettingsApi {
             |found: &&Found| found.end.is_none() && matches!(found.record.entry, Entry::Change { .. });
         let is_of = |found: &Found, name: &str| matches!(&found.record.entry, Entry::Change { operation, .. } if operation.as_ref() == name);
         let open: Vec<_> = found.iter().filter(is_open).collect();
-        let events = match stack_id.filter(|_| !open.is_empty()) {
-            Some(id) => self.stacks.events(id, None).await?,
-            None => Vec::new(),
+        let oldest = open.iter().map(|found| found.record.at).min();
+        let (events, are_all) = match (stack_id, oldest) {
+            (Some(id), Some(oldest)) => self.stacks.events_since(id, oldest).await?,
+            _ => (Vec::new(), true),
         };
         let protections = if open.iter().any(|found| is_of(found, "putProtection")) {
             self.protections.changes(stage).await?
         } else {
             Vec::new()
         };
-        Ok(Observations::new(&events, protections))
+        Ok(Observations::new(&events, are_all, protections))
     }
 }
 

@@ -7,25 +7,23 @@ use crate::{StackEvent, StackStatus};
 
 /// A request starts its change within this time, because API Gateway ends it after 30 s. Clocks may differ a little.
 const STARTS_WITHIN: Duration = Duration::minutes(1);
-/// How many events CloudFormation shows at once.
-const EVENTS_MAX: usize = 100;
 
 /// What AWS shows of the changes that haven't ended, or whose end isn't in the log.
 #[derive(Debug, Clone, Default)]
 pub struct Observations {
     /// The operations in the stack's latest events.
     pub operations: Vec<End>,
-    /// Before this time, CloudFormation may have had more operations than it shows.
+    /// Before this time, CloudFormation may have had more operations than these.
     pub visible_since: Option<OffsetDateTime>,
     /// The tokens of the changes of the stage's protection.
     pub protections: Vec<String>,
 }
 
 impl Observations {
-    /// What the latest events of the stage's stack show, newest first.
+    /// What the latest events of the stage's stack show, newest first, and whether they're all that matter.
     #[must_use]
-    pub fn new(events: &[StackEvent], protections: Vec<String>) -> Self {
-        let oldest = events.last().filter(|_| events.len() >= EVENTS_MAX);
+    pub fn new(events: &[StackEvent], are_all: bool, protections: Vec<String>) -> Self {
+        let oldest = events.last().filter(|_| !are_all);
         Self { operations: ends(events), visible_since: oldest.map(|event| event.at), protections }
     }
 }

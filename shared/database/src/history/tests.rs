@@ -200,7 +200,7 @@ fn without_an_end_the_outcome_is_what_aws_still_shows() {
         Found { record, end: None }.shown(observed, at(now)).outcome.unwrap()
     };
     let running = [event(1, true, "UPDATE_IN_PROGRESS", None, "t")];
-    let observed = Observations::new(&running, vec!["p".to_owned()]);
+    let observed = Observations::new(&running, true, vec!["p".to_owned()]);
     assert_eq!(outcome(change("r", 0, "t"), &observed, 500), Outcome::Running);
     assert_eq!(outcome(change("r", 0, "other"), &observed, 30), Outcome::Running, "it may start yet");
     assert_eq!(outcome(change("r", 0, "other"), &observed, 500), Outcome::NotStarted);
@@ -216,7 +216,10 @@ fn without_an_end_the_outcome_is_what_aws_still_shows() {
     assert_eq!(outcome(of("postRuntimeVariables", "q"), &observed, 500), Outcome::Unknown);
     let many: Vec<_> =
         (0..100).map(|n| event(1000 - n, true, "UPDATE_COMPLETE", None, &format!("t{n}"))).collect();
-    assert_eq!(outcome(change("r", 0, "x"), &Observations::new(&many, Vec::new()), 5000), Outcome::Unknown);
+    assert_eq!(
+        outcome(change("r", 0, "x"), &Observations::new(&many, false, Vec::new()), 5000),
+        Outcome::Unknown
+    );
 }
 
 proptest! {
