@@ -3,6 +3,7 @@ import createClient from "openapi-fetch";
 import { createContext, useContext } from "react";
 import type { components, paths } from "./generated/api";
 import type { Session } from "./session";
+import type { Signal } from "./signal";
 
 export type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
@@ -23,6 +24,8 @@ export type Registration = Schemas["Registration"];
 export type StageRead = Schemas["StageDetails"] & { etag: string | undefined };
 export type RuntimeVariables = Schemas["RuntimeVariables"];
 export type Snippet = Schemas["Snippet"];
+export type HistoryPage = Schemas["History"];
+export type HistoryRecord = Schemas["HistoryRecord"];
 
 /** Why an API call failed. The message is meant for the user. */
 export class Refusal extends Error {
@@ -37,6 +40,13 @@ export class Refusal extends Error {
   field(pointer: string): string | undefined {
     return this.problem.errors?.find((error) => error.pointer === pointer)?.detail;
   }
+}
+
+/** Which records of a history to list. Without a filter, all of them. */
+export interface HistoryFilter {
+  kind?: string;
+  operation?: string;
+  who?: string;
 }
 
 /** Identifies a stage. */
@@ -81,7 +91,8 @@ async function unwrap<T>(call: Promise<Answer<T>>): Promise<{ data: T; response:
 /** Every API call that the page makes. */
 export type Api = ReturnType<typeof makeApi>;
 
-export function makeApi(session: Session) {
+/** `forbidden` fires when the user's role doesn't allow a request. */
+export function makeApi(session: Session, forbidden: Signal) {
   /** Sends a request with an access token. If the token has expired, sends it again as soon as there's a new one. */
   async function authorized(request: Request): Promise<Response> {
     for (;;) {
@@ -89,6 +100,7 @@ export function makeApi(session: Session) {
       const attempt = request.clone();
       attempt.headers.set("Authorization", `Bearer ${token}`);
       const response = await fetch(attempt);
+      if (response.status === 403) forbidden.fire();
       if (response.status !== 401) return response;
       await session.refused(token);
     }
@@ -112,6 +124,10 @@ export function makeApi(session: Session) {
   }
 
   return {
+    /** Who is signed in, and what they may do to this stage. */
+    me: async (name: StageName | undefined, signal?: AbortSignal) =>
+      (await unwrap(client.GET("/api/me", { params: { query: name }, signal }))).data,
+    signOutEverywhere: async () => (await unwrap(client.POST("/api/me/sign-out"))).data,
     stacks: (signal?: AbortSignal) =>
       all(
         (nextToken) => unwrap(client.GET("/api/stacks", { params: { query: { nextToken } }, signal })),
@@ -150,6 +166,29 @@ export function makeApi(session: Session) {
         await unwrap(
           client.DELETE("/api/stacks/{stack}/stages/{stage}", {
             params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+          }),
+        )
+      ).data,
+    protect: async (name: StageName, isProtected: boolean) =>
+      (
+        await unwrap(
+          client.PUT("/api/stacks/{stack}/stages/{stage}/protection", {
+            params: stagePath(name),
+            body: { protected: isProtected },
+          }),
+        )
+      ).data,
+    /** One page, because a history can be long. */
+    history: async (
+      name: StageName,
+      filter: HistoryFilter & { limit?: string; nextToken?: string },
+      signal?: AbortSignal,
+    ): Promise<HistoryPage> =>
+      (
+        await unwrap(
+          client.GET("/api/stacks/{stack}/stages/{stage}/history", {
+            params: { ...stagePath(name), query: filter },
+            signal,
           }),
         )
       ).data,
@@ -234,6 +273,8 @@ export function makeApi(session: Session) {
 export interface Page {
   api: Api;
   session: Session;
+  /** Fires when the API has refused a request because of the user's role. */
+  forbidden: Signal;
 }
 
 export const PageContext = createContext<Page | null>(null);

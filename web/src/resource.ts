@@ -9,11 +9,11 @@ export interface Resource<T> {
 }
 
 /**
- * `read` must be stable (useCallback). `pause` returns the milliseconds until the next read, or null for no automatic
+ * `read` must be stable (useCallback), or null to read nothing. `pause` returns the milliseconds until the next read, or null for no automatic
  * reads. Nothing is read while the page is hidden.
  */
 export function useResource<T>(
-  read: (signal: AbortSignal) => Promise<T>,
+  read: ((signal: AbortSignal) => Promise<T>) | null,
   pause: (value: T | undefined) => number | null = () => null,
 ): Resource<T> {
   const [state, setState] = useState<{ value?: T; error?: Error }>({});
@@ -23,6 +23,7 @@ export function useResource<T>(
     pauseNow.current = pause;
   });
   useEffect(() => {
+    if (!read) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const plan = (value: T | undefined) => {

@@ -12,6 +12,7 @@ it("every screen has a path, and each path leads back to its screen", () => {
     { screen: "variables", ...of },
     { screen: "database", ...of },
     { screen: "add", ...of },
+    { screen: "history", ...of },
   ] as const) {
     expect(routeOf(pathOf(route))).toEqual(route);
     expect(routeOf(`${pathOf(route)}/`)).toEqual(route);

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import type { StageName } from "./api";
 
 /** The screens of a stage. */
-export type StageScreen = "stage" | "services" | "variables" | "database" | "add";
+export type StageScreen = "stage" | "services" | "variables" | "database" | "add" | "history";
 
 export type Route =
   | { screen: "stacks" }
@@ -37,6 +37,10 @@ const PATTERNS: [RegExp, (match: string[]) => Route][] = [
     new RegExp(`^/stacks/${NAME}/stages/${NAME}/database/add/?$`),
     ([, stack = "", stage = ""]) => ({ screen: "add", stack, stage }),
   ],
+  [
+    new RegExp(`^/stacks/${NAME}/stages/${NAME}/history/?$`),
+    ([, stack = "", stage = ""]) => ({ screen: "history", stack, stage }),
+  ],
 ];
 
 export function routeOf(path: string): Route {
@@ -53,6 +57,7 @@ const LAST: Record<StageScreen, string> = {
   variables: "/runtime-variables",
   database: "/database",
   add: "/database/add",
+  history: "/history",
 };
 
 export function pathOf(route: Route): string {
@@ -88,10 +93,22 @@ export function usePath(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }
 
+/** The current query, such as `?kind=denied`. */
+export function useQuery(): string {
+  return useSyncExternalStore(subscribe, () => location.search);
+}
+
+/** Changes the query of the current screen. Empty values are left out. */
+export function setQuery(values: Record<string, string | undefined>): void {
+  const query = new URLSearchParams(Object.entries(values).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+  history.replaceState(null, "", location.pathname + (query.size > 0 ? `?${query.toString()}` : ""));
+  tell();
+}
+
 /** Goes to another screen. The browser's Back button returns to the previous one, unless it was replaced. */
 export function go(to: Route | string, how: "push" | "replace" = "push"): void {
   const path = typeof to === "string" ? to : pathOf(to);
-  if (path === location.pathname) return;
+  if (path === location.pathname + location.search) return;
   if (how === "push") history.pushState(null, "", path);
   else history.replaceState(null, "", path);
   window.scrollTo(0, 0);

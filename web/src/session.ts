@@ -6,6 +6,7 @@
  * which passes its tokens to this one, and the requests that were waiting for a token continue.
  */
 import { InMemoryWebStorage, User, UserManager, WebStorageStateStore } from "oidc-client-ts";
+import { makeSignal } from "./signal";
 
 /** The response of `GET /config.json`. */
 export interface Configuration {
@@ -31,6 +32,8 @@ export const SIGN_IN_AGAIN = "/?sign-in-again";
 
 export class Session {
   readonly configuration: Configuration;
+  /** Fires when there are new tokens, which can have other roles. */
+  readonly renewed = makeSignal();
   readonly #manager: UserManager;
   readonly #channel = new BroadcastChannel(CHANNEL);
   readonly #listeners = new Set<() => void>();
@@ -109,6 +112,7 @@ export class Session {
     this.#user = user;
     await this.#manager.storeUser(user);
     this.#become("signed-in");
+    this.renewed.fire();
     for (const go of this.#waiting.splice(0)) go();
   }
 

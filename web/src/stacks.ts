@@ -13,9 +13,10 @@ export function merged(stacks: Stack[]): Stack[] {
   return [...byName.values()].sort((a, b) => a.name.localeCompare(b.name));
 }
 
-export function useStacksResource(api: Api): Resource<Stack[]> {
+/** Nothing is read unless `mayRead`. */
+export function useStacksResource(api: Api, mayRead: boolean): Resource<Stack[]> {
   const read = useCallback(async (signal: AbortSignal) => merged(await api.stacks(signal)), [api]);
-  return useResource(read, (stacks) =>
+  return useResource(mayRead ? read : null, (stacks) =>
     stacks?.some((stack) => stack.stages.some((stage) => stage.state === "updating")) ? 3000 : 30_000,
   );
 }

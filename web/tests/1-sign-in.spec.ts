@@ -15,7 +15,7 @@ test("a deep link works through the login, and no token is stored", async ({ pag
 
   // Signing out also ends the Cognito session, so the next visit asks for the password.
   await page.getByRole("button", { name: USERNAME }).click();
-  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByRole("menuitem", { name: "Sign out", exact: true }).click();
   await expect(page.locator("input[name=password]")).toBeVisible();
   await page.goto("/stacks");
   await expect(page.locator("input[name=password]")).toBeVisible();

@@ -20,7 +20,7 @@ import { ATTACH, attachBody, type AttachForm as Form_, type FieldErrors, fieldSe
 import { databaseStatus, matches, sentence } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 import { ProblemAlert } from "./problem";
 
 const SECRET = ["password"] as const;
@@ -39,7 +39,8 @@ function initialOf({ settings }: Read): Form_ {
 }
 
 export default function AttachForm({ database }: { database: Read }) {
-  const { name, running, review } = useStage();
+  const { name, review } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   const [form, change] = useDraft<Form_>(`attach:${name.stack}/${name.stage}`, initialOf(database), SECRET);
   const [errors, setErrors] = useState<FieldErrors>({});
   const [whole, setWhole] = useState<Error | null>(null);
@@ -68,7 +69,7 @@ export default function AttachForm({ database }: { database: Read }) {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!running) save();
+        if (!lock.disabled) save();
       }}
     >
       <Form
@@ -77,7 +78,7 @@ export default function AttachForm({ database }: { database: Read }) {
             <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
               Cancel
             </Button>
-            <Button variant="primary" disabled={running} disabledReason="Wait until the current rebuild finishes.">
+            <Button variant="primary" {...lock}>
               Save
             </Button>
           </SpaceBetween>

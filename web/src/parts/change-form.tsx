@@ -8,10 +8,12 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import type { Read } from "../api";
 import { useDraft } from "../draft";
+import { lockOf, WAIT } from "../logic/access";
 import { byField, OWN_FIELDS } from "../logic/errors";
 import { type FieldErrors, formOf, NEW, ownBody } from "../logic/save";
 import { date, grouped, sentence } from "../logic/words";
-import { useStage } from "../stage-context";
+import { useAccess, useStage } from "../stage-context";
+import { AccessNote } from "./access-note";
 import { InstanceType, MoreSettings, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
@@ -26,7 +28,11 @@ export function ChangeForm({ database }: { database: Read }) {
   const [whole, setWhole] = useState<Error | null>(null);
   const { changeable } = database;
   const dirty = JSON.stringify(form) !== JSON.stringify(initial);
-  const locked = running || !changeable.instanceClass;
+  const access = useAccess("previewDatabase", "putDatabase");
+  const resting = !running && changeable.instanceClass;
+  const lock = lockOf(access, running && WAIT, !resting && "Wait until the database is available.");
+  // While it isn't known whether the user may save, the fields can be edited, and only the button is disabled.
+  const locked = !resting || access.reason !== undefined;
 
   const save = () => {
     setWhole(null);
@@ -65,7 +71,7 @@ export function ChangeForm({ database }: { database: Read }) {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!locked) save();
+        if (!lock.disabled) save();
       }}
     >
       <Container header={<Header variant="h2">Change settings</Header>}>
@@ -87,8 +93,7 @@ export function ChangeForm({ database }: { database: Read }) {
               )}
               <Button
                 variant="primary"
-                disabled={locked}
-                disabledReason={running ? "Wait until the current rebuild finishes." : "Wait until the database is available."}
+                {...lock}
               >
                 Save
               </Button>
@@ -97,7 +102,8 @@ export function ChangeForm({ database }: { database: Read }) {
         >
           <SpaceBetween size="l">
             {whole && <ProblemAlert error={whole} header="Your changes weren't saved" />}
-            {locked && (
+            <AccessNote access={access} />
+            {!resting && access.reason === undefined && (
               <Alert type="info">
                 {running
                   ? "You can't change settings while the stage is rebuilding. Your edits are kept."

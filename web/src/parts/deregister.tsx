@@ -5,29 +5,29 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import { useState } from "react";
 import { type StageRead, usePage } from "../api";
+import { lockOf, WAIT } from "../logic/access";
 import { useNotify } from "../notify";
 import { go } from "../router";
 import { useStacks } from "../stacks";
-import { useStage } from "../stage-context";
+import { useAccess, useStage } from "../stage-context";
 import { ConfirmByTyping } from "./confirm-by-typing";
 
 export function Deregister({ stage }: { stage: StageRead }) {
   const { running } = useStage();
   const [open, setOpen] = useState(false);
   const hasDatabase = stage.source !== "none";
+  const lock = lockOf(
+    useAccess("deleteStage"),
+    hasDatabase && "Remove or detach the stage's database first.",
+    running && WAIT,
+  );
   return (
     <Container
       header={
         <Header
           variant="h2"
           actions={
-            <Button
-              disabled={running || hasDatabase}
-              disabledReason={
-                hasDatabase ? "Remove or detach the stage's database first." : "Wait until the current rebuild finishes."
-              }
-              onClick={() => setOpen(true)}
-            >
+            <Button {...lock} onClick={() => setOpen(true)}>
               Deregister stage
             </Button>
           }

@@ -16,12 +16,13 @@ import { settingLabel } from "../logic/settings";
 import { date } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 import { InstanceType, MoreSettings, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
 export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot: boolean }) {
-  const { name, running, review } = useStage();
+  const { name, review } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   const [form, change] = useDraft<OwnForm>(
     `new:${name.stack}/${name.stage}`,
     NEW,
@@ -53,7 +54,7 @@ export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!running) save();
+        if (!lock.disabled) save();
       }}
     >
       <Container header={<Header variant="h2">{snapshot ? "Restore from snapshot" : "New Postgres database"}</Header>}>
@@ -63,7 +64,7 @@ export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot
               <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
                 Cancel
               </Button>
-              <Button variant="primary" disabled={running} disabledReason="Wait until the current rebuild finishes.">
+              <Button variant="primary" {...lock}>
                 Save
               </Button>
             </SpaceBetween>

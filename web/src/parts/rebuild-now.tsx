@@ -3,12 +3,13 @@ import Button from "@cloudscape-design/components/button";
 import { useState } from "react";
 import { usePage } from "../api";
 import { useNotify } from "../notify";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 
 export function RebuildNow({ text = "Rebuild stage", primary = false }: { text?: string; primary?: boolean }) {
   const { api } = usePage();
-  const { name, running, begun } = useStage();
+  const { name, begun } = useStage();
   const notify = useNotify();
+  const lock = useLock("postRebuild");
   const [busy, setBusy] = useState(false);
   const begin = async () => {
     setBusy(true);
@@ -23,8 +24,7 @@ export function RebuildNow({ text = "Rebuild stage", primary = false }: { text?:
   return (
     <Button
       variant={primary ? "primary" : "normal"}
-      disabled={running}
-      disabledReason="Wait until the current rebuild finishes."
+      {...lock}
       loading={busy}
       onClick={() => void begin()}
     >

@@ -13,7 +13,7 @@ import type { Rebuild } from "../api";
 import { lastSave } from "../logic/last-save";
 import { duration, isRunning, progress, stepHint, stepTitle } from "../logic/words";
 import { follow, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 import { RebuildNow } from "./rebuild-now";
 
 /** Shown while a rebuild is running, and after one has failed. A complete rebuild needs no panel. */
@@ -96,6 +96,7 @@ export function RebuildSteps({ rebuild, now = 0 }: { rebuild: Rebuild; now?: num
 
 function Failed({ rebuild }: { rebuild: Rebuild }) {
   const { name, review } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   const [refusal, setRefusal] = useState<Error | null>(null);
   const rolledBack = rebuild.phase === "rolled-back";
   const again = rolledBack ? lastSave(name) : undefined;
@@ -112,6 +113,7 @@ function Failed({ rebuild }: { rebuild: Rebuild }) {
           <RebuildNow text="Retry rebuild" />
         ) : again ? (
           <Button
+            {...lock}
             onClick={() => {
               setRefusal(null);
               review({ body: again, etag: undefined, refused: setRefusal });

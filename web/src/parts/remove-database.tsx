@@ -7,11 +7,11 @@ import { useState } from "react";
 import { type Read, Refusal, usePage } from "../api";
 import { forgetSave } from "../logic/last-save";
 import { fieldSentence } from "../logic/save";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 import { ConfirmByTyping } from "./confirm-by-typing";
 
 export function RemoveDatabase({ database }: { database: Read }) {
-  const { running } = useStage();
+  const lock = useLock("deleteDatabase");
   const [open, setOpen] = useState(false);
   const attached = database.settings.source === "attached";
   return (
@@ -20,7 +20,7 @@ export function RemoveDatabase({ database }: { database: Read }) {
         <Header
           variant="h2"
           actions={
-            <Button disabled={running} disabledReason="Wait until the current rebuild finishes." onClick={() => setOpen(true)}>
+            <Button {...lock} onClick={() => setOpen(true)}>
               {attached ? "Detach database" : "Remove database"}
             </Button>
           }

@@ -12,8 +12,10 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import { useCallback, useEffect, useState } from "react";
 import { type Preview, Refusal, type Save, type StageName, usePage } from "../api";
+import { lockOf } from "../logic/access";
 import { fieldSentence } from "../logic/save";
 import { effectInWords, fieldInWords, valueInWords } from "../logic/words";
+import { useAccess } from "../stage-context";
 
 const LIST = new Intl.ListFormat("en-US", { type: "conjunction" });
 
@@ -28,6 +30,7 @@ interface Props {
 
 export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
   const { api } = usePage();
+  const lock = lockOf(useAccess("putDatabase"));
   const [preview, setPreview] = useState<Preview | null>(null);
   const [toConfirm, setToConfirm] = useState<string | null>(null);
   const [confirm, setConfirm] = useState("");
@@ -94,7 +97,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
               </Button>
             ) : (
               (!preview || rebuilds) && (
-                <Button variant="primary" disabled={!preview} loading={busy} onClick={() => void save()}>
+                <Button variant="primary" {...lock} disabled={!preview || lock.disabled} loading={busy} onClick={() => void save()}>
                   Save and rebuild
                 </Button>
               )

@@ -9,14 +9,13 @@ import { useAttempt } from "../attempt";
 import { formOfStage, registrationBody } from "../logic/registration";
 import { useNotify } from "../notify";
 import { follow, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useAccess, useLock, useStage } from "../stage-context";
 import { RegistrationSummary } from "./registration-summary";
 import { RestoreSwitch } from "./restore-switch";
 
-const WAIT = "Wait until the current rebuild finishes.";
-
 export function ServicesAndJobs({ stage, again }: { stage: StageRead; again: () => void }) {
-  const { name, running } = useStage();
+  const { name } = useStage();
+  const lock = useLock("putStage");
   return (
     <Container
       header={
@@ -24,7 +23,7 @@ export function ServicesAndJobs({ stage, again }: { stage: StageRead; again: () 
           variant="h2"
           description="The ECS services and jobs that get this stage's runtime variables"
           actions={
-            <Button href={pathOf({ ...name, screen: "services" })} onFollow={follow} disabled={running} disabledReason={WAIT}>
+            <Button href={pathOf({ ...name, screen: "services" })} onFollow={follow} {...lock}>
               Edit services and jobs
             </Button>
           }
@@ -44,6 +43,7 @@ export function ServicesAndJobs({ stage, again }: { stage: StageRead; again: () 
 function Restore({ stage, again }: { stage: StageRead; again: () => void }) {
   const { api } = usePage();
   const { name, running, begun } = useStage();
+  const access = useAccess("putStage");
   const notify = useNotify();
   const [wanted, setWanted] = useState<boolean | null>(null);
   const keyFor = useAttempt();
@@ -64,7 +64,8 @@ function Restore({ stage, again }: { stage: StageRead; again: () => void }) {
   return (
     <RestoreSwitch
       checked={saving ? wanted : stage.restoreVariables}
-      disabled={running || saving}
+      disabled={running || saving || !access.allowed}
+      reason={access.reason}
       change={(checked) => void save(checked)}
     />
   );

@@ -8,10 +8,11 @@ import Tiles from "@cloudscape-design/components/tiles";
 import { lazy, Suspense, useCallback } from "react";
 import { usePage } from "../api";
 import { useDraft } from "../draft";
+import { AccessNote } from "../parts/access-note";
 import { NewForm } from "../parts/new-form";
 import { ProblemAlert } from "../parts/problem";
 import { useResource } from "../resource";
-import { useStage } from "../stage-context";
+import { useAccess, useStage } from "../stage-context";
 
 const AttachPart = lazy(() => import("../parts/attach-form"));
 
@@ -26,6 +27,7 @@ export default function AddDatabase() {
     [api, name, version],
   );
   const { value, error, again } = useResource(read);
+  const access = useAccess("previewDatabase", "putDatabase");
   const [draft, change] = useDraft<{ kind: Kind }>(`source:${name.stack}/${name.stage}`, { kind: "new" });
   if (error && !value) return <ProblemAlert error={error} header="Couldn't load the form" again={again} />;
   if (!value) return <Spinner size="large" />;
@@ -52,6 +54,7 @@ export default function AddDatabase() {
       }
     >
       <SpaceBetween size="l">
+        <AccessNote access={access} />
         {!attached && (
           <Container header={<Header variant="h2">Source</Header>}>
             <Tiles

@@ -16,11 +16,12 @@ import { databaseStatus, fieldInWords, valueInWords } from "../logic/words";
 import { ChangeForm } from "../parts/change-form";
 import { ConnectionHelp } from "../parts/connection-help";
 import { Copyable } from "../parts/copyable";
+import { LastChange } from "../parts/last-change";
 import { ProblemAlert } from "../parts/problem";
 import { RemoveDatabase } from "../parts/remove-database";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 
 const Charts = lazy(() => import("../parts/charts"));
 
@@ -58,7 +59,8 @@ export default function DatabaseScreen() {
 }
 
 function NoDatabase({ database }: { database: Read }) {
-  const { name, running } = useStage();
+  const { name } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   const removing = database.state === "removing";
   return (
     <Container>
@@ -79,11 +81,11 @@ function NoDatabase({ database }: { database: Read }) {
             variant="primary"
             href={pathOf({ ...name, screen: "add" })}
             onFollow={follow}
-            disabled={running}
-            disabledReason="Wait until the current rebuild finishes."
+            {...lock}
           >
             Add database
           </Button>
+          <LastChange />
         </SpaceBetween>
       </Box>
     </Container>
@@ -134,6 +136,7 @@ function Details({ database }: { database: Read }) {
           </Alert>
         )}
         <KeyValuePairs columns={3} items={items} />
+        <LastChange />
         {pending.length > 0 && (
           <Alert type="info" header="Pending until the next maintenance window">
             {pending.map(([field, value]) => `${fieldInWords(field)}: ${valueInWords(value)}`).join(", ")}
@@ -145,14 +148,15 @@ function Details({ database }: { database: Read }) {
 }
 
 function AttachedNote() {
-  const { name, running } = useStage();
+  const { name } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   return (
     <Container
       header={
         <Header
           variant="h2"
           actions={
-            <Button href={pathOf({ ...name, screen: "add" })} onFollow={follow} disabled={running} disabledReason="Wait until the current rebuild finishes.">
+            <Button href={pathOf({ ...name, screen: "add" })} onFollow={follow} {...lock}>
               Change attached database
             </Button>
           }

@@ -6,10 +6,11 @@ import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Wizard from "@cloudscape-design/components/wizard";
-import { useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Refusal, usePage } from "../api";
 import { useAttempt } from "../attempt";
 import { useDraft } from "../draft";
+import { type Access, accessTo, registersSomewhere } from "../logic/access";
 import { byField } from "../logic/errors";
 import {
   errorsAfter,
@@ -26,6 +27,8 @@ import {
 } from "../logic/registration";
 import { type FieldErrors, fieldSentence } from "../logic/save";
 import { valueInWords } from "../logic/words";
+import { useMe, useMeOn } from "../me";
+import { AccessNote } from "../parts/access-note";
 import { JobsEditor } from "../parts/jobs-editor";
 import { ProblemAlert } from "../parts/problem";
 import { RegistrationSummary } from "../parts/registration-summary";
@@ -38,6 +41,28 @@ import { useServices } from "../services";
 import { merged, useStacks } from "../stacks";
 
 const REVIEW = 2;
+/** Milliseconds after the last keystroke until the page asks about the names. */
+const TYPING = 400;
+
+/** Whether the user may register a stage with these names: as far as they're known, or any stage at all. */
+function useRegisterAccess(stack: string, stage: string): Access {
+  const me = useMe();
+  const isValid = Object.keys(nameErrors(stack, stage, [])).length === 0;
+  const typed = isValid ? `${stack}/${stage}` : "";
+  const [settled, setSettled] = useState(typed);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(typed), TYPING);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  const name = useMemo(() => {
+    const [ofStack, ofStage] = settled.split("/");
+    return ofStack && ofStage ? { stack: ofStack, stage: ofStage } : null;
+  }, [settled]);
+  const onStage = useMeOn(name, 0, null);
+  const found = onStage.value?.stage;
+  if (isValid && found?.stack === stack && found.stage === stage) return accessTo(found, false, ["putStage"]);
+  return registersSomewhere(me.value, me.error !== undefined);
+}
 
 export default function Register() {
   const { api } = usePage();
@@ -50,6 +75,8 @@ export default function Register() {
   const keyFor = useAttempt();
   /** The key of a request whose response got lost, so that the stage may exist because of it. */
   const unsure = useRef("");
+  // The names can be changed in the step after the services.
+  const access = useRegisterAccess(form.step > 0 ? form.stack : "", form.step > 0 ? form.stage : "");
   const chosen = foundOf(form.services, services.found);
 
   const change = (part: Partial<NewStage>) => {
@@ -67,6 +94,11 @@ export default function Register() {
 
   const navigate = (to: number) => {
     setWhole(null);
+    // The note says why.
+    if (to > form.step && !access.allowed) {
+      window.scrollTo(0, 0);
+      return;
+    }
     const found = {
       ...(to > 0 ? serviceErrors(form.services, services.found) : {}),
       ...(to > 1 ? { ...nameErrors(form.stack, form.stage, stacks.value ?? []), ...jobErrors(form.jobs) } : {}),
@@ -81,6 +113,10 @@ export default function Register() {
   };
 
   const register = async () => {
+    if (!access.allowed) {
+      window.scrollTo(0, 0);
+      return;
+    }
     const { stack, stage } = form;
     const body = registrationBody(form);
     const key = keyFor({ stack, stage, body });
@@ -110,6 +146,7 @@ export default function Register() {
     }
   };
 
+  const note = <AccessNote access={access} header="You can't register this stage" />;
   return (
     <Wizard
       activeStepIndex={form.step}
@@ -128,6 +165,7 @@ export default function Register() {
           errorText: fieldSentence(errors["/services"]),
           content: (
             <SpaceBetween size="l">
+              {note}
               {whole && form.step === 0 && <ProblemAlert error={whole} header="The stage wasn't registered" />}
               <ServicePicker services={services} chosen={form.services} change={(value) => change({ services: value })} />
               <SelectedServices
@@ -144,6 +182,7 @@ export default function Register() {
           description: "Name the stage, and add the jobs that use its database.",
           content: (
             <SpaceBetween size="l">
+              {note}
               {whole && form.step === 1 && <ProblemAlert error={whole} header="The stage wasn't registered" />}
               <StageNames
                 stack={form.stack}
@@ -165,6 +204,7 @@ export default function Register() {
           title: "Review and register",
           content: (
             <SpaceBetween size="l">
+              {note}
               {whole && form.step === REVIEW && <ProblemAlert error={whole} header="The stage wasn't registered" />}
               <Container header={<Header variant="h2">Stage</Header>}>
                 <KeyValuePairs

@@ -11,7 +11,9 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import type { Stack } from "../api";
+import { lockOf, registersSomewhere } from "../logic/access";
 import { matches, sourceInWords, stageStatus } from "../logic/words";
+import { useMe } from "../me";
 import { ProblemAlert } from "../parts/problem";
 import { follow, pathOf } from "../router";
 import { useStacks } from "../stacks";
@@ -105,8 +107,10 @@ export function StacksScreen({ missing }: { missing?: string }) {
 }
 
 function Register({ primary = true }: { primary?: boolean }) {
+  const me = useMe();
+  const lock = lockOf(registersSomewhere(me.value, me.error !== undefined));
   return (
-    <Button variant={primary ? "primary" : "normal"} href={pathOf({ screen: "register" })} onFollow={follow}>
+    <Button {...lock} variant={primary ? "primary" : "normal"} href={pathOf({ screen: "register" })} onFollow={follow}>
       Register a stage
     </Button>
   );

@@ -14,12 +14,13 @@ import { date, sourceInWords, stageStatus } from "../logic/words";
 import { Copyable } from "../parts/copyable";
 import { Deregister } from "../parts/deregister";
 import { ProblemAlert } from "../parts/problem";
+import { Protection } from "../parts/protection";
 import { RebuildSteps } from "../parts/rebuild-panel";
 import { RebuildNow } from "../parts/rebuild-now";
 import { ServicesAndJobs } from "../parts/services-and-jobs";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 
 export default function StageDetails() {
   const { api, session } = usePage();
@@ -76,6 +77,7 @@ export default function StageDetails() {
           <RebuildSteps rebuild={rebuild} />
         </Container>
       )}
+      {stage && <Protection stage={stage} again={again} />}
       {stage && <Deregister stage={stage} />}
     </SpaceBetween>
   );
@@ -84,12 +86,13 @@ export default function StageDetails() {
 /** What to do next after the registration. */
 function NoDatabase() {
   const { name } = useStage();
+  const lock = useLock("previewDatabase", "putDatabase");
   return (
     <Alert
       type="info"
       header="The stage is registered. It doesn't have a database yet."
       action={
-        <Button variant="primary" href={pathOf({ ...name, screen: "add" })} onFollow={follow}>
+        <Button variant="primary" href={pathOf({ ...name, screen: "add" })} onFollow={follow} {...lock}>
           Add a database
         </Button>
       }

@@ -8,12 +8,15 @@ import Spinner from "@cloudscape-design/components/spinner";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { type StageName, usePage } from "../api";
 import { dropDraft } from "../draft";
+import { roleOn } from "../logic/access";
 import { forgetSave, keepSave } from "../logic/last-save";
 import { isRunning, stageStatus } from "../logic/words";
+import { useMe, useMeOn } from "../me";
 import { useNotify } from "../notify";
 import { ProblemAlert } from "../parts/problem";
 import { RebuildPanel } from "../parts/rebuild-panel";
 import { SaveReview } from "../parts/save-review";
+import { StageTitle } from "../parts/stage-title";
 import { useResource } from "../resource";
 import { follow, go, pathOf, type Route } from "../router";
 import { useStacks } from "../stacks";
@@ -24,6 +27,8 @@ const DatabaseScreen = lazy(() => import("./database"));
 const AddDatabase = lazy(() => import("./add-database"));
 const Variables = lazy(() => import("./variables"));
 const StageServices = lazy(() => import("./stage-services"));
+const History = lazy(() => import("./history"));
+const NoAccess = lazy(() => import("../parts/no-access"));
 
 type Of = Exclude<Route, { screen: "stacks" | "register" | "nowhere" }>;
 
@@ -33,11 +38,13 @@ const AT_REST = 15_000;
 
 export default function StageScreens({ route }: { route: Of }) {
   const { value: stacks } = useStacks();
+  const { value: me } = useMe();
   const first = stacks?.find((stack) => stack.name === route.stack)?.stages[0]?.name;
   const stackOnly = route.screen === "stack" ? route.stack : undefined;
   useEffect(() => {
     if (stackOnly && first) go({ screen: "database", stack: stackOnly, stage: first }, "replace");
   }, [stackOnly, first]);
+  if (me && !roleOn(me, route.stack)) return <NoAccess stack={route.stack} />;
   if (route.screen === "stack") {
     return stacks && !first ? <NoStage stack={route.stack} /> : <Spinner size="large" />;
   }
@@ -83,17 +90,25 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
     [api, name, stack, stage, notify, refreshStacks],
   );
   const { value: rebuild, error, again } = useResource(read, (value) => (isRunning(value) ? RUNNING : AT_REST));
+  const me = useMeOn(name, version, AT_REST);
+  const access = me.value?.stage ?? undefined;
+  const accessFailed = me.error !== undefined;
+  const checkAccess = me.again;
   const [review, setReview] = useState<Review | null>(null);
   const running = isRunning(rebuild);
 
   const page = useMemo<StagePage>(
-    () => ({ name, rebuild, running, version, begun: again, review: setReview }),
-    [name, rebuild, running, version, again],
+    () => ({ name, rebuild, running, version, access, accessFailed, checkAccess, begun: again, review: setReview }),
+    [name, rebuild, running, version, access, accessFailed, checkAccess, again],
   );
 
   return (
     <StageContext.Provider value={page}>
       <SpaceBetween size="l">
+        <StageTitle />
+        {me.error && !me.value && (
+          <ProblemAlert error={me.error} header="Couldn't check what you're allowed to do" again={me.again} />
+        )}
         {rebuild && <RebuildPanel rebuild={rebuild} />}
         {error && !rebuild ? (
           <ProblemAlert error={error} header="Couldn't load the stage" again={again} />
@@ -104,6 +119,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
             {route.screen === "variables" && <Variables />}
             {route.screen === "database" && <DatabaseScreen />}
             {route.screen === "add" && <AddDatabase />}
+            {route.screen === "history" && <History />}
           </Suspense>
         )}
       </SpaceBetween>
@@ -129,7 +145,7 @@ function OneStage({ route }: { route: Exclude<Of, { screen: "stack" }> }) {
 }
 
 /** The screen in the side navigation that this screen belongs to. */
-function sectionOf(screen: Of["screen"]): "stack" | "stage" | "variables" | "database" {
+function sectionOf(screen: Of["screen"]): "stack" | "stage" | "variables" | "database" | "history" {
   if (screen === "add") return "database";
   return screen === "services" ? "stage" : screen;
 }
@@ -173,6 +189,7 @@ export function StageNavigation({ route }: { route: Of }) {
                   { type: "link", text: "Stage details", href: pathOf({ ...of, screen: "stage" }) },
                   { type: "link", text: "Runtime variables", href: pathOf({ ...of, screen: "variables" }) },
                   { type: "link", text: "Database", href: pathOf({ ...of, screen: "database" }) },
+                  { type: "link", text: "History", href: pathOf({ ...of, screen: "history" }) },
                 ],
               },
             ]

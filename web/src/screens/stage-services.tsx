@@ -9,6 +9,7 @@ import { useCallback, useState } from "react";
 import { Refusal, type StageRead, usePage } from "../api";
 import { useAttempt } from "../attempt";
 import { useDraft } from "../draft";
+import { lockOf, WAIT } from "../logic/access";
 import { byField } from "../logic/errors";
 import {
   errorsAfter,
@@ -21,6 +22,7 @@ import {
 } from "../logic/registration";
 import { changesInWords } from "../logic/registration-changes";
 import { type FieldErrors, fieldSentence } from "../logic/save";
+import { AccessNote } from "../parts/access-note";
 import { JobsEditor } from "../parts/jobs-editor";
 import { ProblemAlert } from "../parts/problem";
 import { RegistrationReview } from "../parts/registration-review";
@@ -29,7 +31,7 @@ import { ServicePicker } from "../parts/service-picker";
 import { useResource } from "../resource";
 import { go } from "../router";
 import { useServices } from "../services";
-import { useStage } from "../stage-context";
+import { useAccess, useStage } from "../stage-context";
 
 export default function StageServices() {
   const { api } = usePage();
@@ -61,6 +63,8 @@ function Edit({ stage, again }: { stage: StageRead; again: () => void }) {
   const keyFor = useAttempt();
   const hasDatabase = stage.source !== "none";
   const changes = changesInWords(before, form, hasDatabase);
+  const access = useAccess("putStage");
+  const lock = lockOf(access, running && WAIT, changes.length === 0 && "You haven't changed anything.");
   const back = () => go({ ...name, screen: "stage" });
 
   const change = (part: Partial<RegistrationForm>) => {
@@ -105,7 +109,7 @@ function Edit({ stage, again }: { stage: StageRead; again: () => void }) {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (!running && changes.length > 0) review();
+          if (!lock.disabled) review();
         }}
       >
         <Form
@@ -122,17 +126,14 @@ function Edit({ stage, again }: { stage: StageRead; again: () => void }) {
               >
                 Cancel
               </Button>
-              <Button
-                variant="primary"
-                disabled={running || changes.length === 0}
-                disabledReason={running ? "Wait until the current rebuild finishes." : "You haven't changed anything."}
-              >
+              <Button variant="primary" {...lock}>
                 Save
               </Button>
             </SpaceBetween>
           }
         >
           <SpaceBetween size="l">
+            <AccessNote access={access} />
             {whole && <ProblemAlert error={whole} header="Your changes weren't saved" again={isStale(whole) ? again : undefined} />}
             <ServicePicker
               services={services}

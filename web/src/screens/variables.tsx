@@ -17,7 +17,7 @@ import { ProblemAlert } from "../parts/problem";
 import { VariablesOf } from "../parts/variables-of";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
-import { useStage } from "../stage-context";
+import { useLock, useStage } from "../stage-context";
 
 const Snippets = lazy(() => import("../parts/snippets"));
 
@@ -89,14 +89,13 @@ export default function Variables() {
 }
 
 function Restore({ restoring, restore }: { restoring: boolean; restore: () => void }) {
-  const { running } = useStage();
+  const lock = useLock("postRuntimeVariables");
   return (
     <Button
       variant="primary"
       loading={restoring}
       loadingText="Restoring the variables"
-      disabled={running}
-      disabledReason="Wait until the current rebuild finishes."
+      {...lock}
       onClick={restore}
     >
       Restore variables

@@ -1,0 +1,57 @@
+/** Ends every session of the user, after a confirmation. */
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useState } from "react";
+import { usePage } from "../api";
+import { ProblemAlert } from "./problem";
+
+export default function SignOutEverywhere({ close }: { close: () => void }) {
+  const { api, session } = usePage();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const signOut = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await api.signOutEverywhere();
+      session.signOut();
+    } catch (caught) {
+      setBusy(false);
+      setError(caught as Error);
+    }
+  };
+  return (
+    <Modal
+      visible
+      header="Sign out everywhere?"
+      closeAriaLabel="Close without signing out"
+      onDismiss={close}
+      footer={
+        <Box float="right">
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" onClick={close} disabled={busy}>
+              Cancel
+            </Button>
+            <Button variant="primary" loading={busy} onClick={() => void signOut()}>
+              Sign out everywhere
+            </Button>
+          </SpaceBetween>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Box variant="p" padding="n">
+          You're signed out here, in your other windows, and on your other devices.
+        </Box>
+        <Alert type="info">
+          Access tokens stay valid until they expire, so another window can keep working for a few minutes. A browser that
+          signed in within the last hour may be able to sign in again without your password.
+        </Alert>
+        {error && <ProblemAlert error={error} header="You weren't signed out" />}
+      </SpaceBetween>
+    </Modal>
+  );
+}
