@@ -8,6 +8,7 @@ const SCREENS = [
   ["services and jobs", stagePath("dev", "/services"), "Services and jobs"],
   ["runtime variables", stagePath("dev", "/runtime-variables"), "Runtime variables"],
   ["database", stagePath("dev", "/database"), "Database"],
+  ["history", stagePath("dev", "/history"), "History"],
   ["no database", stagePath("prod", "/database"), "Add a database"],
   ["add a database", stagePath("prod", "/database/add"), "Add a database"],
 ] as const;

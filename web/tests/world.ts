@@ -37,10 +37,35 @@ export async function control(method: string, path: string, body?: unknown): Pro
   expect(answer.ok, await answer.text()).toBe(true);
 }
 
-export async function signIn(page: Page, password = PASSWORD): Promise<void> {
-  await page.locator("input[name=username]").fill(USERNAME);
+export async function signIn(page: Page, password = PASSWORD, username = USERNAME): Promise<void> {
+  await page.locator("input[name=username]").fill(username);
   await page.locator("input[name=password]").fill(password);
   await page.locator("[type=submit]").click();
+}
+
+export type Role = "viewer" | "editor" | "admin";
+
+export const emailOf = (role: Role) => `${role}@example.com`;
+
+const created = new Set<Role>();
+
+/** Creates a user in the group of this role, if there is none yet. */
+function createUser(role: Role): void {
+  if (created.has(role)) return;
+  const user = ["--user-pool-id", environment("STAGEDB_USER_POOL"), "--username", emailOf(role)];
+  const attributes = [`Name=email,Value=${emailOf(role)}`, "Name=email_verified,Value=true"];
+  aws("cognito-idp", "admin-create-user", ...user, "--message-action", "SUPPRESS", "--user-attributes", ...attributes);
+  aws("cognito-idp", "admin-set-user-password", ...user, "--password", PASSWORD, "--permanent");
+  aws("cognito-idp", "admin-add-user-to-group", ...user, "--group-name", `stagedb-${role}`);
+  created.add(role);
+}
+
+/** Signs in as a user with this role. The page must be of a context without a session. */
+export async function signInAs(page: Page, role: Role, path = "/stacks"): Promise<void> {
+  createUser(role);
+  await page.goto(path);
+  await signIn(page, PASSWORD, emailOf(role));
+  await expect(page.getByRole("button", { name: emailOf(role) })).toBeVisible();
 }
 
 /** A test fails if the browser logs a warning or an error. */
@@ -61,7 +86,7 @@ export function listen(page: Page): string[] {
     if (message.location().url === `${ENDPOINT}/favicon.ico`) return;
     // When a session ends, Cognito rejects the renewal.
     if (message.text().includes('status of 400') && message.location().url.endsWith("/oauth2/token")) return;
-    const refusal = /status of (409|412|422|400)/.test(message.text());
+    const refusal = /status of (403|409|412|422|400)/.test(message.text());
     if (refusal && message.location().url.includes("/api/")) return;
     complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
   });

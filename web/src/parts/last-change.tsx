@@ -34,7 +34,7 @@ export function LastChange() {
       <span className="plain-text">
         Last changed by {whoInWords(record) ?? "an unknown user"} on {date(record.at)}: {lineOf(record)}.
       </span>{" "}
-      <Link href={pathOf({ ...name, screen: "history" })} onFollow={follow} ariaLabel="View the history of changes">
+      <Link href={pathOf({ ...name, screen: "history" })} onFollow={follow}>
         View history
       </Link>
     </Box>

@@ -2,10 +2,10 @@
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
+import Grid from "@cloudscape-design/components/grid";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
-import Grid from "@cloudscape-design/components/grid";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
@@ -48,7 +48,7 @@ export default function History() {
         header={
           <Header
             variant="h1"
-            description="Who changed this stage, and who tried to. Records are kept in CloudWatch Logs for as long as its log group keeps them."
+            description="Who changed this stage, and who tried to. Records are kept in CloudWatch Logs. The retention of the log group decides for how long."
             actions={
               <Button iconName="refresh" ariaLabel="Refresh the history" loading={loading} onClick={again}>
                 Refresh
@@ -84,7 +84,7 @@ export default function History() {
           )
         }
         columnDefinitions={[
-          { id: "time", header: "Time", cell: ({ at }) => date(at), minWidth: 130, width: 150 },
+          { id: "time", header: "Time", cell: ({ at }) => date(at), minWidth: 130, width: 190 },
           { id: "who", header: "Who", cell: (record) => <Who record={record} />, minWidth: 150, width: 200 },
           { id: "what", header: "What", cell: (record) => <What record={record} />, isRowHeader: true, minWidth: 150, width: 190 },
           { id: "changes", header: "Changes", cell: (record) => <Changes record={record} />, minWidth: 200 },

@@ -146,7 +146,7 @@ export default function Register() {
     }
   };
 
-  const note = <AccessNote access={access} header="You can't register this stage" />;
+  const note = <AccessNote access={access} header={form.step === 0 ? "You can't register a stage" : "You can't register this stage"} />;
   return (
     <Wizard
       activeStepIndex={form.step}
