@@ -16,7 +16,7 @@ use hint::stage_stack_of;
 pub use hint::{About, Event};
 use lambda::Invocation;
 use thiserror::Error;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tracing::info;
 
 /// What the function needs.
@@ -138,18 +138,22 @@ impl RecordChanges {
             return Ok(None);
         };
         let events = self.stacks.events(&stack.id, None).await?;
-        if stack.stage.identifier() != identifier || was_running(&ends(&events), at) {
+        let operations = ends(&events);
+        if stack.stage.identifier() != identifier || was_running(&operations, at, Duration::ZERO) {
             return Ok(None);
         }
         let live = self.databases.instance(identifier).await?;
         let changes = live.as_ref().map(|live| outside_changes(&settings, live)).unwrap_or_default();
-        if changes.is_empty() && !ALWAYS.contains(&kind) {
+        let is_of_someone = ALWAYS.contains(&kind) && !was_running(&operations, at, REPORTED_WITHIN);
+        if changes.is_empty() && !is_of_someone {
             return Ok(None);
         }
         Ok(Some((stack, Entry::Outside { what: message.into(), changes })))
     }
 }
 
+/// RDS can report what an operation did a little after its end.
+const REPORTED_WITHIN: Duration = Duration::seconds(15);
 /// The events that nothing but someone's request leads to: deletion, a new password, stopping, and starting.
 const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", "RDS-EVENT-0016", "RDS-EVENT-0087", "RDS-EVENT-0088"];
 

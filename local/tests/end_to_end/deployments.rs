@@ -32,7 +32,7 @@ fn from_the_repository(local: &LocalAws, service: &str, image: &str) -> Value {
 }
 
 /// `aws ecs register-task-definition`, then `aws ecs update-service`. Returns the revision.
-fn deploy(local: &LocalAws, service: &str, image: &str) -> String {
+pub(crate) fn deploy(local: &LocalAws, service: &str, image: &str) -> String {
     deploy_definition(local, service, &from_the_repository(local, service, image))
 }
 

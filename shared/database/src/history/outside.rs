@@ -5,15 +5,11 @@ use time::{Duration, OffsetDateTime};
 use super::{Changed, End};
 use crate::{CreatedSettings, Instance, in_words};
 
-/// RDS reports a change up to this long after it was made.
-const REPORTED_WITHIN: Duration = Duration::minutes(2);
-
-/// Whether an operation of the stage's stack was running at a time.
+/// Whether an operation of the stage's stack was running at a time, or had ended at most this long before.
 #[must_use]
-pub fn was_running(operations: &[End], at: OffsetDateTime) -> bool {
-    let is_during = |end: &End| {
-        end.began_at <= at && end.ended_at.is_none_or(|ended_at| at <= ended_at + REPORTED_WITHIN)
-    };
+pub fn was_running(operations: &[End], at: OffsetDateTime, within: Duration) -> bool {
+    let is_during =
+        |end: &End| end.began_at <= at && end.ended_at.is_none_or(|ended_at| at <= ended_at + within);
     operations.iter().any(is_during)
 }
 

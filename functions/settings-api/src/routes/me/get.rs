@@ -67,7 +67,7 @@ impl SettingsApi {
     pub(crate) async fn get_me(&self, call: &Call) -> Result<Reply, Problem> {
         let roles = &call.caller.roles;
         let stage = match call.stage()? {
-            // Whoever can't see the stage doesn't learn whether it's protected.
+            // Users who can't see the stage don't learn whether it's protected.
             Some(stage) if roles.on(&stage.stack).is_none() => Some(access(&stage, call, false)),
             Some(stage) => Some(access(&stage, call, self.protections.is_protected(&stage).await?)),
             None => None,

@@ -37,7 +37,7 @@ impl SettingsApi {
         let before = Registration::from_parameters(&stack.parameters).ok();
         let recorded = self.record(stage, registration_changes(before.as_ref(), None), call).await?;
         self.delete_stack(&stack, &call.token(), &recorded).await?;
-        // Whoever registers the stage again starts with a new one.
+        // A stage that is registered again starts without protection.
         if self.protections.is_protected(stage).await? {
             self.protections.protect(stage, false, &call.token()).await?;
         }
