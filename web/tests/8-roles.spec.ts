@@ -79,12 +79,16 @@ test("an admin protects a stage, and then an editor can't change it", async ({ p
     const asked = editor.waitForRequest((request) => new URL(request.url()).pathname === "/api/me");
     await editor.reload();
     const { authorization = "" } = await (await asked).allHeaders();
-    const answer = await editor.request.put(`/api${stagePath("dev", "/database")}`, {
-      headers: { authorization },
-      data: { source: "created", instanceClass: "db.t4g.medium", storageGiB: 100 },
-    });
-    expect(answer.status()).toBe(403);
-    expect(await answer.json()).toMatchObject({ type: "urn:stagedb:problem:forbidden", detail: reason });
+    const answer = await editor.evaluate(
+      async ([path, token]) => {
+        const body = JSON.stringify({ source: "created", instanceClass: "db.t4g.medium", storageGiB: 100 });
+        const headers = { authorization: token, "content-type": "application/json" };
+        const response = await fetch(path, { method: "PUT", headers, body });
+        return { status: response.status, body: (await response.json()) as unknown };
+      },
+      [`/api${stagePath("dev", "/database")}`, authorization] as const,
+    );
+    expect(answer).toMatchObject({ status: 403, body: { type: "urn:stagedb:problem:forbidden", detail: reason } });
 
     // An unprotected stage of the same stack can be changed.
     await editor.goto(stagePath("prod", "/database"));

@@ -6,10 +6,11 @@ use local::{LocalAws, Timings, User};
 use serde_json::{Value, json};
 
 use crate::deployments::deploy;
+use crate::removal::update_stage_stack;
 use crate::roles::protect;
 use crate::world::{
-    PASSWORD, STACK, eventually, follow, instance, micro, save, save_and_follow, settings, stage_path,
-    their_instance, their_network, world,
+    PASSWORD, STACK, eventually, follow, instance, micro, output, save, save_and_follow, settings,
+    stage_path, their_instance, their_network, world,
 };
 
 /// All records of a stage, newest first, page by page.
@@ -53,11 +54,8 @@ fn shown_all(records: &[Value]) -> String {
 
 /// Every line of the log group.
 fn lines(local: &LocalAws) -> Vec<String> {
-    let stack = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "stagedb"]).unwrap();
-    let outputs = stack["Stacks"][0]["Outputs"].as_array().unwrap();
-    let group = outputs.iter().find(|output| output["OutputKey"] == "HistoryLogGroup").unwrap();
-    let name = group["OutputValue"].as_str().unwrap();
-    let events = local.aws(&["logs", "filter-log-events", "--log-group-name", name]).unwrap();
+    let name = output(local, "HistoryLogGroup");
+    let events = local.aws(&["logs", "filter-log-events", "--log-group-name", &name]).unwrap();
     let events = events["events"].as_array().unwrap().clone();
     events.iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect()
 }
@@ -152,18 +150,7 @@ fn changes_made_outside_of_stagedb_show_up_as_such() {
     deploy(&local, "test-django2-dev", "web:2");
     outside("The service demo/test-django2-dev was deployed without PG_HOST");
 
-    let name = format!("{STACK}-dev");
-    let found = local.aws(&["cloudformation", "describe-stacks", "--stack-name", &name]).unwrap();
-    let mut parameters = Vec::new();
-    for parameter in found["Stacks"][0]["Parameters"].as_array().unwrap() {
-        let key = parameter["ParameterKey"].as_str().unwrap();
-        let value = if key == "Rebuild" { "ParameterValue=by-hand" } else { "UsePreviousValue=true" };
-        parameters.push(format!("ParameterKey={key},{value}"));
-    }
-    let update =
-        ["cloudformation", "update-stack", "--stack-name", &name, "--use-previous-template", "--parameters"];
-    let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
-    local.aws(&[&update[..], &parameters].concat()).unwrap();
+    update_stage_stack(&local, &[("Rebuild", "by-hand")]);
     outside("The stage stack was changed with CloudFormation.");
 
     // A moment after an operation, RDS's events can still be about it.

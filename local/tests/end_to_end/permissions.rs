@@ -6,7 +6,7 @@ use local::{Actor, LocalAws};
 use serde_json::{Value, json};
 
 use crate::world::{
-    THEIR_PASSWORD, micro, network, role, save_and_follow, service_named, stage_path, their_instance,
+    THEIR_PASSWORD, micro, network, output, role, save_and_follow, service_named, stage_path, their_instance,
     their_network, world,
 };
 
@@ -129,6 +129,7 @@ fn no_role_can_touch_what_stagedb_does_not_own() {
     of_access(&mut table);
     of_publishing(&mut table);
     of_stage_stacks(&mut table);
+    of_the_history(&mut table);
     assert!(table.seen.len() >= 60, "{} denials: {:#?}", table.seen.len(), table.seen);
 }
 
@@ -268,6 +269,62 @@ fn of_settings_api_with_services(table: &mut Denials<'_>) {
     table.denied_elsewhere(ROLE, "a service", &ecs("AmazonEC2ContainerServiceV20141113.TagResource", json!({
         "resourceArn": service.replace("us-east-1", "eu-west-1"), "tags": [{"key": "stagedb:stage", "value": "x"}],
     })), "ecs:TagResource");
+}
+
+/// Nobody can delete or change a record, and everything else is out of reach.
+fn of_the_history(table: &mut Denials<'_>) {
+    let group = output(table.local, "HistoryLogGroup");
+    let of_history =
+        json!({"logGroupName": group, "logStreamName": "test-django2/dev", "retentionInDays": 1});
+    let lines = json!({
+        "logGroupName": "/aws/lambda/stagedb-settings-api", "logStreamName": "x",
+        "logEvents": [{"timestamp": 0, "message": "x"}],
+    });
+    let logs = |operation: &str| match operation {
+        "DeleteLogStream" => "Logs_20140328.DeleteLogStream",
+        "DeleteLogGroup" => "Logs_20140328.DeleteLogGroup",
+        _ => "Logs_20140328.PutRetentionPolicy",
+    };
+    for role in ["SettingsApiRole", "RecordChangesRole", "PublishVariablesRole", "StageStackRole"] {
+        for operation in ["DeleteLogStream", "DeleteLogGroup", "PutRetentionPolicy"] {
+            let call = Call::Json(logs(operation), of_history.clone());
+            table.denied(role, "the history", &call, &format!("logs:{operation}"));
+        }
+    }
+    for role in ["SettingsApiRole", "RecordChangesRole"] {
+        let put = Call::Json("Logs_20140328.PutLogEvents", lines.clone());
+        table.denied(role, "another log", &put, "logs:PutLogEvents");
+        let create = Call::Json("Logs_20140328.CreateLogStream", lines.clone());
+        table.denied(role, "another log", &create, "logs:CreateLogStream");
+    }
+    let get = Call::Json("Logs_20140328.GetLogEvents", lines);
+    table.denied("SettingsApiRole", "another log", &get, "logs:GetLogEvents");
+    let read = Call::Json("Logs_20140328.GetLogEvents", of_history);
+    table.denied("RecordChangesRole", "the history", &read, "logs:GetLogEvents");
+
+    let parameter = |name: &str| json!({"Name": name, "Value": "x", "Type": "String", "Overwrite": true});
+    let of_stage = parameter("/stagedb/test-django2/dev/secret-arn");
+    for operation in ["GetParameter", "GetParameterHistory", "PutParameter"] {
+        let target = match operation {
+            "GetParameter" => "AmazonSSM.GetParameter",
+            "GetParameterHistory" => "AmazonSSM.GetParameterHistory",
+            _ => "AmazonSSM.PutParameter",
+        };
+        let call = Call::Json(target, of_stage.clone());
+        table.denied("SettingsApiRole", "a parameter of the stage", &call, &format!("ssm:{operation}"));
+    }
+    let protection = Call::Json("AmazonSSM.PutParameter", parameter("/stagedb-protection/test-django2/dev"));
+    table.denied("StageStackRole", "a stage's protection", &protection, "ssm:PutParameter");
+
+    let pool = table.local.aws(&["cognito-idp", "create-user-pool", "--pool-name", "theirs"]).unwrap();
+    let user = json!({"UserPoolId": pool["UserPool"]["Id"], "Username": "someone"});
+    let sign_out = Call::Json("AWSCognitoIdentityProviderService.AdminUserGlobalSignOut", user);
+    table.denied("SettingsApiRole", "another user pool", &sign_out, "cognito-idp:AdminUserGlobalSignOut");
+    let ours = json!({
+        "UserPoolId": table.local.running().user_pool_id, "Username": "demo@example.com", "GroupName": "stagedb-admin",
+    });
+    let add = Call::Json("AWSCognitoIdentityProviderService.AdminAddUserToGroup", ours);
+    table.denied("SettingsApiRole", "the groups of users", &add, "cognito-idp:AdminAddUserToGroup");
 }
 
 fn of_credentials(table: &mut Denials<'_>) {

@@ -106,7 +106,7 @@ fn snapshots(local: &LocalAws) -> Vec<Value> {
 }
 
 /// Updates the stage stack without the API, as CloudFormation would in a rollback.
-fn update_stage_stack(local: &LocalAws, changes: &[(&str, &str)]) {
+pub(crate) fn update_stage_stack(local: &LocalAws, changes: &[(&str, &str)]) {
     let name = "test-django2-dev";
     let described = local.aws(&["cloudformation", "describe-stacks", "--stack-name", name]).unwrap();
     let parameters: Vec<Value> = described["Stacks"][0]["Parameters"]

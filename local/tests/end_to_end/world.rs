@@ -363,3 +363,11 @@ pub(crate) fn delete_stack_by_force(local: &LocalAws, stack: &str) {
     local.aws(&[&unprotect[..], &name].concat()).unwrap();
     local.aws(&[&["cloudformation", "delete-stack"][..], &name].concat()).unwrap();
 }
+
+/// An output of the application's stack.
+pub(crate) fn output(local: &LocalAws, name: &str) -> String {
+    let found = local.aws(&["cloudformation", "describe-stacks", "--stack-name", "stagedb"]).unwrap();
+    let outputs = found["Stacks"][0]["Outputs"].as_array().unwrap();
+    let output = outputs.iter().find(|output| output["OutputKey"] == name).unwrap();
+    output["OutputValue"].as_str().unwrap().to_owned()
+}

@@ -41,12 +41,12 @@ impl Serialize for SettingsWire {
     }
 }
 
-/// Each setting with its value in words, for the history. Nothing of it is secret.
+/// Each setting that has a value, in words, for the history. Nothing of it is secret.
 pub(crate) fn in_history(settings: &Settings) -> Vec<(String, String)> {
     let json = serde_json::to_value(SettingsWire(settings.clone())).unwrap_or_default();
     let word =
         |(name, value): (&String, &Value)| (name.clone(), in_words(value.get("secretArn").unwrap_or(value)));
-    json.as_object().into_iter().flatten().map(word).collect()
+    json.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(word).collect()
 }
 
 fn object(values: Vec<(&Setting, Value)>) -> Map<String, Value> {

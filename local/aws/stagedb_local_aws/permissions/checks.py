@@ -320,6 +320,10 @@ def on_log_stream(call: Call) -> Iterator[Check]:
     yield Check(call.action, arn("logs", f"log-group:{group}:log-stream:{call.text('logStreamName')}"))
 
 
+def on_log_group(call: Call) -> Iterator[Check]:
+    yield Check(call.action, arn("logs", f"log-group:{call.text('logGroupName')}:*"))
+
+
 def on_user_pool(call: Call) -> Iterator[Check]:
     yield Check(call.action, arn("cognito-idp", f"userpool/{call.text('UserPoolId')}"))
 
@@ -336,6 +340,7 @@ CALLS: dict[str, Needs] = {
     "cloudformation:UpdateStack": change_stack,
     "cloudformation:UpdateTerminationProtection": on_stack,
     "cloudwatch:GetMetricData": anything,
+    "cognito-idp:AdminAddUserToGroup": on_user_pool,
     "cognito-idp:AdminUserGlobalSignOut": on_user_pool,
     "ec2:AuthorizeSecurityGroupEgress": authorize_rule,
     "ec2:AuthorizeSecurityGroupIngress": authorize_rule,
@@ -357,8 +362,11 @@ CALLS: dict[str, Needs] = {
     "ecs:UpdateService": update_service,
     "events:PutEvents": put_events,
     "logs:CreateLogStream": on_log_stream,
+    "logs:DeleteLogGroup": on_log_group,
+    "logs:DeleteLogStream": on_log_stream,
     "logs:GetLogEvents": on_log_stream,
     "logs:PutLogEvents": on_log_stream,
+    "logs:PutRetentionPolicy": on_log_group,
     "rds:AddTagsToResource": tag_rds,
     "rds:CreateDBInstance": create_instance,
     "rds:CreateDBSnapshot": create_snapshot,
