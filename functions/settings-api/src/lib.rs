@@ -1,5 +1,5 @@
-//! The HTTP API of the Database settings. It keeps no store: CloudFormation, RDS, ECS, and Secrets Manager are the
-//! state.
+//! The HTTP API of the Database settings. It keeps no database: CloudFormation, RDS, ECS, and Secrets Manager are the
+//! state, and only the history and the protection of stages are its own.
 //!
 //! `handle` finds the route. A request is parsed at the edge into types that can't be invalid. An error is a problem
 //! (RFC 9457) with a message that helps the user.
