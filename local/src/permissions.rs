@@ -209,6 +209,7 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ("(role/demo-[A-Za-z]+)-[0-9A-F]{13}$", "$1"),
         ("(role/team-[A-Za-z]+)(-[A-Za-z0-9]+)*$", "role/team-web"),
         ("(subgrp:[a-z0-9-]+-subnetgroup)-[0-9a-f]{13}$", "$1"),
+        ("userpool/([a-z0-9-]+)_[A-Za-z0-9]{9}$", "userpool/${1}_Example"),
         ("(sgr|sg|vpc|subnet)-[0-9a-f]{8,17}", "$1-1"),
         ("-[0-9]{8}-[0-9]{6}-[0-9a-f]{8}", "-20260101-120000-00000000"),
         ("(-before-[0-9-]+)-[0-9a-f]{16}$", "$1-0123456789abcdef"),

@@ -4,6 +4,7 @@
 mod cold_start;
 mod median;
 mod services;
+mod stages;
 
 use std::{
     thread,
@@ -79,6 +80,10 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     let services = services::measure(&local, REPEATS)?;
     row("GET /api/services with 1,000 services, first page", &milliseconds(services.first_page));
     row(&format!("  all {} pages", services.pages), &milliseconds(services.all_pages));
+    println!("\nwith 1,000 stages, and 10,000 records in the history of this one:");
+    for (path, took) in stages::measure(&local, STAGE, REPEATS)? {
+        row(&format!("  GET {path}"), &milliseconds(took));
+    }
     local.stop();
     Ok(())
 }

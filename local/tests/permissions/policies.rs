@@ -9,6 +9,9 @@ const PARTITION: &str = "aws";
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
 
+/// AWS's managed policy, which SAM gives to every function. Nobody can take anything away from it.
+pub(crate) const MANAGED: &str = "AWSLambdaBasicExecutionRole";
+
 /// The statements of each role, by its logical ID.
 pub(crate) type Policies = BTreeMap<String, Vec<Value>>;
 
@@ -32,7 +35,12 @@ pub(crate) fn of(template: &str, parameters: &BTreeMap<String, String>) -> Polic
         };
         let statements =
             documents.iter().filter_map(|document| document["Statement"].as_sequence()).flatten();
-        policies.insert(role, statements.filter_map(|statement| stack.resolved(statement)).collect());
+        let mut statements: Vec<_> = statements.filter_map(|statement| stack.resolved(statement)).collect();
+        if resource["Type"] == "AWS::Serverless::Function" {
+            let logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"];
+            statements.push(json!({"Sid": MANAGED, "Effect": "Allow", "Action": logs, "Resource": "*"}));
+        }
+        policies.insert(role, statements);
     }
     policies
 }
@@ -123,6 +131,9 @@ impl Stack<'_> {
             "AWS::Serverless::Function" => ("lambda", format!("function:{}", name("FunctionName"))),
             "AWS::Serverless::StateMachine" => ("states", format!("stateMachine:{}", name("Name"))),
             "AWS::IAM::Role" => return format!("arn:{PARTITION}:iam::{ACCOUNT}:role/stagedb-{resource}"),
+            // The names that the local AWS gives them.
+            "AWS::Logs::LogGroup" => ("logs", format!("log-group:/aws/cloudformation/stagedb/{resource}:*")),
+            "AWS::Cognito::UserPool" => ("cognito-idp", format!("userpool/{REGION}_Example")),
             other => panic!("policies.rs doesn't know the ARN of {resource}, a {other}"),
         };
         format!("arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{rest}")
