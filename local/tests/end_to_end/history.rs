@@ -202,14 +202,14 @@ fn twenty_users_at_once_are_all_in_the_history_once() {
             move || {
                 let one = |number: usize| {
                     let path = stage_path("dev", "/protection");
-                    let token = if user % 2 == 0 { local.token() } else { &viewer.token };
-                    let body = json!({"protected": number % 2 == 0});
+                    let token = if user.is_multiple_of(2) { local.token() } else { &viewer.token };
+                    let body = json!({"protected": number.is_multiple_of(2)});
                     local.api_as(Some(token), "PUT", &path, Some(&body)).unwrap().status
                 };
-                (0..10).map(one).collect::<Vec<_>>()
+                (0..10_usize).map(one).collect::<Vec<_>>()
             }
         };
-        let users: Vec<_> = (0..20).map(|user| scope.spawn(send(user))).collect();
+        let users: Vec<_> = (0..20_usize).map(|user| scope.spawn(send(user))).collect();
         users.into_iter().flat_map(|user| user.join().unwrap()).collect()
     });
     let denied = history(&local, "dev", "&kind=denied", 30);
