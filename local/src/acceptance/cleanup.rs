@@ -28,6 +28,9 @@ pub(super) fn leftovers(account: &Account) -> anyhow::Result<Vec<String>> {
     for pool in pools(account)? {
         found.push(format!("the user pool {pool}"));
     }
+    for group in histories(account)? {
+        found.push(format!("the log group {group}"));
+    }
     if account.aws(&["s3api", "head-bucket", "--bucket", &account.bucket()?]).is_ok() {
         found.push(format!("the bucket {}", account.bucket()?));
     }
@@ -59,6 +62,9 @@ pub(super) fn clean_up(account: &Account) -> anyhow::Result<Vec<String>> {
         let unprotect = ["cognito-idp", "update-user-pool", "--deletion-protection", "INACTIVE"];
         let _ = account.aws(&[&unprotect[..], &id].concat());
         let _ = account.aws(&[&["cognito-idp", "delete-user-pool"][..], &id].concat());
+    }
+    for group in histories(account)? {
+        let _ = account.aws(&["logs", "delete-log-group", "--log-group-name", &group]);
     }
     for definition in definitions(account) {
         let _ = account.aws(&["ecs", "deregister-task-definition", "--task-definition", &definition]);
@@ -134,6 +140,19 @@ fn pools(account: &Account) -> anyhow::Result<Vec<String>> {
     Ok(all.iter().filter(|pool| text(pool, "/Name") == NAME).map(|pool| text(pool, "/Id")).collect())
 }
 
+/// The log groups with histories, which stay when the stack is deleted.
+fn histories(account: &Account) -> anyhow::Result<Vec<String>> {
+    let found = account.aws(&["logs", "describe-log-groups"])?;
+    let all = found.get("logGroups").and_then(Value::as_array).cloned().unwrap_or_default();
+    let names = all.iter().map(|group| text(group, "/logGroupName"));
+    Ok(names.filter(|name| is_history(name)).collect())
+}
+
+/// CloudFormation makes the name: from the stack's name and the logical ID on AWS, and as a path in the local AWS.
+fn is_history(group: &str) -> bool {
+    group.starts_with(&format!("{NAME}-History-")) || group.ends_with(&format!("/{NAME}/History"))
+}
+
 fn definitions(account: &Account) -> Vec<String> {
     let found = account.aws(&["ecs", "list-task-definitions", "--family-prefix", NAME]).unwrap_or_default();
     let arns = found.get("taskDefinitionArns").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -163,5 +182,13 @@ mod tests {
     fn the_stack_of_the_stage_is_deleted_before_the_functions_that_its_deletion_needs() {
         assert!(is_of_a_stage(STAGE_STACK));
         assert!(!is_of_a_stage(NAME) && !is_of_a_stage(APP));
+    }
+
+    #[test]
+    fn only_the_log_group_of_the_run_is_a_history() {
+        assert!(is_history("stagedb-acceptance-History-AbCdEf123456"));
+        assert!(is_history("/aws/cloudformation/stagedb-acceptance/History"));
+        assert!(!is_history("stagedb-History-AbCdEf123456"));
+        assert!(!is_history("/aws/lambda/stagedb-acceptance-settings-api"));
     }
 }
