@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use database::{groups_in, is_group_of_role};
+use database::is_group_of_role;
 use lambda::Invocation;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -51,8 +51,8 @@ fn response(event: &Value) -> Option<Value> {
     let mut groups: Vec<String> =
         of_pool.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     if is_external {
-        let of_provider = attribute("custom:groups").map(groups_in).unwrap_or_default();
-        groups.extend(of_provider.into_iter().filter(|group| is_group_of_role(group)));
+        let theirs = attribute("custom:groups").map(of_provider).unwrap_or_default();
+        groups.extend(theirs.into_iter().filter(|group| is_group_of_role(group)));
         groups.sort();
         groups.dedup();
     }
@@ -61,20 +61,44 @@ fn response(event: &Value) -> Option<Value> {
     let is_verified = is_external || attribute("email_verified") == Some("true");
     let email = attribute("email").filter(|_| is_verified);
     let suppressed: &[&str] = if is_external { &[SELF_SERVICE] } else { &[] };
-    let group_details = json!({
-        "groupsToOverride": groups,
-        "iamRolesToOverride": configuration.get("iamRolesToOverride").cloned().unwrap_or_else(|| json!([])),
-        "preferredRole": configuration.get("preferredRole").cloned().unwrap_or_default(),
-    });
     Some(json!({
         "claimsAndScopeOverrideDetails": {
             "accessTokenGeneration": {
                 "claimsToAddOrOverride": email.map_or_else(|| json!({}), |email| json!({"email": email})),
                 "scopesToSuppress": suppressed,
             },
-            "groupOverrideDetails": group_details,
+            "groupOverrideDetails": {"groupsToOverride": groups},
         },
     }))
+}
+
+/// The groups in the attribute. Cognito writes several values as `[a,b]`, each form-encoded, so `:` is `%3A`. A single value
+/// is as the identity provider sent it, and is never split. What isn't a group of a role doesn't matter.
+fn of_provider(attribute: &str) -> Vec<String> {
+    if let Ok(groups) = serde_json::from_str::<Vec<String>>(attribute) {
+        return groups;
+    }
+    match attribute.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(list) => list.split(',').map(|item| decoded(item.trim_start_matches(' '))).collect(),
+        None => vec![decoded(attribute)],
+    }
+}
+
+/// A text without form encoding. What isn't a valid code stays as it is.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        if let (Some(byte), Some(rest)) = (code, part.get(2..)) {
+            decoded.push(byte);
+            decoded.extend(rest.as_bytes());
+        } else {
+            decoded.push(b'%');
+            decoded.extend(part.as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]
@@ -121,14 +145,23 @@ mod tests {
         assert_eq!(decided(&mine, &["stagedb-viewer"]).0, json!(["stagedb-viewer"]));
         for form in [
             "[stagedb-admin, staff]",
+            "[Domain+Users,,stagedb-admin]",
             "[\"staff\",\"stagedb-admin\"]",
-            "staff,stagedb-admin",
             "stagedb-admin",
         ] {
             let theirs = json!({"sub": "a", "email": "ann@example.com", "custom:groups": form, "cognito:user_status": "EXTERNAL_PROVIDER"});
             let expected =
                 (json!(["pool_okta", "stagedb-admin"]), json!("ann@example.com"), json!([SELF_SERVICE]));
             assert_eq!(decided(&theirs, &["pool_okta"]), expected, "{form}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_form_encoded_and_a_single_group_is_never_split() {
+        assert_eq!(of_provider("[stagedb-editor%3Ashop,a%2Cb]"), ["stagedb-editor:shop", "a,b"]);
+        assert_eq!(of_provider("stagedb-editor:shop"), ["stagedb-editor:shop"]);
+        for one in ["team,stagedb-admin", "x stagedb-admin", "[x stagedb-admin]", "%zz%", "[%"] {
+            assert!(!of_provider(one).contains(&"stagedb-admin".to_owned()), "{one}");
         }
     }
 

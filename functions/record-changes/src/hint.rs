@@ -1,6 +1,6 @@
 //! What an event says. Events repeat and arrive late, so everything that is recorded is compared with AWS first.
 
-use database::Clean;
+use database::{Clean, StackName, Stage, StageName};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -32,6 +32,13 @@ pub enum About {
         /// Its name.
         service: String,
     },
+    /// A service was deployed without its variables, and stagedb restored them.
+    Restored {
+        /// The stage.
+        stage: Stage,
+        /// What happened, as a sentence.
+        what: Clean,
+    },
     /// RDS reported something about a DB instance.
     Instance {
         /// The identifier of the instance.
@@ -56,6 +63,17 @@ impl Event {
                 token: text("/detail/client-request-token").filter(|t| !t.is_empty()).map(str::to_owned),
             },
             ("aws.ecs", "ECS Deployment State Change") => deployment(event),
+            ("stagedb", "Stage Variables Restored") => {
+                let stack = StackName::try_from(text("/detail/stack")?).ok()?;
+                let stage = Stage { stack, stage: StageName::try_from(text("/detail/stage")?).ok()? };
+                let [cluster, service, deployed] =
+                    ["/detail/cluster", "/detail/service", "/detail/deployed"].map(text);
+                let what = format!(
+                    "The service {}/{} was deployed with {}, which lacks the variables. stagedb restored them.",
+                    cluster?, service?, deployed?
+                );
+                About::Restored { stage, what: what.as_str().into() }
+            }
             ("aws.rds", "RDS DB Instance Event") => {
                 let identifier = text("/detail/SourceIdentifier")?;
                 About::Instance {

@@ -7,10 +7,13 @@ mod hint;
 
 use std::sync::Arc;
 
-use aws::{AwsError, Databases, HistoryLog, Lookup, SdkConfig, Services, Stacks, StageServices, StageStack};
+use aws::{
+    AwsError, Databases, HistoryLog, Lookup, Protections, SdkConfig, Services, Stacks, StageServices,
+    StageStack,
+};
 use database::{
-    Entry, InvalidParameter, Outcome, Publication, Record, Registration, Settings, ends, missing_variables,
-    outside_changes, publication, was_running,
+    Entry, InvalidParameter, Outcome, Publication, Record, Registration, Settings, StackStatus, Stage, ends,
+    missing_variables, outside_changes, publication, was_running,
 };
 use hint::stage_stack_of;
 pub use hint::{About, Event};
@@ -27,6 +30,7 @@ pub struct RecordChanges {
     stage_services: StageServices,
     databases: Databases,
     history: HistoryLog,
+    protections: Protections,
 }
 
 /// Why an event wasn't handled. Lambda retries, and then sends the event to the dead-letter queue.
@@ -35,6 +39,9 @@ pub enum RecordError {
     /// Not an event that a rule of ours delivers.
     #[error("the event isn't about a stack, a service, or an instance")]
     Unknown,
+    /// The stack's events don't show the end yet. A retry sees it.
+    #[error("the stage stack's events don't show the end of the operation yet")]
+    NotShown,
     /// A parameter of the stack can't be read.
     #[error("the stage stack can't be read")]
     Parameter(#[from] InvalidParameter),
@@ -49,25 +56,28 @@ pub enum RecordError {
 /// See [`RecordError`].
 pub async fn handle(function: Arc<RecordChanges>, invocation: Invocation) -> Result<(), RecordError> {
     let event = Event::read(&invocation.event).ok_or(RecordError::Unknown)?;
-    let recorded = match &event.about {
-        About::Stack { id, token } => function.of_stack(id, token.as_deref()).await?,
+    let recorded: Option<(Stage, Entry)> = match &event.about {
+        About::Stack { id, token } => function.of_stack(id, token.as_deref(), event.at).await?,
         About::Deployment { cluster, service } => function.of_deployment(cluster, service).await?,
         About::Instance { identifier, kind, message } => {
             function.of_instance(identifier, kind, message.as_ref(), event.at).await?
         }
+        About::Restored { stage, what } => {
+            Some((stage.clone(), Entry::Outside { what: what.clone(), changes: Vec::new() }))
+        }
         About::Nothing => None,
     };
-    if let Some((stack, entry)) = recorded {
-        lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+    if let Some((stage, entry)) = recorded {
+        lambda::log_stage(&stage.stack, &stage.stage);
         // At most 14 days old, or CloudWatch Logs would reject it. An event is at most 4 hours old.
         let record = Record { id: event.id, at: event.at, entry };
-        function.history.write(Some(&stack.stage), &record).await?;
+        function.history.write(Some(&stage), &record).await?;
         info!("recorded");
     }
     Ok(())
 }
 
-type Recorded = Option<(Box<StageStack>, Entry)>;
+type Recorded = Option<(Stage, Entry)>;
 
 impl RecordChanges {
     /// Creates the function's clients.
@@ -79,20 +89,40 @@ impl RecordChanges {
             stage_services: StageServices::new(config),
             databases: Databases::new(config),
             history: HistoryLog::new(config, log_group),
+            protections: Protections::new(config),
         }
     }
 
     /// An operation of a stack ended.
-    async fn of_stack(&self, id: &str, token: Option<&str>) -> Result<Recorded, RecordError> {
+    async fn of_stack(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        at: OffsetDateTime,
+    ) -> Result<Recorded, RecordError> {
         let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(None) };
+        if stack.status == StackStatus::Deleted {
+            self.end_protection(&stack).await?;
+        }
         let Some(token) = token.filter(|token| is_ours(token)) else {
             let what = "The stage stack was changed with CloudFormation.".into();
-            return Ok(Some((stack, Entry::Outside { what, changes: Vec::new() })));
+            return Ok(Some((stack.stage, Entry::Outside { what, changes: Vec::new() })));
         };
-        let events = self.stacks.events(&stack.id, None).await?;
+        let (events, _) = self.stacks.events_since(&stack.id, at - LONGEST_OPERATION).await?;
         let mut ended = ends(&events).into_iter().filter(|end| end.outcome != Outcome::Running);
-        let end = ended.rfind(|end| end.token.as_ref() == token);
-        Ok(end.map(|end| (stack, Entry::Ended(end))))
+        let end = ended.rfind(|end| end.token.as_ref() == token).ok_or(RecordError::NotShown)?;
+        Ok(Some((stack.stage, Entry::Ended(end))))
+    }
+
+    /// A stage that is registered again starts without protection. Only once the stack is gone, because a deletion can fail.
+    async fn end_protection(&self, deleted: &StageStack) -> Result<(), RecordError> {
+        let stage = &deleted.stage;
+        let now = self.stacks.stack(&stage.stage_stack_name()).await?;
+        let is_gone = !matches!(now, Lookup::Found(now) if now.status != StackStatus::Deleted);
+        if is_gone && self.protections.is_protected(stage).await? {
+            self.protections.protect(stage, false, "deletion").await?;
+        }
+        Ok(())
     }
 
     /// A service was deployed, perhaps without its variables.
@@ -102,11 +132,14 @@ impl RecordChanges {
         let Lookup::Found(stack) = self.stacks.stack(&owner.stage_stack_name()).await? else {
             return Ok(None);
         };
-        // During an operation, services don't have the variables yet.
+        // During an operation, services don't have the variables yet. If stagedb restores them, its own event says so.
         if stack.stage != owner || !stack.is_at_rest() || !stack.has_database() {
             return Ok(None);
         }
         let registration = Registration::from_parameters(&stack.parameters)?;
+        if registration.restores {
+            return Ok(None);
+        }
         let Some(registered) = registration.service(&service.arn).cloned() else { return Ok(None) };
         let seen = self.stage_services.look(std::slice::from_ref(&registered)).await?;
         let live = seen.into_iter().find_map(|seen| seen.live);
@@ -119,7 +152,7 @@ impl RecordChanges {
         let missing = missing_variables(&variables, &secret_name);
         let lacks = if missing.is_empty() { "the current references".to_owned() } else { missing.join(", ") };
         let what = format!("The service {cluster}/{name} was deployed without {lacks}.").as_str().into();
-        Ok(Some((stack, Entry::Outside { what, changes: Vec::new() })))
+        Ok(Some((stack.stage, Entry::Outside { what, changes: Vec::new() })))
     }
 
     /// RDS reported something about an instance, perhaps of a stage.
@@ -143,18 +176,34 @@ impl RecordChanges {
             return Ok(None);
         }
         let live = self.databases.instance(identifier).await?;
-        let changes = live.as_ref().map(|live| outside_changes(&settings, live)).unwrap_or_default();
+        let mut changes = live.as_ref().map(|live| outside_changes(&settings, live)).unwrap_or_default();
+        // Not what an earlier event was about.
+        changes.retain(|change| changed_by(kind) == Some(change.setting.as_ref()));
         let is_of_someone = ALWAYS.contains(&kind) && !was_running(&operations, at, REPORTED_WITHIN);
         if changes.is_empty() && !is_of_someone {
             return Ok(None);
         }
-        Ok(Some((stack, Entry::Outside { what: message.into(), changes })))
+        Ok(Some((stack.stage, Entry::Outside { what: message.into(), changes })))
     }
 }
 
+/// The setting that an event of RDS is about.
+fn changed_by(kind: &str) -> Option<&'static str> {
+    match kind {
+        "RDS-EVENT-0014" => Some("instanceClass"),
+        "RDS-EVENT-0017" => Some("storageGiB"),
+        "RDS-EVENT-0025" | "RDS-EVENT-0029" => Some("multiAz"),
+        "RDS-EVENT-0028" | "RDS-EVENT-0032" => Some("backupRetentionDays"),
+        _ => None,
+    }
+}
+
+/// How long an operation can take.
+const LONGEST_OPERATION: Duration = Duration::hours(12);
 /// RDS can report what an operation did a little after its end.
 const REPORTED_WITHIN: Duration = Duration::seconds(15);
-/// The events that nothing but someone's request leads to: deletion, a new password, stopping, and starting.
+/// The events that no change of a setting leads to: deletion, a new password, stopping, and starting. RDS also starts an
+/// instance that has been stopped for seven days.
 const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", "RDS-EVENT-0016", "RDS-EVENT-0087", "RDS-EVENT-0088"];
 
 /// Whether stagedb started an operation with this token.

@@ -69,17 +69,25 @@ impl SettingsApi {
     }
 
     /// Records that the change was refused after all, such as by CloudFormation because another request came first. Without
-    /// this record, the history looks for the change in the stack's events.
+    /// this record, the history looks for the change in the stack's events. Of requests with the same key, another one may
+    /// have started it.
     pub(crate) async fn record_refusal(&self, call: &Call) {
+        if call.conditions.token().is_none() {
+            self.record_end(Outcome::NotStarted, call).await;
+        }
+    }
+
+    /// Records the end of a change that CloudFormation won't report.
+    pub(crate) async fn record_end(&self, outcome: Outcome, call: &Call) {
         let Some((stage, token)) = call.recorded.get() else { return };
-        let (token, outcome) = (token.as_str().into(), Outcome::NotStarted);
+        let token = token.as_str().into();
         let end = End { token, began_at: call.now, ended_at: None, outcome, reason: None };
-        let id = format!("{}-refused", call.request_id).as_str().into();
+        let id = format!("{}-end", call.request_id).as_str().into();
         // After the record of the change.
         let at = call.now + time::Duration::MILLISECOND;
         let record = Record { id, at, entry: Entry::Ended(end) };
         if let Err(failure) = self.history.write(Some(stage), &record).await {
-            warn!(error = lambda::chain(&failure), "the history doesn't say that the change was refused");
+            warn!(error = lambda::chain(&failure), "the history doesn't say how the change ended");
         }
     }
 

@@ -148,7 +148,7 @@ fn changes_made_outside_of_stagedb_show_up_as_such() {
     outside("instanceClass: db.t4g.micro -> db.m7g.large");
 
     deploy(&local, "test-django2-dev", "web:2");
-    outside("The service demo/test-django2-dev was deployed without PG_HOST");
+    outside("The service demo/test-django2-dev was deployed with test-django2-dev:");
 
     update_stage_stack(&local, &[("Rebuild", "by-hand")]);
     outside("The stage stack was changed with CloudFormation.");

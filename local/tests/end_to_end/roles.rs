@@ -200,8 +200,9 @@ fn a_deleted_stage_is_not_protected_when_it_is_registered_again() {
         local.api("GET", &stage_path("prod", ""), None).unwrap().status == 404
     });
     let query = format!("/api/me?stack={STACK}&stage=prod");
-    let me = local.api("GET", &query, None).unwrap();
-    assert_eq!(me.body["stage"]["protected"], false, "{}", me.text);
+    crate::world::eventually("it isn't protected", || {
+        local.api("GET", &query, None).unwrap().body["stage"]["protected"] == false
+    });
     save(&local, "dev", &micro(), 200);
 }
 

@@ -56,8 +56,7 @@ pub fn is_group_of_role(group: &str) -> bool {
 }
 
 /// The groups in a claim that API Gateway passed as text. It writes a list as `[a b]`, in some APIs as `["a","b"]` or
-/// `[a, b]`, and a single group without brackets. In doubt, there are none: Cognito's group names contain no spaces, so a
-/// text with spaces but without brackets isn't one of its lists.
+/// `[a, b]`, and a single group without brackets. In doubt, there are none. Cognito's group names contain no spaces.
 #[must_use]
 pub fn groups_in(claim: &str) -> Vec<String> {
     let is_odd =

@@ -94,8 +94,14 @@ pub fn init_logs() {
     let level =
         if ["error", "warn", "info", "debug"].contains(&level.as_str()) { level } else { "info".to_owned() };
     let ours = ["aws", "custom_resource", "lambda", "settings_api", "database_resource", "database_progress"];
-    let others =
-        ["settings_page", "access_resource", "credentials_resource", "publish_variables", "record_changes"];
+    let others = [
+        "settings_page",
+        "access_resource",
+        "credentials_resource",
+        "publish_variables",
+        "record_changes",
+        "pre_token_generation",
+    ];
     let ours = ours.into_iter().chain(others);
     let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
     let filter =

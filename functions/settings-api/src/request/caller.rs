@@ -67,7 +67,15 @@ impl Caller {
 /// The claims of a token, if they can be read. `None` if it isn't a JSON Web Token.
 fn claims_of(header: &str) -> Option<Result<Claims, serde_json::Error>> {
     let token = header.split_once(' ').map_or(header, |(_, token)| token).trim();
-    let payload = token.split('.').nth(1)?.trim_end_matches('=');
+    if !token.contains('.') {
+        return None;
+    }
+    // Anything but three parts without a space can't be the token that was verified.
+    let parts: Vec<_> = token.split('.').collect();
+    let payload = match parts.as_slice() {
+        [_, payload, _] if !token.contains(char::is_whitespace) => payload.trim_end_matches('='),
+        _ => "",
+    };
     // What isn't Base64 isn't JSON, either.
     Some(serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default()))
 }

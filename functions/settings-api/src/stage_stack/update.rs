@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws::{ChangeError, SeenService, StageStack};
-use database::migrate;
+use database::{Outcome, migrate};
 
 use super::rebuild_path;
 use crate::{
@@ -91,7 +91,10 @@ impl SettingsApi {
         let role = &self.configuration.stage_stack_role_arn;
         match self.stacks.update(&stack.id, STAGE_TEMPLATE, parameters, role, &call.token()).await {
             Ok(()) => Ok(Update::Begun),
-            Err(ChangeError::NoChange) => Ok(Update::NotNeeded),
+            Err(ChangeError::NoChange) => {
+                self.record_end(Outcome::Complete, call).await;
+                Ok(Update::NotNeeded)
+            }
             // Another request has just started an update, or this same request did before.
             Err(ChangeError::WrongState(_) | ChangeError::Exists(_)) => {
                 if self.has_begun(stack, call).await? {

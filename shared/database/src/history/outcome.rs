@@ -13,18 +13,20 @@ const STARTS_WITHIN: Duration = Duration::minutes(1);
 pub struct Observations {
     /// The operations in the stack's latest events.
     pub operations: Vec<End>,
-    /// Before this time, CloudFormation may have had more operations than these.
+    /// Before this time, there may have been more operations than these. `None`: nothing is visible.
     pub visible_since: Option<OffsetDateTime>,
     /// The tokens of the changes of the stage's protection.
     pub protections: Vec<String>,
 }
 
 impl Observations {
-    /// What the latest events of the stage's stack show, newest first, and whether they're all that matter.
+    /// What the latest events of the stage's stack show, newest first, and whether they're all that matter. Without a stack,
+    /// nothing is visible. The first event of a stack comes a moment after the record of its creation.
     #[must_use]
     pub fn new(events: &[StackEvent], are_all: bool, protections: Vec<String>) -> Self {
-        let oldest = events.last().filter(|_| !are_all);
-        Self { operations: ends(events), visible_since: oldest.map(|event| event.at), protections }
+        let slack = if are_all { STARTS_WITHIN } else { Duration::ZERO };
+        let visible_since = events.last().map(|event| event.at - slack);
+        Self { operations: ends(events), visible_since, protections }
     }
 }
 
@@ -63,7 +65,7 @@ impl Found {
             "putProtection" if observed.protections.len() < 100 => Outcome::NotStarted,
             // It isn't an operation of the stack.
             "putProtection" | "postRuntimeVariables" => Outcome::Unknown,
-            _ if observed.visible_since.is_some_and(|since| record.at < since) => Outcome::Unknown,
+            _ if observed.visible_since.is_none_or(|since| record.at < since) => Outcome::Unknown,
             _ => Outcome::NotStarted,
         };
         ShownRecord { record, outcome: Some(outcome), reason: None, ended_at: None }
@@ -104,6 +106,8 @@ pub fn ends(events: &[StackEvent]) -> Vec<End> {
         }
         if event.is_stack {
             end.outcome = match StackStatus::from(event.status.as_str()) {
+                // A creation that failed, with everything undone.
+                StackStatus::CreationFailed if event.status == "ROLLBACK_COMPLETE" => Outcome::RolledBack,
                 StackStatus::InProgress | StackStatus::RollingBack => Outcome::Running,
                 StackStatus::Complete | StackStatus::Deleted => Outcome::Complete,
                 StackStatus::RolledBack => Outcome::RolledBack,

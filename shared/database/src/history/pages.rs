@@ -108,6 +108,11 @@ impl Pages {
     /// The page, and where the next one begins.
     #[must_use]
     pub fn finish(mut self, has_more: bool) -> (Vec<Found>, Option<Cursor>) {
+        // The records that come now are older, so a change that began later than the last one isn't among them.
+        let last = self.cursor.at;
+        let may_come =
+            |end: &End| end.began_at.unix_timestamp() * 1000 <= last.saturating_add(SAME_CHANGE_WITHIN);
+        self.cursor.ends.retain(may_come);
         let skip = self.cursor.ends.len().saturating_sub(ENDS_MAX);
         self.cursor.ends.drain(..skip);
         (self.found, has_more.then_some(self.cursor))

@@ -4,7 +4,8 @@
 //! rest, as after a deployment. So the API needs no permission to change services or to pass roles.
 
 use database::{
-    Fact, Phase, Publication, Registration, Stage, StageEvent, Target, missing_variables, publication,
+    Fact, Outcome, Phase, Publication, Registration, Stage, StageEvent, Target, missing_variables,
+    publication,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,6 +77,7 @@ impl SettingsApi {
         };
         self.record(stage, Vec::new(), call).await?;
         self.events.put(&event).await?;
+        self.record_end(Outcome::Complete, call).await;
         Ok(Reply::json(202, &wire))
     }
 }

@@ -37,10 +37,6 @@ impl SettingsApi {
         let before = Registration::from_parameters(&stack.parameters).ok();
         let recorded = self.record(stage, registration_changes(before.as_ref(), None), call).await?;
         self.delete_stack(&stack, &call.token(), &recorded).await?;
-        // A stage that is registered again starts without protection.
-        if self.protections.is_protected(stage).await? {
-            self.protections.protect(stage, false, &call.token()).await?;
-        }
         Ok(deleting(stage))
     }
 }
