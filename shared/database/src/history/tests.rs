@@ -71,7 +71,8 @@ fn pages(
 }
 
 fn all(log: &[Record], limit: usize) -> Vec<(String, Option<Outcome>)> {
-    pages(log, limit, &Filter::default(), &Observations::default()).concat()
+    let observed = Observations { visible_since: Some(at(-1_000_000)), ..Observations::default() };
+    pages(log, limit, &Filter::default(), &observed).concat()
 }
 
 fn shown(id: &str, outcome: Outcome) -> (String, Option<Outcome>) {
@@ -214,6 +215,13 @@ fn without_an_end_the_outcome_is_what_aws_still_shows() {
     assert_eq!(outcome(of("putProtection", "p"), &observed, 500), Outcome::Complete);
     assert_eq!(outcome(of("putProtection", "q"), &observed, 500), Outcome::NotStarted);
     assert_eq!(outcome(of("postRuntimeVariables", "q"), &observed, 500), Outcome::Unknown);
+    let gone = Observations::new(&[], true, Vec::new());
+    assert_eq!(outcome(change("r", 0, "x"), &gone, 5000), Outcome::Unknown, "there is no stack anymore");
+    assert_eq!(
+        outcome(change("r", -3600, "x"), &observed, 500),
+        Outcome::Unknown,
+        "before the stack's first event"
+    );
     let many: Vec<_> =
         (0..100).map(|n| event(1000 - n, true, "UPDATE_COMPLETE", None, &format!("t{n}"))).collect();
     assert_eq!(
