@@ -41,7 +41,15 @@ export function useHistory(name: StageName, filter: HistoryFilter, version: numb
         },
         (error: unknown) => {
           if (signal.aborted) return;
-          setState({ of, found: before, loading: false, nextToken, error: error instanceof Error ? error : new Error(String(error)) });
+          const problem = error instanceof Error ? error : new Error(String(error));
+          // What was shown before stays.
+          setState((kept) => ({
+            of,
+            found: kept.of === of ? kept.found : before,
+            loading: false,
+            nextToken: nextToken ?? (kept.of === of ? kept.nextToken : undefined),
+            error: problem,
+          }));
         },
       );
     },

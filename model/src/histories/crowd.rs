@@ -172,10 +172,10 @@ async fn compare(model: &Arc<Model>, answers: Vec<Answer>, crowd: &mut Crowd) {
             (Some(403..), Some("denied")) => false,
             (_, None) => !has_begun && (operation != "postRuntimeVariables" || status != Some(202)),
             (_, Some(_)) if operation == "postRuntimeVariables" => true,
-            // AWS didn't say, or the record of the refusal was lost, and AWS no longer shows it.
-            (None | Some(409 | 503), Some(_)) if outcome.as_deref() == Some("unknown") => {
-                !has_begun || status.is_none()
-            }
+            // AWS didn't say, and no longer shows it.
+            (None | Some(503), Some(_)) if outcome.as_deref() == Some("unknown") => true,
+            // The record of the refusal was lost, too.
+            (Some(409), Some(_)) if outcome.as_deref() == Some("unknown") => !has_begun,
             (_, Some(_)) => has_begun != (outcome.as_deref() == Some("not-started")),
         };
         crowd.denied += usize::from(kind.as_deref() == Some("denied"));

@@ -19,7 +19,7 @@ export function LastChange() {
     async (signal: AbortSignal) => {
       for (const limit of ["1", MORE]) {
         const { records, nextToken } = await api.history(name, { kind: "change", limit }, signal);
-        const found = records.find(isOfDatabase);
+        const found = records.find((record) => isOfDatabase(record) && record.outcome !== "not-started");
         if (found || !nextToken) return found;
       }
       return undefined;

@@ -1,4 +1,4 @@
-/** Above each screen of a protected stage: the stage's name and a badge. */
+/** Above each screen of a stage: its name, and a badge if it's protected. */
 import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import SpaceBetween from "@cloudscape-design/components/space-between";
