@@ -302,7 +302,9 @@ fn of_the_history(table: &mut Denials<'_>) {
             _ => "AmazonSSM.PutParameter",
         };
         let call = Call::Json(target, of_stage.clone());
-        table.denied("SettingsApiRole", "a parameter of the stage", &call, &format!("ssm:{operation}"));
+        for role in ["SettingsApiRole", "RecordChangesRole"] {
+            table.denied(role, "a parameter of the stage", &call, &format!("ssm:{operation}"));
+        }
     }
     let protection = Call::Json("AmazonSSM.PutParameter", parameter("/stagedb-protection/test-django2/dev"));
     table.denied("StageStackRole", "a stage's protection", &protection, "ssm:PutParameter");
