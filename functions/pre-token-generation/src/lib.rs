@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use database::is_group_of_role;
 use lambda::Invocation;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -84,21 +85,8 @@ fn of_provider(attribute: &str) -> Vec<String> {
     }
 }
 
-/// A text without form encoding. What isn't a valid code stays as it is.
 fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut decoded = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
-        if let (Some(byte), Some(rest)) = (code, part.get(2..)) {
-            decoded.push(byte);
-            decoded.extend(rest.as_bytes());
-        } else {
-            decoded.push(b'%');
-            decoded.extend(part.as_bytes());
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

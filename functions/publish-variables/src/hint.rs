@@ -1,6 +1,6 @@
 //! What an event is a hint about. Events repeat and arrive out of order, so everything else is read from AWS.
 
-use database::{StackName, Stage, StageName};
+use database::{StackName, Stage, StageName, service_in_arn};
 use serde_json::Value;
 use tracing::info;
 
@@ -42,14 +42,7 @@ pub fn hint(event: &Value) -> Option<Hint> {
 
 fn deployment(event: &Value) -> Hint {
     let service = event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default();
-    // arn:aws:ecs:us-east-1:123456789012:service/demo/web. The short format doesn't have the cluster, and such a
-    // service can't be registered.
-    let resource = service.split(':').nth(5).unwrap_or_default();
-    let parts: Vec<_> = resource.split('/').collect();
-    let ["service", cluster, name] = parts.as_slice() else {
-        return Hint::Ignored("the event doesn't name a service with its cluster");
-    };
-    if cluster.is_empty() || name.is_empty() {
+    if service_in_arn(service).is_none() {
         return Hint::Ignored("the event doesn't name a service with its cluster");
     }
     match event.pointer("/detail/eventName").and_then(Value::as_str) {

@@ -3,7 +3,7 @@
 use aws::{Lookup, Note, Service, StageStack, TaskDefinition};
 use database::{
     Fact, Phase, Publication, Registration, Restorations, Restore, Stage, StageEvent, Target,
-    missing_variables, restore,
+    missing_variables, restore, service_in_arn,
 };
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
@@ -24,8 +24,7 @@ impl PublishVariables {
         has_started: bool,
         now: OffsetDateTime,
     ) -> Result<(), PublishError> {
-        let mut parts = arn.rsplit('/');
-        let (name, cluster) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (cluster, name) = service_in_arn(arn).unwrap_or_default();
         let Some(service) = self.services.service(cluster, name).await? else {
             ignored("the service doesn't exist");
             return Ok(());

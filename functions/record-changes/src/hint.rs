@@ -1,6 +1,6 @@
 //! What an event says. Events repeat and arrive late, so everything that is recorded is compared with AWS first.
 
-use database::{Clean, StackName, Stage, StageName};
+use database::{Clean, StackName, Stage, StageName, service_in_arn};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -92,18 +92,12 @@ impl Event {
 
 fn deployment(event: &Value) -> About {
     let arn = event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default();
-    let parts: Vec<_> = arn.split(':').nth(5).unwrap_or_default().split('/').collect();
     let has_started =
         event.pointer("/detail/eventName").and_then(Value::as_str) == Some("SERVICE_DEPLOYMENT_IN_PROGRESS");
-    match parts.as_slice() {
-        ["service", cluster, service] if has_started => {
-            About::Deployment { cluster: (*cluster).to_owned(), service: (*service).to_owned() }
+    match service_in_arn(arn).filter(|_| has_started) {
+        Some((cluster, service)) => {
+            About::Deployment { cluster: cluster.to_owned(), service: service.to_owned() }
         }
-        _ => About::Nothing,
+        None => About::Nothing,
     }
-}
-
-/// The name of the stage stack that an instance of stagedb belongs to, from its identifier.
-pub(crate) fn stage_stack_of(identifier: &str) -> Option<&str> {
-    identifier.strip_suffix("-postgres")
 }

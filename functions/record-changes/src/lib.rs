@@ -13,9 +13,8 @@ use aws::{
 };
 use database::{
     Entry, InvalidParameter, Outcome, Publication, Record, Registration, Settings, StackStatus, Stage, ends,
-    missing_variables, outside_changes, publication, was_running,
+    is_request_token, lacks_in_words, missing_variables, outside_changes, publication, was_running,
 };
-use hint::stage_stack_of;
 pub use hint::{About, Event};
 use lambda::Invocation;
 use thiserror::Error;
@@ -104,7 +103,7 @@ impl RecordChanges {
         if stack.status == StackStatus::Deleted {
             self.end_protection(&stack).await?;
         }
-        let Some(token) = token.filter(|token| is_ours(token)) else {
+        let Some(token) = token.filter(|token| is_request_token(token)) else {
             let what = "The stage stack was changed with CloudFormation.".into();
             return Ok(Some((stack.stage, Entry::Outside { what, changes: Vec::new() })));
         };
@@ -149,8 +148,7 @@ impl RecordChanges {
         if !matches!(publication(&variables, &secret_name, &stack.target()), Publication::Change(_)) {
             return Ok(None);
         }
-        let missing = missing_variables(&variables, &secret_name);
-        let lacks = if missing.is_empty() { "the current references".to_owned() } else { missing.join(", ") };
+        let lacks = lacks_in_words(&missing_variables(&variables, &secret_name));
         let what = format!("The service {cluster}/{name} was deployed without {lacks}.").as_str().into();
         Ok(Some((stack.stage, Entry::Outside { what, changes: Vec::new() })))
     }
@@ -163,7 +161,7 @@ impl RecordChanges {
         message: &str,
         at: OffsetDateTime,
     ) -> Result<Recorded, RecordError> {
-        let Some(name) = stage_stack_of(identifier) else { return Ok(None) };
+        let Some(name) = Stage::stage_stack_of(identifier) else { return Ok(None) };
         let Lookup::Found(stack) = self.stacks.stack(name).await? else { return Ok(None) };
         let Settings::Created(settings) =
             Settings::from_parameters(|name| Ok::<_, InvalidParameter>(stack.parameters.get(name).cloned()))?
@@ -205,8 +203,3 @@ const REPORTED_WITHIN: Duration = Duration::seconds(15);
 /// The events that no change of a setting leads to: deletion, a new password, stopping, and starting. RDS also starts an
 /// instance that has been stopped for seven days.
 const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", "RDS-EVENT-0016", "RDS-EVENT-0087", "RDS-EVENT-0088"];
-
-/// Whether stagedb started an operation with this token.
-fn is_ours(token: &str) -> bool {
-    ["key-", "request-", "clear-"].iter().any(|prefix| token.starts_with(prefix))
-}

@@ -7,7 +7,7 @@ use aws::{
     Stacks, StageServices, Subnets, TaskDefinitions, Users,
 };
 use aws_lambda_events::query_map::QueryMap;
-use database::{StackName, Stage, StageName};
+use database::{StackName, Stage, StageName, WITHOUT_KEY};
 use time::OffsetDateTime;
 
 use crate::{
@@ -78,7 +78,7 @@ impl Call {
     /// The CloudFormation token for what this request starts, so that a retry starts nothing else.
     pub(crate) fn token(&self) -> String {
         self.conditions.token().unwrap_or_else(|| {
-            format!("request-{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+            format!("{WITHOUT_KEY}{}", self.request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
         })
     }
 

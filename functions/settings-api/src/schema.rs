@@ -6,7 +6,10 @@ use utoipa::{
     ToSchema,
     openapi::{
         Ref, RefOr,
-        schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type},
+        schema::{
+            AdditionalProperties, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType,
+            Type,
+        },
     },
 };
 
@@ -80,6 +83,16 @@ pub(crate) fn optional(form: &Form, description: &str) -> RefOr<Schema> {
 /// A required field.
 pub(crate) fn required(form: &Form, description: &str) -> RefOr<Schema> {
     value(form, false).description(Some(description)).into()
+}
+
+/// A body with one field, which is required.
+pub(crate) fn only(name: &str, form: &Form, about: &str, description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .property(name, required(form, about))
+        .required(name)
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .description(Some(description))
+        .into()
 }
 
 /// An optional object.

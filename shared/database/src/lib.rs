@@ -19,6 +19,7 @@ mod rebuild;
 mod refusal;
 mod registration;
 mod request;
+mod request_token;
 mod reserved;
 mod restoration;
 mod role_patterns;
@@ -59,9 +60,10 @@ pub use rebuild::{
 pub use refusal::Refusal;
 pub use registration::{
     Former, GROUPS, INLINE_GROUP, JOBS_MAX, Job, JobPart, ROLES, Registration, SERVICES_MAX, Service,
-    ServicePart, migrate,
+    ServicePart, migrate, service_in_arn,
 };
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
+pub use request_token::{CLEARING, KEYED, WITHOUT_KEY, is_request_token};
 pub use restoration::{Deployed, RESTORES_MAX, Restoration, Restorations, Restore, restore, story};
 pub use role_patterns::RolePatterns;
 pub use roles::{Action, Forbidden, Role, Roles, groups_in, is_group_of_role, may};
@@ -88,5 +90,5 @@ pub use values::{
 };
 pub use variables::{
     ContainerVariables, Publication, RUNTIME_VARIABLES, RuntimeVariable, SecretReference, Target,
-    VariableConflict, missing_variables, publication, runtime_variables,
+    VariableConflict, lacks_in_words, missing_variables, publication, runtime_variables,
 };

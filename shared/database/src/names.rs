@@ -10,6 +10,9 @@ const STACK_MAX: usize = 32;
 /// The longest name of a stage, in characters.
 const STAGE_MAX: usize = 16;
 
+/// The end of a created database's identifier, after the name of the stage's stack.
+const IDENTIFIER_END: &str = "-postgres";
+
 /// The name of an application stack, such as `test-django2`: at most 32 characters of
 /// `[a-z][a-z0-9]*(-[a-z0-9]+)*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,7 +109,13 @@ impl Stage {
     /// The DB instance identifier of a created database, at most 58 characters of RDS's 63.
     #[must_use]
     pub fn identifier(&self) -> String {
-        format!("{}-{}-postgres", self.stack, self.stage)
+        format!("{}{IDENTIFIER_END}", self.stage_stack_name())
+    }
+
+    /// The name of the stage stack that a DB instance belongs to, if its identifier is one of a created database.
+    #[must_use]
+    pub fn stage_stack_of(identifier: &str) -> Option<&str> {
+        identifier.strip_suffix(IDENTIFIER_END)
     }
 
     /// The physical resource ID of one of the stage's custom resources. It's derived from names alone, so it's the same
@@ -120,7 +129,7 @@ impl Stage {
     #[must_use]
     pub fn is_resource_id(id: &str) -> bool {
         id.split_once('/')
-            .is_some_and(|(of_type, name)| of_type.starts_with("Postgres") && name.ends_with("-postgres"))
+            .is_some_and(|(of_type, name)| of_type.starts_with("Postgres") && name.ends_with(IDENTIFIER_END))
     }
 
     /// The name of the SSM parameter with the ARN of the secret.

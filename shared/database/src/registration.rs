@@ -114,6 +114,14 @@ trait Listed: Sized {
     fn from_text(text: &str) -> Option<Self>;
 }
 
+/// The cluster and the name in the ARN of a service, such as `arn:aws:ecs:us-east-1:123456789012:service/demo/web`. The short
+/// format doesn't have the cluster, and such a service can't be registered.
+#[must_use]
+pub fn service_in_arn(arn: &str) -> Option<(&str, &str)> {
+    let (cluster, name) = arn.split(':').nth(5)?.strip_prefix("service/")?.split_once('/')?;
+    (!cluster.is_empty() && !name.is_empty() && !name.contains('/')).then_some((cluster, name))
+}
+
 impl Listed for Service {
     fn to_text(&self) -> String {
         format!("{}/{}/{}", self.cluster.name(), self.name, self.container)

@@ -137,6 +137,12 @@ pub fn missing_variables(container: &ContainerVariables, secret_name: &str) -> V
     RUNTIME_VARIABLES.into_iter().filter(|v| !has.contains(v)).map(|v| v.name).collect()
 }
 
+/// What a container lacks that should have references but doesn't have the right ones. None may be missing.
+#[must_use]
+pub fn lacks_in_words(missing: &[&str]) -> String {
+    if missing.is_empty() { "the current references".to_owned() } else { missing.join(", ") }
+}
+
 /// The ARN of a secret, and what a reference says after it: the JSON key, the version stage, and the version ID.
 fn split_reference(value_from: &str) -> Option<(&str, &str)> {
     let (end, _) = value_from.match_indices(':').nth(6)?;

@@ -1,6 +1,6 @@
 /** Turns the records of a stage's history into text for the user. */
 import type { HistoryRecord, Schemas } from "../api";
-import { fieldInWords, sentence, type Status, sourceInWords, valueInWords } from "./words";
+import { fieldInWords, sentence, stageStatus, type Status, sourceInWords, valueInWords } from "./words";
 
 type Change = Schemas["HistoryChange"];
 
@@ -100,16 +100,10 @@ export function outcomeInWords({ kind, outcome }: Pick<HistoryRecord, "kind" | "
       return undefined;
     case "running":
       return { type: "in-progress", text: "In progress" };
-    case "complete":
-      return { type: "success", text: "Complete" };
-    case "rolled-back":
-      return { type: "warning", text: "Rolled back" };
-    case "failed":
-      return { type: "error", text: "Failed" };
     case "not-started":
       return { type: "stopped", text: "Not started" };
     default:
-      return { type: "info", text: sentence(outcome) };
+      return stageStatus(outcome);
   }
 }
 

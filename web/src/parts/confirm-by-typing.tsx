@@ -1,11 +1,10 @@
 /** A dialog for what can't simply be undone. The user types a name to confirm. */
-import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type ReactNode, useState } from "react";
+import { DialogFooter } from "./dialog-footer";
 
 export function ConfirmByTyping(props: {
   header: string;
@@ -43,18 +42,7 @@ export function ConfirmByTyping(props: {
       header={header}
       closeAriaLabel={closeLabel}
       onDismiss={close}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={close}>
-              Cancel
-            </Button>
-            <Button variant="primary" disabled={typed !== expected} loading={busy} onClick={() => void submit()}>
-              {verb}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+      footer={<DialogFooter verb={verb} busy={busy} disabled={typed !== expected} canLeave confirm={() => void submit()} close={close} />}
     >
       <form
         onSubmit={(event) => {

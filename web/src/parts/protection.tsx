@@ -12,6 +12,7 @@ import { type StageRead, usePage } from "../api";
 import { lockOf } from "../logic/access";
 import { useNotify } from "../notify";
 import { useAccess, useStage } from "../stage-context";
+import { DialogFooter } from "./dialog-footer";
 import { ProblemAlert } from "./problem";
 
 export function Protection({ stage, again }: { stage: StageRead; again: () => void }) {
@@ -83,18 +84,7 @@ export function Protection({ stage, again }: { stage: StageRead; again: () => vo
           header={`End the protection of ${name.stack} ${name.stage}?`}
           closeAriaLabel="Close without ending the protection"
           onDismiss={() => setEnding(false)}
-          footer={
-            <Box float="right">
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button variant="link" disabled={busy} onClick={() => setEnding(false)}>
-                  Cancel
-                </Button>
-                <Button variant="primary" loading={busy} onClick={() => void protect(false)}>
-                  End protection
-                </Button>
-              </SpaceBetween>
-            </Box>
-          }
+          footer={<DialogFooter verb="End protection" busy={busy} confirm={() => void protect(false)} close={() => setEnding(false)} />}
         >
           <SpaceBetween size="m">
             <Alert type="warning">Editors will be able to change this stage and its database, and rebuild it.</Alert>

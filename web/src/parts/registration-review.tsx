@@ -1,9 +1,8 @@
 /** The dialog before a change of services and jobs is saved: what happens to which of them. */
 import Alert from "@cloudscape-design/components/alert";
-import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { DialogFooter } from "./dialog-footer";
 
 interface Props {
   changes: string[];
@@ -20,18 +19,7 @@ export function RegistrationReview({ changes, hasDatabase, busy, save, close }: 
       header="Save services and jobs?"
       closeAriaLabel="Close without saving"
       onDismiss={close}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={close} disabled={busy}>
-              Cancel
-            </Button>
-            <Button variant="primary" loading={busy} onClick={save}>
-              Save and rebuild
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+      footer={<DialogFooter verb="Save and rebuild" busy={busy} confirm={save} close={close} />}
     >
       <SpaceBetween size="m">
         <ul>

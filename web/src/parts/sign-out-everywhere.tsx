@@ -1,11 +1,11 @@
 /** Ends every session of the user, after a confirmation. */
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { usePage } from "../api";
+import { DialogFooter } from "./dialog-footer";
 import { ProblemAlert } from "./problem";
 
 export default function SignOutEverywhere({ close }: { close: () => void }) {
@@ -29,18 +29,7 @@ export default function SignOutEverywhere({ close }: { close: () => void }) {
       header="Sign out everywhere?"
       closeAriaLabel="Close without signing out"
       onDismiss={close}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={close} disabled={busy}>
-              Cancel
-            </Button>
-            <Button variant="primary" loading={busy} onClick={() => void signOut()}>
-              Sign out everywhere
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+      footer={<DialogFooter verb="Sign out everywhere" busy={busy} confirm={() => void signOut()} close={close} />}
     >
       <SpaceBetween size="m">
         <Box variant="p" padding="n">

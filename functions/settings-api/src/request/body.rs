@@ -42,6 +42,17 @@ impl Body {
         self.text.as_bytes()
     }
 
+    /// The value of the one field that the body has.
+    pub(crate) fn only<T: SettingValue>(&self, name: &'static str) -> Result<T, Problem> {
+        let fields = self.object()?;
+        let value = fields.read(name);
+        let errors = fields.end();
+        match value {
+            Some(value) if errors.is_empty() => Ok(value),
+            _ => Err(Problem::fields(errors)),
+        }
+    }
+
     /// The JSON object in the body.
     pub(crate) fn object(&self) -> Result<Fields, Problem> {
         if self.text.len() > BODY_MAX {

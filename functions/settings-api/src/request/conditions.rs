@@ -1,5 +1,6 @@
 //! The conditions for a change: `If-Match` prevents lost updates, `Idempotency-Key` prevents duplicate ones.
 
+use database::KEYED;
 use http::{HeaderMap, HeaderName, header};
 
 use super::Body;
@@ -35,7 +36,7 @@ impl KeyedToken {
     }
 
     fn token(&self) -> String {
-        format!("key-{}-{}", self.key, self.body)
+        format!("{KEYED}{}-{}", self.key, self.body)
     }
 }
 
@@ -100,7 +101,7 @@ impl Conditions {
     /// Whether one of these CloudFormation tokens shows that this same request has already started its change.
     pub(crate) fn has_begun<'a>(&self, mut tokens: impl Iterator<Item = &'a str>) -> Result<bool, Problem> {
         let Some(wanted) = &self.token else { return Ok(false) };
-        let (exact, of_key) = (wanted.token(), format!("key-{}-", wanted.key));
+        let (exact, of_key) = (wanted.token(), format!("{KEYED}{}-", wanted.key));
         match tokens.find(|token| token.starts_with(&of_key)) {
             None => Ok(false),
             Some(token) if token == exact => Ok(true),

@@ -6,15 +6,11 @@ use database::{Changed, SettingValue, Stage};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{
-        RefOr,
-        schema::{AdditionalProperties, Schema},
-    },
+    openapi::{RefOr, schema::Schema},
 };
 
 use crate::{
     api::{Call, SettingsApi},
-    request::Body,
     response::{Problem, Reply},
     schema,
 };
@@ -29,11 +25,11 @@ pub(crate) struct ProtectionWire {
 
 /// The body of a change of a stage's protection.
 #[derive(Debug)]
-pub(crate) struct ProtectionBody(bool);
+pub(crate) struct ProtectionBody;
 
 impl SettingsApi {
     pub(crate) async fn put_protection(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
-        let ProtectionBody(protected) = ProtectionBody::from_body(&call.body)?;
+        let protected = call.body.only(PROTECTED)?;
         // It must exist, but it can be in any state: protection is also for a stage that is being changed.
         self.stage_stack(stage).await?;
         let before = self.protections.is_protected(stage).await?;
@@ -42,18 +38,6 @@ impl SettingsApi {
             self.protections.protect(stage, protected, &call.token()).await?;
         }
         Ok(Reply::json(200, &ProtectionWire { protected }))
-    }
-}
-
-impl ProtectionBody {
-    fn from_body(body: &Body) -> Result<Self, Problem> {
-        let fields = body.object()?;
-        let protected = fields.read(PROTECTED);
-        let errors = fields.end();
-        match protected {
-            Some(protected) if errors.is_empty() => Ok(Self(protected)),
-            _ => Err(Problem::fields(errors)),
-        }
     }
 }
 
@@ -68,11 +52,6 @@ impl ToSchema for ProtectionBody {
 impl PartialSchema for ProtectionBody {
     fn schema() -> RefOr<Schema> {
         let about = "Whether only admins can change the stage.";
-        schema::object(&[], schema::in_request)
-            .property(PROTECTED, schema::required(&bool::FORM, about))
-            .required(PROTECTED)
-            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-            .description(Some("The body of a change of a stage's protection."))
-            .into()
+        schema::only(PROTECTED, &bool::FORM, about, "The body of a change of a stage's protection.")
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{End, Entry, Record};
+use crate::KEYED;
 
 /// A request that is repeated with its key within this time is one change, in milliseconds.
 const SAME_CHANGE_WITHIN: i64 = 60_000;
@@ -122,7 +123,7 @@ impl Pages {
         let Some(record) = Record::read(line) else { return };
         self.cursor
             .read
-            .retain(|(time, key)| *time == at || (key.starts_with("key-") && time - at < SAME_CHANGE_WITHIN));
+            .retain(|(time, key)| *time == at || (key.starts_with(KEYED) && time - at < SAME_CHANGE_WITHIN));
         let key = match &record.entry {
             Entry::Change { token, .. } => token,
             Entry::Denied { .. } | Entry::Outside { .. } | Entry::Ended(_) => &record.id,

@@ -6,15 +6,11 @@ use std::borrow::Cow;
 use database::{Changed, PlainText, SettingValue, Settings, Stage};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{
-        RefOr,
-        schema::{AdditionalProperties, Schema},
-    },
+    openapi::{RefOr, schema::Schema},
 };
 
 use crate::{
     api::{Call, SettingsApi},
-    request::Body,
     response::{Problem, Reply},
     routes::rebuild::RebuildingWire,
     save::{in_history, parameters},
@@ -24,11 +20,11 @@ use crate::{
 
 /// The body of a removal: the identifier of the database to remove.
 #[derive(Debug)]
-pub(crate) struct Removal(PlainText);
+pub(crate) struct Removal;
 
 impl SettingsApi {
     pub(crate) async fn delete_database(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
-        let Removal(confirmed) = Removal::from_body(&call.body)?;
+        let confirmed: PlainText = call.body.only(CONFIRM)?;
         let stack = self.stage_stack(stage).await?;
         if self.was_done(&stack, call).await? {
             return Ok(RebuildingWire::reply(stage));
@@ -53,18 +49,6 @@ impl SettingsApi {
     }
 }
 
-impl Removal {
-    fn from_body(body: &Body) -> Result<Self, Problem> {
-        let fields = body.object()?;
-        let confirm = fields.read(CONFIRM);
-        let errors = fields.end();
-        match confirm {
-            Some(confirm) if errors.is_empty() => Ok(Self(confirm)),
-            _ => Err(Problem::fields(errors)),
-        }
-    }
-}
-
 const CONFIRM: &str = "confirm";
 
 impl ToSchema for Removal {
@@ -76,11 +60,6 @@ impl ToSchema for Removal {
 impl PartialSchema for Removal {
     fn schema() -> RefOr<Schema> {
         let confirm = "The identifier of the DB instance or DB cluster to remove.";
-        schema::object(&[], schema::in_request)
-            .property(CONFIRM, schema::required(&PlainText::FORM, confirm))
-            .required(CONFIRM)
-            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-            .description(Some("The body of a removal."))
-            .into()
+        schema::only(CONFIRM, &PlainText::FORM, confirm, "The body of a removal.")
     }
 }

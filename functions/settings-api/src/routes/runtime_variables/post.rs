@@ -4,8 +4,8 @@
 //! rest, as after a deployment. So the API needs no permission to change services or to pass roles.
 
 use database::{
-    Fact, Outcome, Phase, Publication, Registration, Stage, StageEvent, Target, missing_variables,
-    publication,
+    Fact, Outcome, Phase, Publication, Registration, Stage, StageEvent, Target, lacks_in_words,
+    missing_variables, publication,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,7 +83,5 @@ impl SettingsApi {
 }
 
 fn lacks(what: &str, name: &str, missing: &[&str]) -> String {
-    let what_it_lacks =
-        if missing.is_empty() { "the current references".to_owned() } else { missing.join(", ") };
-    format!("The {what} {name} lacks {what_it_lacks}.")
+    format!("The {what} {name} lacks {}.", lacks_in_words(missing))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aws::{ChangeError, Lookup, StageStack};
-use database::{Former, Registration, Stage, migrate, runtime_variables};
+use database::{CLEARING, Former, Registration, Stage, migrate, runtime_variables};
 use serde::Serialize;
 use tracing::warn;
 use utoipa::ToSchema;
@@ -34,7 +34,7 @@ impl SettingsApi {
         let found = self.stack_of(stage).await?;
         if let Some(stack) = found.as_ref().filter(|stack| is_failed_registration(stack)) {
             // Not the token for the registration, which a repeat of this request may start.
-            let token = format!("clear-{}", call.token());
+            let token = format!("{CLEARING}{}", call.token());
             let recorded = self.record_as(stage, Vec::new(), &token, call).await?;
             self.delete_stack(stack, &token, &recorded).await?;
             return Err(Problem::conflict(
