@@ -1,4 +1,5 @@
-//! Builds the settings page with npm, from `web/` into `web/dist`, from where the function `settings-page` embeds it.
+//! Builds the settings page with npm, from `web/` into `web/dist`, from where the function `settings-page` embeds it, and the
+//! root certificates of RDS, which `settings-api` embeds.
 
 use std::env;
 use std::fs;
@@ -15,7 +16,7 @@ use crate::process;
 /// The oldest Node.js version that the build tools support.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 /// The inputs of the built page, inside the workspace.
-const INPUTS: [&str; 10] = [
+const INPUTS: [&str; 11] = [
     "openapi.json",
     "examples/node/main.js",
     "examples/python/main.py",
@@ -25,6 +26,7 @@ const INPUTS: [&str; 10] = [
     "web/index.html",
     "web/vite.config.ts",
     "web/public",
+    "web/scripts/certificates.mjs",
     "web/src",
 ];
 
@@ -80,7 +82,11 @@ pub(crate) fn install_cdk(workspace: &Workspace, announce: impl FnOnce()) -> any
 /// Builds the page, unless it's up to date. Calls `announce` before anything slow.
 pub(crate) fn build(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
     let stamp = Stamp::new(workspace, "page.stamp", &INPUTS)?;
-    if stamp.holds() && workspace.path("web/dist/index.html").is_file() {
+    if stamp.holds()
+        && ["dist/index.html", "certificates.json"]
+            .iter()
+            .all(|file| workspace.path("web").join(file).is_file())
+    {
         return Ok(());
     }
     check_node()?;

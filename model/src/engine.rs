@@ -2,6 +2,7 @@
 //! the seam.
 
 pub(crate) mod begin;
+pub(crate) mod clients;
 pub(crate) mod cloudformation;
 pub(crate) mod connector;
 pub(crate) mod deployments;

@@ -1,6 +1,7 @@
 //! The AWS services. Each has its own state and handles its own calls. None uses another.
 
 pub(crate) mod begun;
+pub(crate) mod clients;
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod logs;

@@ -12,12 +12,12 @@ use std::{
 
 use aws::{AwsError, SdkConfig, SecurityGroups, TAG_ATTACHABLE, TurnError, Turns};
 use custom_resource::{Addressee, AnswerError, InvalidRequest, Outcome, Request, RequestType, Responder};
-use database::{AccessStep, After, QUIET, Stage, Wanted, access_steps, claim_tag};
+use database::{AccessStep, After, Claimant, QUIET, Stage, Wanted};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument, error, info};
+use tracing::{Instrument, error};
 
 /// The maximum number of rounds of steps: enough to create or claim the rules and give up others, with room for other
 /// stages' changes.
@@ -133,10 +133,11 @@ impl AccessResource {
     /// Takes steps until nothing is left to do.
     async fn rounds(&self, stage: &Stage, wanted: &[Wanted], pace: &Mutex<Pace>) -> Result<(), AccessError> {
         let pace = || pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
         while pace().rounds < ROUNDS {
             let left_since = pace().left_since;
             let is_left = left_since.is_some_and(|since| since.elapsed() >= QUIET);
-            let steps = self.round(stage, wanted, is_left).await?;
+            let steps = self.groups.step(Claimant::Stage(stage), wanted, &description, is_left).await?;
             if steps.is_empty() {
                 return Ok(());
             }
@@ -148,42 +149,6 @@ impl AccessResource {
             sleep(PAUSE).await;
         }
         Err(AccessError::Unsettled)
-    }
-
-    /// Looks at the rules, and takes the next step for each.
-    async fn round(
-        &self,
-        stage: &Stage,
-        wanted: &[Wanted],
-        is_left: bool,
-    ) -> Result<Vec<AccessStep>, AwsError> {
-        let mut rules = self.groups.rules_tagged(&claim_tag(stage)).await?;
-        // All rules are wanted in the same group: the database's.
-        if let Some(Wanted { group, .. }) = wanted.first() {
-            let of_group = self.groups.rules_of(&[group]).await?;
-            rules.retain(|rule| rule.group != *group);
-            rules.extend(of_group);
-        }
-        let steps = access_steps(stage, wanted, &rules, is_left);
-        for step in &steps {
-            info!(?step, "next step");
-            self.take(stage, step).await?;
-        }
-        Ok(steps)
-    }
-
-    async fn take(&self, stage: &Stage, step: &AccessStep) -> Result<(), AwsError> {
-        let groups = &self.groups;
-        match step {
-            AccessStep::Wait => Ok(()),
-            AccessStep::Authorize { wanted: Wanted { group, port, source_group, .. }, tags } => {
-                let description = format!("Service of stack {}, stage {}", stage.stack, stage.stage);
-                groups.authorize(group, *port, source_group, &description, tags).await
-            }
-            AccessStep::Tag { id, tags } => groups.tag(id, tags).await,
-            AccessStep::Untag { id, keys } => groups.untag(id, keys).await,
-            AccessStep::Revoke { group, id } => groups.revoke(group, id).await,
-        }
     }
 }
 
@@ -233,10 +198,7 @@ fn rule(request: &Request, group: &str, source: &str) -> Result<Wanted, InvalidR
     }
     Ok(Wanted {
         group: group.to_owned(),
-        port: u16::try_from(properties.number("Port")?).map_err(|_| InvalidRequest::Invalid {
-            name: "Port",
-            reason: "must be a port, 1 to 65535".to_owned(),
-        })?,
+        port: properties.port("Port")?,
         source_group: source.to_owned(),
         identifier: properties.text("Identifier")?.to_owned(),
     })

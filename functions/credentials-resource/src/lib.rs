@@ -16,9 +16,8 @@ use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets, Turn
 use custom_resource::{
     Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
 };
-use database::{After, ExistingDatabaseName, Generation, SecretArn};
+use database::{After, Connection, Generation, SecretArn};
 use lambda::Invocation;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use time::OffsetDateTime;
 use tracing::{Instrument, error, warn};
@@ -108,14 +107,6 @@ enum Desired {
     Connection { secret_arn: String, generation: Generation, connection: Connection },
 }
 
-#[derive(Debug, PartialEq)]
-struct Connection {
-    identifier: String,
-    host: String,
-    port: u16,
-    database_name: ExistingDatabaseName,
-}
-
 impl CredentialsResource {
     async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
         match self.done(addressee, request, now).await {
@@ -145,7 +136,8 @@ impl CredentialsResource {
             Desired::Connection { .. } => BEFORE_CONNECTION,
         };
         let asked = request.asked(addressee, before);
-        let (desired, token) = (&desired, &token(addressee));
+        // It's the same for every delivery of a request, so that the request writes one version of the secret.
+        let (desired, token) = (&desired, &addressee.token());
         let in_use: Vec<_> = [&request.properties, &request.old_properties]
             .into_iter()
             .filter_map(|properties| properties.parse::<Generation>("Generation").ok())
@@ -210,17 +202,7 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
             Source::Created | Source::None => Desired::Credentials { secret_arn, generation },
         });
     }
-    let port = properties.number("Port")?;
-    let port = u16::try_from(port).map_err(|_| InvalidRequest::Invalid {
-        name: "Port",
-        reason: "must be a port, 1 to 65535".to_owned(),
-    })?;
-    let connection = Connection {
-        identifier: properties.text("Identifier")?.to_owned(),
-        host: properties.text("Host")?.to_owned(),
-        port,
-        database_name: properties.parse("DatabaseName")?,
-    };
+    let connection = properties.connection()?;
     Ok(Desired::Connection { secret_arn, generation, connection })
 }
 
@@ -241,14 +223,6 @@ fn source(properties: &Properties) -> Result<Source, InvalidRequest> {
             Err(InvalidRequest::Invalid { name: "Source", reason })
         }
     }
-}
-
-/// The token of a write. It's the same for every delivery of a request, so that the request writes one version of the
-/// secret.
-fn token(addressee: &Addressee) -> String {
-    let hash = Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.request_id);
-    let hash = hash.chain_update(&addressee.logical_id).finalize();
-    hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Generates a password for this generation, if it has none.
@@ -324,14 +298,7 @@ async fn write_connection(
 ) -> Result<String, SecretError> {
     let version =
         secrets.labelled(arn, &generation.staging_label()).await?.ok_or(SecretError::NoCredentials)?;
-    let value = SecretValue {
-        credentials: version.value.credentials,
-        engine: Some("postgres".to_owned()),
-        host: Some(connection.host.clone()),
-        port: Some(connection.port),
-        dbname: Some(connection.database_name.to_string()),
-        db_instance_identifier: Some(connection.identifier.clone()),
-    };
+    let value = SecretValue::of(version.value.credentials, connection);
     match secrets.current(arn).await? {
         Some(current) if current.value == value => return Ok(current.id),
         Some(_) | None => {}

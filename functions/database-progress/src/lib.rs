@@ -74,7 +74,7 @@ impl Progress {
 
     /// What the previous call returned. `None` in the first call.
     fn asked_at(event: &Value) -> Option<OffsetDateTime> {
-        Self::deserialize(event.get("progress")?).ok()?.asked_at
+        Self::deserialize(event.pointer("/result/progress")?).ok()?.asked_at
     }
 }
 

@@ -1,8 +1,8 @@
-//! `Custom::PostgresDatabase`: hands each CloudFormation request to a state machine, which answers it.
+//! `Custom::PostgresDatabase` and `Custom::PostgresProof`: hands each CloudFormation request to a state machine, which answers it.
 //!
 //! The function itself answers only what the state machine can't: a request that couldn't be handed over, and one whose
-//! execution failed, was stopped, or timed out. It shares no code path with database-progress, so that a bug there
-//! still leads to a FAILED answer.
+//! execution failed, was stopped, or timed out. It shares no code path with database-progress and client-progress, so that a
+//! bug there still leads to a FAILED answer.
 
 use std::sync::Arc;
 
@@ -18,13 +18,24 @@ use tracing::{Instrument, error, info};
 pub struct DatabaseResource {
     executions: Executions,
     responder: Responder,
+    functions: Functions,
+}
+
+/// The ARNs of the functions that the state machine calls.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// For databases.
+    pub database_progress: String,
+    /// For proofs.
+    pub client_progress: String,
 }
 
 impl DatabaseResource {
     /// Creates the function's clients.
     #[must_use]
-    pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
+    pub fn new(config: &SdkConfig, state_machine_arn: String, functions: Functions) -> Self {
         Self {
+            functions,
             executions: Executions::new(config, state_machine_arn),
             responder: Responder::new(config.http_client()),
         }
@@ -43,37 +54,50 @@ pub enum Event {
         /// Why, as a message for the user.
         reason: String,
     },
-    /// The state machine failed, and had the request answered before it ended.
-    Answered,
+    /// The state machine failed, and nobody waits for an answer: it had the request answered, or it tested a connection.
+    Over,
 }
 
+/// The type of the resource that proves connections.
+const PROOF: &str = "Custom::PostgresProof";
 /// The error that the state machine ends with once its failure has been answered (template.yaml).
 const ANSWERED: &str = "DatabaseProgressFailed";
 
 impl From<Value> for Event {
     fn from(mut event: Value) -> Self {
         if let Some(failed) = event.get_mut("answerFailed") {
-            let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
-            let reason = format!(
-                "The request couldn't be processed ({error}). See the log of the function database-progress for the cause."
-            );
             let request = failed.get_mut("request").map(Value::take).unwrap_or_default();
-            return Self::Failed { request, reason };
+            let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
+            let function = match request.get("ResourceType").and_then(Value::as_str) {
+                Some(PROOF) => "client-progress",
+                _ => "database-progress",
+            };
+            let reason = format!(
+                "The request couldn't be processed ({error}). See the log of the function {function} for the cause."
+            );
+            return Self::failed(request, reason);
         }
         if event.get("source").and_then(Value::as_str) == Some("aws.states") {
             let detail = |name| event.pointer(&format!("/detail/{name}")).and_then(Value::as_str);
             let ended = match detail("status") {
-                Some("FAILED") if detail("error") == Some(ANSWERED) => return Self::Answered,
+                Some("FAILED") if detail("error") == Some(ANSWERED) => return Self::Over,
                 Some("FAILED") => "failed",
                 Some("TIMED_OUT") => "ran out of time",
                 _ => "was stopped",
             };
-            let reason = format!("The state machine that changes the database {ended}. Save again.");
+            let reason = format!("The state machine that works on the database {ended}. Save again.");
             let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
             let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
-            return Self::Failed { request: request.unwrap_or_default(), reason };
+            return Self::failed(request.unwrap_or_default(), reason);
         }
         Self::Request(event)
+    }
+}
+
+impl Event {
+    /// A test of a connection has no request.
+    fn failed(request: Value, reason: String) -> Self {
+        if request.is_null() { Self::Over } else { Self::Failed { request, reason } }
     }
 }
 
@@ -83,14 +107,18 @@ impl From<Value> for Event {
 /// The event doesn't say where to send the answer, or the answer couldn't be delivered.
 pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), AnswerError> {
     match Event::from(invocation.event) {
-        Event::Answered => Ok(()),
+        Event::Over => Ok(()),
         Event::Request(event) => {
             let work = |addressee: Addressee, request: Request| {
                 if let Ok(stage) = request.properties.stage() {
                     lambda::log_stage(&stage.stack, &stage.stage);
                 }
                 let executions = resource.executions.clone();
-                let input = json!({ "request": event });
+                let function = match request.resource_type.as_str() {
+                    PROOF => &resource.functions.client_progress,
+                    _ => &resource.functions.database_progress,
+                };
+                let input = json!({ "request": event, "function": function });
                 async move { start(&executions, &addressee, &input).await }.in_current_span()
             };
             custom_resource::answer(

@@ -94,7 +94,8 @@ impl PublishVariables {
             | StackStatus::RollbackFailed
             | StackStatus::DeletionFailed => Ok(None),
             StackStatus::Deleted => {
-                let nothing = Registration { services: Vec::new(), jobs: Vec::new(), restores: false };
+                let nothing =
+                    Registration { services: Vec::new(), jobs: Vec::new(), restores: false, proves: false };
                 // The stage may have been registered again, with other services.
                 let now = match self.stacks.stack(&stack.stage.stage_stack_name()).await? {
                     Lookup::Found(live) if live.status != StackStatus::Deleted => {

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use aws::{
-    Databases, Events, HistoryLog, Metrics, Protections, SdkConfig, Secrets, SecurityGroups, Services,
-    Stacks, StageServices, Subnets, TaskDefinitions, Users,
+    Databases, Events, Executions, HistoryLog, Metrics, Protections, SdkConfig, Secrets, SecurityGroups,
+    Services, Stacks, StageServices, Subnets, TaskDefinitions, Users,
 };
 use aws_lambda_events::query_map::QueryMap;
 use database::{StackName, Stage, StageName, WITHOUT_KEY};
@@ -14,6 +14,7 @@ use crate::{
     configuration::Configuration,
     request::{Body, Caller, Conditions},
     response::Problem,
+    stage_stack::StageTemplate,
 };
 
 /// The API, with its AWS clients.
@@ -32,6 +33,8 @@ pub struct SettingsApi {
     pub(crate) history: HistoryLog,
     pub(crate) protections: Protections,
     pub(crate) users: Users,
+    pub(crate) executions: Executions,
+    pub(crate) template: StageTemplate,
     pub(crate) configuration: Configuration,
 }
 
@@ -53,6 +56,8 @@ impl SettingsApi {
             history: HistoryLog::new(config, configuration.history_log_group.clone()),
             protections: Protections::new(config),
             users: Users::new(config, configuration.user_pool_id.clone()),
+            executions: Executions::new(config, configuration.state_machine_arn.clone()),
+            template: StageTemplate::new(config.region().map(AsRef::as_ref).unwrap_or_default()),
             configuration,
         }
     }

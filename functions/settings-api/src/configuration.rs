@@ -27,6 +27,12 @@ pub struct Configuration {
     pub database_function_arn: String,
     /// The function behind `Custom::PostgresAccess`.
     pub access_function_arn: String,
+    /// The image of the client that tests connections.
+    pub client_image: String,
+    /// The function that tests connections, which the state machine calls.
+    pub client_progress_arn: String,
+    /// The state machine.
+    pub state_machine_arn: String,
     /// The role that CloudFormation uses for stage stacks.
     pub stage_stack_role_arn: String,
     /// The PostgreSQL version of new databases.
@@ -51,6 +57,9 @@ impl Configuration {
             credentials_function_arn: lambda::required("CREDENTIALS_FUNCTION_ARN")?,
             database_function_arn: lambda::required("DATABASE_FUNCTION_ARN")?,
             access_function_arn: lambda::required("ACCESS_FUNCTION_ARN")?,
+            client_image: lambda::required("CLIENT_IMAGE")?,
+            client_progress_arn: lambda::required("CLIENT_PROGRESS_ARN")?,
+            state_machine_arn: lambda::required("STATE_MACHINE_ARN")?,
             stage_stack_role_arn: lambda::required("STAGE_STACK_ROLE_ARN")?,
             engine_version: EngineVersion::try_from(lambda::required("ENGINE_VERSION")?)?,
             task_roles: RolePatterns::from(lambda::required("TASK_ROLES")?.as_str()),

@@ -68,6 +68,8 @@ impl SettingsApi {
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
                 Endpoint::DeleteDatabase => self.delete_database(&stage, call).await,
                 Endpoint::PostPreview => self.preview_database(&stage, call).await,
+                Endpoint::PostConnectionTest => self.post_connection_test(&stage, call).await,
+                Endpoint::GetConnectionTest => self.get_connection_test(&stage, call).await,
                 Endpoint::GetSnapshots => self.get_snapshots(&stage).await,
                 Endpoint::GetRebuild => self.get_rebuild(&stage, call).await,
                 Endpoint::PostRebuild => self.post_rebuild(&stage, call).await,

@@ -21,6 +21,7 @@ use crate::{
     response::{ProblemWire, Reply},
     routes::{
         database::{
+            connection_test::{StartedWire, TestWire},
             delete::Removal,
             get::{DatabaseWire, describe_shown},
             metrics::MetricsWire,
@@ -192,6 +193,13 @@ fn reading() -> Vec<Verb> {
             )
         },
         get(
+            TEST,
+            "getConnectionTest",
+            "Get what a test of a connection has found, usually within a minute",
+            &[("id", "The ID of the test.")],
+            schema::<TestWire>(),
+        ),
+        get(
             HISTORY,
             "getHistory",
             "List who changed the stage, when, and how it ended, newest first",
@@ -305,6 +313,17 @@ fn changing() -> Vec<Verb> {
         },
         Verb {
             method: Method::POST,
+            path: TEST,
+            id: "testConnection",
+            summary: "Test a connection to a database before it's attached, from everywhere the services and jobs run",
+            query: &[],
+            body: Some(schema::<Wish>()),
+            changes: true,
+            successes: vec![(202, "The test has started.", schema::<StartedWire>())],
+            refusals: CHANGING,
+        },
+        Verb {
+            method: Method::POST,
             path: VARIABLES,
             id: "postRuntimeVariables",
             summary: "Restore the variables that services and jobs lack, without a rebuild",
@@ -362,6 +381,7 @@ fn access() -> Vec<Verb> {
 const STAGE: &str = "/api/stacks/{stack}/stages/{stage}";
 const DATABASE: &str = "/api/stacks/{stack}/stages/{stage}/database";
 const PREVIEW: &str = "/api/stacks/{stack}/stages/{stage}/database/preview";
+const TEST: &str = "/api/stacks/{stack}/stages/{stage}/database/connection-test";
 const METRICS: &str = "/api/stacks/{stack}/stages/{stage}/database/metrics";
 const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";
 const HISTORY: &str = "/api/stacks/{stack}/stages/{stage}/history";
@@ -386,6 +406,8 @@ pub fn openapi() -> OpenApi {
     collect::<SavedWire>(&mut schemas);
     collect::<Removal>(&mut schemas);
     collect::<PreviewWire>(&mut schemas);
+    collect::<StartedWire>(&mut schemas);
+    collect::<TestWire>(&mut schemas);
     collect::<MetricsWire>(&mut schemas);
     collect::<SnapshotsWire>(&mut schemas);
     collect::<RebuildWire>(&mut schemas);

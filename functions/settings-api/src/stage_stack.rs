@@ -3,10 +3,12 @@
 mod begun;
 mod containers;
 mod state;
+mod template;
 mod update;
 
 pub(crate) use begun::etag;
 pub(crate) use state::{
     begun_by, generation, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings,
 };
-pub(crate) use update::{STAGE_TEMPLATE, Update};
+pub(crate) use template::StageTemplate;
+pub(crate) use update::Update;

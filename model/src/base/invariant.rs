@@ -19,6 +19,8 @@ pub enum Invariant {
     ForeignUntouched,
     /// A service can connect to its stage's database, and only while the stage has one.
     Access,
+    /// Clients read only what a client in the stage's network has connected with.
+    Proved,
     /// The password in the secret is the database's password.
     SecretAgrees,
     /// The containers of every registered service, and the latest revision of every job, have the variables of the last
@@ -58,6 +60,7 @@ impl Invariant {
             Self::DataKept => "no data is lost without a final snapshot",
             Self::ForeignUntouched => "what stagedb doesn't manage is never changed",
             Self::Access => "a service has access exactly while its stage has a database",
+            Self::Proved => "only what was proved is published",
             Self::SecretAgrees => "the secret matches the database's password",
             Self::VariablesAgree => "the variables match the last complete state",
             Self::ImagesKept => "a service runs the image that its team deployed last",

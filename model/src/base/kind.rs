@@ -5,10 +5,12 @@
 pub enum Kind {
     /// The HTTP API.
     SettingsApi,
-    /// Implements `Custom::PostgresDatabase`.
+    /// Implements `Custom::PostgresDatabase` and `Custom::PostgresProof`.
     DatabaseResource,
-    /// One step of the state machine.
+    /// One step of a database.
     DatabaseProgress,
+    /// One step of a client.
+    ClientProgress,
     /// Implements `Custom::PostgresCredentials` and `Custom::PostgresConnection`.
     CredentialsResource,
     /// Implements `Custom::PostgresAccess`.
@@ -19,10 +21,11 @@ pub enum Kind {
 
 impl Kind {
     /// All functions.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::SettingsApi,
         Self::DatabaseResource,
         Self::DatabaseProgress,
+        Self::ClientProgress,
         Self::CredentialsResource,
         Self::AccessResource,
         Self::PublishVariables,
@@ -39,6 +42,7 @@ impl Kind {
             Self::SettingsApi => "SettingsApi",
             Self::DatabaseResource => "DatabaseResource",
             Self::DatabaseProgress => "DatabaseProgress",
+            Self::ClientProgress => "ClientProgress",
             Self::CredentialsResource => "CredentialsResource",
             Self::AccessResource => "AccessResource",
             Self::PublishVariables => "PublishVariables",
@@ -51,8 +55,6 @@ impl Kind {
     }
 
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
-        [Self::DatabaseResource, Self::CredentialsResource, Self::AccessResource]
-            .into_iter()
-            .find(|kind| arn == kind.arn())
+        Self::ALL.into_iter().find(|kind| arn == kind.arn())
     }
 }

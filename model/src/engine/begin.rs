@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::{cloudformation, deployments, events, machine},
+    engine::{clients, cloudformation, deployments, events, machine},
     services::begun::Begun,
     world::model::Model,
 };
@@ -24,6 +24,7 @@ pub(crate) fn begin(model: &Arc<Model>, begun: Begun) {
             Begun::ContinueRollback(id) => cloudformation::continue_rollback(&model, &id).await,
             Begun::Delete(id) => cloudformation::delete(&model, &id).await,
             Begun::Execution(name) => machine::run(&model, &name).await,
+            Begun::Client(arn) => clients::run(&model, &arn).await,
             Begun::Deployment(..) | Begun::Events(_) => {}
         }
     });

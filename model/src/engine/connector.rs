@@ -30,6 +30,7 @@ use crate::{
     },
     services::{begun::Begun, secrets::ORDERS_SECRET, stacks::Moment},
     world::{
+        log::leaks,
         model::{Model, World},
         process::{Process, Shown},
     },
@@ -251,10 +252,18 @@ impl Connector {
                 {
                     model.violated(Invariant::ForeignUntouched, format!("{} of its secret", call.operation));
                 }
+                self.check_proved(call);
                 model.world().secrets.call(call)
             }
             Service::Logs => model.world().logs.call(call),
             Service::Parameters => model.world().parameters.call(call),
+            Service::Ecs if ["RunTask", "DescribeTasks", "StopTask"].contains(&call.operation.as_str()) => {
+                if leaks(&call.json().to_string()) {
+                    model.violated(Invariant::NothingLeaks, format!("a secret in {}", call.operation));
+                }
+                let result = model.world().clients.call(call);
+                self.begun(result)
+            }
             Service::Ecs => {
                 let result = {
                     let mut world = model.world();
@@ -309,6 +318,29 @@ impl Connector {
         }
         let result = model.world().stacks.call(call, &moment);
         self.begun(result)
+    }
+
+    /// What clients read from now on must have been proved.
+    fn check_proved(&self, call: &Call) {
+        let labels = call.json()["VersionStages"].as_array().into_iter().flatten();
+        let publishes = call.operation == "PutSecretValue" && labels.into_iter().any(|l| l == "AWSCURRENT");
+        let value = call.text("SecretString").unwrap_or_default();
+        if !publishes {
+            return;
+        }
+        let is_right = {
+            let world = self.model.world();
+            // A rollback to credentials that are copied copies what their owner says now.
+            let event = &self.process.current().event;
+            let stack = event["StackId"].as_str().and_then(|id| world.stacks.all.get(id));
+            let rolls_back = stack.is_some_and(|stack| stack.status == "UPDATE_ROLLBACK_IN_PROGRESS");
+            let copied =
+                world.rotations.last().is_some_and(|(_, password)| value.contains(password.as_str()));
+            world.clients.proved.contains(value) || (rolls_back && copied)
+        };
+        if !is_right {
+            self.model.violated(Invariant::Proved, "no client has connected with what is published");
+        }
     }
 
     /// Runs the operation that a call has started.

@@ -15,9 +15,10 @@ use aws_config::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SharedTimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use client_progress::ClientProgress;
 use credentials_resource::CredentialsResource;
 use database_progress::DatabaseProgress;
-use database_resource::DatabaseResource;
+use database_resource::{DatabaseResource, Functions};
 use lambda::Invocation;
 use publish_variables::PublishVariables;
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ enum Handler {
     SettingsApi(Arc<SettingsApi>),
     DatabaseResource(Arc<DatabaseResource>),
     DatabaseProgress(Arc<DatabaseProgress>),
+    ClientProgress(Arc<ClientProgress>),
     CredentialsResource(Arc<CredentialsResource>),
     AccessResource(Arc<AccessResource>),
     PublishVariables(Arc<PublishVariables>),
@@ -114,6 +116,9 @@ impl Program {
                     credentials_function_arn: Kind::CredentialsResource.arn(),
                     database_function_arn: Kind::DatabaseResource.arn(),
                     access_function_arn: Kind::AccessResource.arn(),
+                    client_image: "postgres:17".to_owned(),
+                    client_progress_arn: Kind::ClientProgress.arn(),
+                    state_machine_arn: crate::services::states::MACHINE.to_owned(),
                     stage_stack_role_arn: "arn:aws:iam::123456789012:role/stage-stacks".to_owned(),
                     engine_version: "17".to_owned().try_into().unwrap(),
                     task_roles: "arn:aws:iam::123456789012:role/*".into(),
@@ -125,9 +130,14 @@ impl Program {
             }
             Kind::DatabaseResource => {
                 let machine = crate::services::states::MACHINE.to_owned();
-                Handler::DatabaseResource(Arc::new(DatabaseResource::new(&config, machine)))
+                let functions = Functions {
+                    database_progress: Kind::DatabaseProgress.arn(),
+                    client_progress: Kind::ClientProgress.arn(),
+                };
+                Handler::DatabaseResource(Arc::new(DatabaseResource::new(&config, machine, functions)))
             }
             Kind::DatabaseProgress => Handler::DatabaseProgress(Arc::new(DatabaseProgress::new(&config))),
+            Kind::ClientProgress => Handler::ClientProgress(Arc::new(ClientProgress::new(&config))),
             Kind::CredentialsResource => {
                 Handler::CredentialsResource(Arc::new(CredentialsResource::new(&config)))
             }
@@ -148,6 +158,7 @@ impl Handler {
             Self::SettingsApi(state) => said(settings_api::handle(state, invocation).await),
             Self::DatabaseResource(state) => said(database_resource::handle(state, invocation).await),
             Self::DatabaseProgress(state) => said(database_progress::handle(state, invocation).await),
+            Self::ClientProgress(state) => said(client_progress::handle(state, invocation).await),
             Self::CredentialsResource(state) => said(credentials_resource::handle(state, invocation).await),
             Self::AccessResource(state) => said(access_resource::handle(state, invocation).await),
             Self::PublishVariables(state) => said(publish_variables::handle(state, invocation).await),

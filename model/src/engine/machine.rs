@@ -96,16 +96,17 @@ async fn walk(model: &Arc<Model>, definition: &Value, input: &str) -> Ended {
 /// A task with its retries.
 async fn task(model: &Arc<Model>, state: &Value, data: &Value) -> Result<Value, String> {
     let parameters = &state["Parameters"];
-    let kind = match parameters["FunctionName"].as_str() {
-        Some("${DatabaseProgress}") => Kind::DatabaseProgress,
-        _ => Kind::DatabaseResource,
+    let kind = match parameters["FunctionName.$"].as_str() {
+        Some(at) => Kind::of_arn(path(data, at).as_str().unwrap_or_default()),
+        None => Some(Kind::DatabaseResource),
     };
+    let Some(kind) = kind else { return Err("Lambda.ResourceNotFoundException".to_owned()) };
     let mut retried = BTreeMap::<String, u64>::new();
     for attempt in 0.. {
         // Stopping an execution doesn't stop a function that it has already invoked.
         let (owned, payload) = (Arc::clone(model), payload(parameters, data));
         // The last try of the last-resort response meets no fault, because nothing retries after it.
-        let faults = kind == Kind::DatabaseProgress || attempt < 6;
+        let faults = kind != Kind::DatabaseResource || attempt < 6;
         let called = tokio::spawn(async move { invoke(&owned, kind, payload, attempt, faults).await });
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
         let error = match tokio::time::timeout(limit, called).await {

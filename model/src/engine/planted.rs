@@ -89,6 +89,20 @@ pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<
                 set_answer(call, &content);
             }
         }
+        (Plant::ProvesWithoutRunning, "DescribeTasks") => {
+            let task = json!({
+                "taskArn": call.json()["tasks"][0], "lastStatus": "STOPPED",
+                "containers": [{"name": "client", "exitCode": 0}],
+            });
+            return Some(Ok(Reply::Json(json!({"tasks": [task], "failures": []}))));
+        }
+        (Plant::CommandsThePassword, "RunTask") => {
+            let world = model.world();
+            let password = world.secrets.by_arn.values().find_map(Secret::current);
+            if let (Some(value), Body::Json(body)) = (password, &mut call.body) {
+                body["overrides"]["containerOverrides"][0]["command"][0] = value["password"].clone();
+            }
+        }
         (Plant::ForgetsAVariable, "RegisterTaskDefinition") => {
             if let Body::Json(body) = &mut call.body
                 && let Some(secrets) = body["containerDefinitions"][0]["secrets"].as_array_mut()

@@ -98,6 +98,13 @@ fn native(model: &Arc<Model>, step: &Step<'_>, resource_type: &str) -> Result<Re
             resource.physical_id = format!("sg-{number:08}");
             resource.attributes.insert("GroupId".to_owned(), resource.physical_id.clone());
         }
+        // Every change replaces it.
+        ("AWS::ECS::TaskDefinition", Change::Create | Change::Update) => {
+            resource.physical_id = world.clients.register(properties);
+        }
+        ("AWS::Logs::LogGroup", Change::Create) => {
+            properties["LogGroupName"].as_str().unwrap_or_default().clone_into(&mut resource.physical_id);
+        }
         ("AWS::SSM::Parameter", Change::Create) => {
             properties["Name"].as_str().unwrap_or_default().clone_into(&mut resource.physical_id);
         }

@@ -166,7 +166,7 @@ pub struct Weather {
     pub stale: u16,
     /// Database changes that take long, some longer than any caller waits.
     pub slow: u16,
-    /// Creations that RDS rejects or that end in a failed status.
+    /// Creations that RDS rejects or that end in a failed status, and client tasks that end without having connected.
     pub refused: u16,
 }
 

@@ -67,11 +67,15 @@ pub enum Plant {
     PublishesToAnother,
     /// A change starts although its record was lost.
     StartsUnrecorded,
+    /// A proof passes although its client never ran.
+    ProvesWithoutRunning,
+    /// The client's command contains the password.
+    CommandsThePassword,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -102,6 +106,8 @@ impl Plant {
         Self::CopiesItsPrevious,
         Self::PublishesToAnother,
         Self::StartsUnrecorded,
+        Self::ProvesWithoutRunning,
+        Self::CommandsThePassword,
     ];
 
     /// The name on the command line.
@@ -138,6 +144,8 @@ impl Plant {
             Self::CopiesItsPrevious => "copies-its-previous",
             Self::PublishesToAnother => "publishes-to-another",
             Self::StartsUnrecorded => "starts-unrecorded",
+            Self::ProvesWithoutRunning => "proves-without-running",
+            Self::CommandsThePassword => "commands-the-password",
         }
     }
 
@@ -178,6 +186,8 @@ impl Plant {
             Self::RestoresForever => &[Invariant::Ends],
             Self::CopiesItsPrevious => &[Invariant::ImagesKept],
             Self::StartsUnrecorded => &[Invariant::Recorded],
+            Self::ProvesWithoutRunning => &[Invariant::Proved],
+            Self::CommandsThePassword => &[Invariant::NothingLeaks],
             Self::PublishesToAnother => {
                 &[Invariant::ForeignUntouched, Invariant::ImagesKept, Invariant::VariablesAgree]
             }

@@ -12,5 +12,7 @@ pub(crate) enum Begun {
     Delete(String),
     Execution(String),
     Deployment(String, u64),
+    /// A client task, by its ARN.
+    Client(String),
     Events(Value),
 }

@@ -163,6 +163,16 @@ fn resolve(value: &Value, scope: &Scope<'_>) -> Result<Value, String> {
                         let holds = condition(scope.template.at(&format!("/Conditions/{name}")), scope)?;
                         return resolve(&argument[if holds { 1 } else { 2 }], scope);
                     }
+                    "Fn::Select" => {
+                        let list = resolve(&argument[1], scope)?;
+                        let index = argument[0].as_u64().and_then(|index| usize::try_from(index).ok());
+                        return Ok(list[index.unwrap_or_default()].clone());
+                    }
+                    "Fn::Join" => {
+                        let list = resolve(&argument[1], scope)?;
+                        let items: Vec<_> = list.as_array().into_iter().flatten().map(text).collect();
+                        return Ok(json!(items.join(&text(&argument[0]))));
+                    }
                     _ if function.starts_with("Fn::") => {
                         return Err(format!("the model does not know {function}"));
                     }
@@ -188,6 +198,7 @@ fn reference(name: &str, scope: &Scope<'_>) -> Result<Value, String> {
     }
     match name {
         "AWS::StackName" => Ok(json!(scope.stack_name)),
+        "AWS::Region" => Ok(json!("us-east-1")),
         // The model looks at no property that this removes.
         "AWS::NoValue" => Ok(Value::Null),
         _ => scope

@@ -20,8 +20,8 @@ use crate::{
         plant::Plant,
     },
     services::{
-        begun::Begun, ec2::Ec2, ecs::Ecs, logs::Logs, parameters::Parameters, rds::Rds, requests::Requests,
-        secrets::Secrets, stacks::Stacks, states::Executions,
+        begun::Begun, clients::Clients, ec2::Ec2, ecs::Ecs, logs::Logs, parameters::Parameters, rds::Rds,
+        requests::Requests, secrets::Secrets, stacks::Stacks, states::Executions,
     },
     world::coverage::Recorder,
 };
@@ -86,6 +86,7 @@ pub(crate) struct World {
     pub(crate) logs: Logs,
     pub(crate) parameters: Parameters,
     pub(crate) ecs: Ecs,
+    pub(crate) clients: Clients,
     pub(crate) stacks: Stacks,
     pub(crate) executions: Executions,
     pub(crate) requests: Requests,
@@ -136,6 +137,7 @@ impl World {
             logs: self.logs.clone(),
             parameters: self.parameters.clone(),
             ecs: self.ecs.clone(),
+            clients: self.clients.clone(),
             stacks: self.stacks.clone(),
             executions: self.executions.clone(),
             requests: self.requests.clone(),

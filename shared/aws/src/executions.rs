@@ -1,12 +1,15 @@
 //! Executions of the state machine.
 
 use aws_config::SdkConfig;
-use aws_sdk_sfn::{Client, error::ProvideErrorMetadata};
+use aws_sdk_sfn::{Client, error::ProvideErrorMetadata, types::ExecutionStatus};
+use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::{
     AwsError,
     config::{Lazy, client},
     error::failed,
+    instant::instant,
 };
 
 /// The state machine that changes databases.
@@ -23,6 +26,28 @@ pub enum Started {
     Now,
     /// An earlier delivery of the same event has already started an execution with this name.
     Before,
+}
+
+/// An execution, as far as it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// Its input.
+    pub input: Value,
+    /// When it started.
+    pub started_at: OffsetDateTime,
+    /// How far it is.
+    pub state: ExecutionState,
+}
+
+/// How far an execution is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExecutionState {
+    /// It's running.
+    Running,
+    /// It succeeded, with this output.
+    Succeeded(Value),
+    /// It failed, ran out of time, or was stopped.
+    Failed,
 }
 
 impl Executions {
@@ -43,5 +68,26 @@ impl Executions {
             Err(error) if error.code() == Some("ExecutionAlreadyExists") => Ok(Started::Before),
             Err(error) => Err(failed("StartExecution")(error)),
         }
+    }
+
+    /// The execution with this name, if there is one.
+    ///
+    /// # Errors
+    /// Step Functions can't be reached, or refuses.
+    pub async fn get(&self, name: &str) -> Result<Option<Execution>, AwsError> {
+        let arn = self.state_machine_arn.replacen(":stateMachine:", ":execution:", 1);
+        let reply = match self.client.describe_execution().execution_arn(format!("{arn}:{name}")).send().await
+        {
+            Ok(reply) => reply,
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => return Ok(None),
+            Err(error) => return Err(failed("DescribeExecution")(error)),
+        };
+        let json = |text: Option<&str>| serde_json::from_str(text.unwrap_or_default()).unwrap_or_default();
+        let state = match reply.status() {
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive => ExecutionState::Running,
+            ExecutionStatus::Succeeded => ExecutionState::Succeeded(json(reply.output())),
+            _ => ExecutionState::Failed,
+        };
+        Ok(Some(Execution { input: json(reply.input()), started_at: instant(reply.start_date()), state }))
     }
 }

@@ -4,6 +4,7 @@
 //! local AWS and against recorded requests.
 
 mod catalogue;
+mod client_tasks;
 mod config;
 mod databases;
 mod ec2;
@@ -28,17 +29,18 @@ mod turns;
 mod users;
 
 pub use catalogue::{DatabasePage, FoundDatabase, OwnedPage};
+pub use client_tasks::{ClientTasks, Place, Run, RunError};
 pub use config::{load, retries, timeouts};
 pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use events::Events;
-pub use executions::{Executions, Started};
+pub use executions::{Execution, ExecutionState, Executions, Started};
 pub use history_log::{HistoryLog, Lines};
 pub use metrics::{Measured, Metrics, Point};
 pub use protections::Protections;
 pub use secrets::{
-    AboutSecret, Credentials, ForeignSecret, Password, PutError, SecretError, SecretValue, SecretVersion,
-    Secrets,
+    AboutSecret, Credentials, ForeignSecret, PROOF_LABEL, Password, PutError, SecretError, SecretValue,
+    SecretVersion, Secrets, TEST_LABEL,
 };
 pub use security_groups::SecurityGroups;
 pub use service_notes::{Note, Rebuilt};

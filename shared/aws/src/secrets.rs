@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
+use database::Connection;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,6 +16,10 @@ use crate::{
 
 /// The label of the version that clients read.
 const CURRENT: &str = "AWSCURRENT";
+/// The label of the version that the client reads to prove a connection.
+pub const PROOF_LABEL: &str = "stagedb-proof";
+/// The label of the version that the client reads to test a connection.
+pub const TEST_LABEL: &str = "stagedb-test";
 /// How many earlier generations' credentials are kept, besides a new one.
 const GENERATIONS_KEPT: usize = 10;
 /// The length of a generated password in characters. RDS accepts up to 128.
@@ -80,6 +85,19 @@ pub struct SecretValue {
 }
 
 impl SecretValue {
+    /// Credentials with the database that they're for.
+    #[must_use]
+    pub fn of(credentials: Credentials, connection: &Connection) -> Self {
+        Self {
+            credentials,
+            engine: Some("postgres".to_owned()),
+            host: Some(connection.host.clone()),
+            port: Some(connection.port),
+            dbname: Some(connection.database_name.to_string()),
+            db_instance_identifier: Some(connection.identifier.clone()),
+        }
+    }
+
     /// Credentials without a database.
     #[must_use]
     pub fn without_database(credentials: Credentials) -> Self {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
-use database::IngressRule;
+use database::{AccessStep, Claimant, IngressRule, Wanted, access_steps, claim_tag};
 use roxmltree::Node;
+use tracing::info;
 
 use crate::{
     AwsError,
@@ -71,7 +72,7 @@ impl SecurityGroups {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn rules_tagged(&self, key: &str) -> Result<Vec<IngressRule>, AwsError> {
+    async fn rules_tagged(&self, key: &str) -> Result<Vec<IngressRule>, AwsError> {
         // EC2 can filter these rules only by `group-id`, `security-group-rule-id`, and `tag:<key>`.
         self.rules(&format!("tag:{key}"), &["*"]).await
     }
@@ -100,12 +101,46 @@ impl SecurityGroups {
         }
     }
 
+    /// Looks at the rules, takes the next step toward the wanted ones, which are all in one group, and returns what it did. See
+    /// [`database::access_steps`].
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn step(
+        &self,
+        claimant: Claimant<'_>,
+        wanted: &[Wanted],
+        description: &str,
+        is_left: bool,
+    ) -> Result<Vec<AccessStep>, AwsError> {
+        let mut rules = self.rules_tagged(&claim_tag(claimant)).await?;
+        if let Some(Wanted { group, .. }) = wanted.first() {
+            let of_group = self.rules_of(&[group]).await?;
+            rules.retain(|rule| rule.group != *group);
+            rules.extend(of_group);
+        }
+        let steps = access_steps(claimant, wanted, &rules, is_left);
+        for step in &steps {
+            info!(?step, "next step");
+            match step {
+                AccessStep::Wait => {}
+                AccessStep::Authorize { wanted: Wanted { group, port, source_group, .. }, tags } => {
+                    self.authorize(group, *port, source_group, description, tags).await?;
+                }
+                AccessStep::Tag { id, tags } => self.tag(id, tags).await?,
+                AccessStep::Untag { id, keys } => self.untag(id, keys).await?,
+                AccessStep::Revoke { group, id } => self.revoke(group, id).await?,
+            }
+        }
+        Ok(steps)
+    }
+
     /// Lets the members of one group connect to the members of another on one TCP port, with a rule that has these
     /// tags. If the rule already exists, this succeeds.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn authorize(
+    async fn authorize(
         &self,
         group: &str,
         port: u16,
@@ -134,7 +169,7 @@ impl SecurityGroups {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn revoke(&self, group: &str, rule: &str) -> Result<(), AwsError> {
+    async fn revoke(&self, group: &str, rule: &str) -> Result<(), AwsError> {
         let parameters = [("GroupId", group), ("SecurityGroupRuleId.1", rule)];
         match self.ec2.call("RevokeSecurityGroupIngress", &parameters).await {
             Err(error)
@@ -153,7 +188,7 @@ impl SecurityGroups {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn tag(&self, rule: &str, tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
+    async fn tag(&self, rule: &str, tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
         let mut parameters = vec![("ResourceId.1".to_owned(), rule)];
         parameters.extend(tag_parameters("Tag", tags));
         self.ec2.call("CreateTags", &parameters).await.map(|_| ())
@@ -163,7 +198,7 @@ impl SecurityGroups {
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn untag(&self, rule: &str, keys: &[String]) -> Result<(), AwsError> {
+    async fn untag(&self, rule: &str, keys: &[String]) -> Result<(), AwsError> {
         let mut parameters = vec![("ResourceId.1".to_owned(), rule)];
         parameters.extend(keys.iter().zip(1..).map(|(key, n)| (format!("Tag.{n}.Key"), key.as_str())));
         match self.ec2.call("DeleteTags", &parameters).await {

@@ -6,7 +6,10 @@ use aws_config::{SdkConfig, retry::RetryConfig};
 use aws_sdk_ecs::{
     Client,
     operation::update_service::builders::UpdateServiceFluentBuilder,
-    types::{Deployment as Found, DeploymentRolloutState, ServiceField, Tag},
+    types::{
+        CapacityProviderStrategyItem, Deployment as Found, DeploymentRolloutState, LaunchType,
+        NetworkConfiguration, ServiceField, Tag,
+    },
 };
 use database::Rollout;
 use time::OffsetDateTime;
@@ -28,7 +31,7 @@ pub struct Services {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// Its ARN.
     pub arn: String,
@@ -46,6 +49,17 @@ pub struct Service {
     pub deployments: Vec<Deployment>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// How its tasks are started.
+    pub(crate) launch: Launch,
+}
+
+/// How the tasks of a service are started, in ECS's own terms.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Launch {
+    pub(crate) launch_type: Option<LaunchType>,
+    pub(crate) capacity_providers: Vec<CapacityProviderStrategyItem>,
+    pub(crate) platform_version: Option<String>,
+    pub(crate) network: Option<NetworkConfiguration>,
 }
 
 /// A deployment of a service.
@@ -256,6 +270,12 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
         controller: found.deployment_controller().map_or("ECS", |c| c.r#type().as_str()).to_owned(),
         deployments: found.deployments().iter().map(deployment).collect(),
         tags: found.tags().iter().filter_map(tag).collect(),
+        launch: Launch {
+            launch_type: found.launch_type().cloned(),
+            capacity_providers: found.capacity_provider_strategy().to_vec(),
+            platform_version: found.platform_version().map(str::to_owned),
+            network: found.network_configuration().cloned(),
+        },
     }
 }
 

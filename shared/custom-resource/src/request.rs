@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use database::{After, Asked, InvalidParameter, Stage};
+use database::{After, Asked, Connection, InvalidParameter, Stage};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// Where to send the answer. It's a presigned URL that anyone could answer with, so its Debug doesn't show it.
@@ -61,6 +62,14 @@ impl Addressee {
             logical_id: text("LogicalResourceId")?,
             physical_id: text("PhysicalResourceId").ok(),
         })
+    }
+
+    /// Identifies the request in calls to AWS that are safe to repeat: the same for every delivery, 64 characters long.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let hash = Sha256::new().chain_update(&self.stack_id).chain_update(&self.request_id);
+        let hash = hash.chain_update(&self.logical_id).finalize();
+        hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 
@@ -230,6 +239,28 @@ impl Properties {
     /// `Stack` or `Stage` is missing or isn't valid.
     pub fn stage(&self) -> Result<Stage, InvalidRequest> {
         Ok(Stage { stack: self.parse("Stack")?, stage: self.parse("Stage")? })
+    }
+
+    /// A TCP port.
+    ///
+    /// # Errors
+    /// It's missing, or not a port.
+    pub fn port(&self, name: &'static str) -> Result<u16, InvalidRequest> {
+        let reason = "must be a port, 1 to 65535".to_owned();
+        u16::try_from(self.number(name)?).map_err(|_| InvalidRequest::Invalid { name, reason })
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// A property is missing or isn't valid.
+    pub fn connection(&self) -> Result<Connection, InvalidRequest> {
+        Ok(Connection {
+            port: self.port("Port")?,
+            identifier: self.text("Identifier")?.to_owned(),
+            host: self.text("Host")?.to_owned(),
+            database_name: self.parse("DatabaseName")?,
+        })
     }
 
     /// A whole number.

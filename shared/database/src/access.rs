@@ -10,7 +10,7 @@
 //! sees no other claim after that. A stage that claims a rule also looks after that. If it finds such a mark, it waits
 //! until the rule is removed, or until it's clear that it won't be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{StackName, Stage, StageName};
 
@@ -21,15 +21,33 @@ const CLAIM: &str = "stagedb:stage/";
 /// The prefix of the tags that say which stages are about to give up a rule. Their claims no longer count.
 const LEAVING: &str = "stagedb:leaving/";
 
-/// The key of the tag that claims a rule for a stage. Its value is the identifier of the database.
-#[must_use]
-pub fn claim_tag(stage: &Stage) -> String {
-    format!("{CLAIM}{stage}")
+/// Who needs a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimant<'a> {
+    /// A stage with the database.
+    Stage(&'a Stage),
+    /// A test of a connection, before the stage has the database. It ends without taking anything from the stage.
+    Test(&'a Stage),
 }
 
-/// The key of the tag that says that a stage is about to give up a rule.
-fn leaving_tag(stage: &str) -> String {
-    format!("{LEAVING}{stage}")
+impl fmt::Display for Claimant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stage(stage) => write!(f, "{stage}"),
+            Self::Test(stage) => write!(f, "{stage}/test"),
+        }
+    }
+}
+
+/// The key of the tag that claims a rule. Its value is the identifier of the database.
+#[must_use]
+pub fn claim_tag(claimant: Claimant<'_>) -> String {
+    format!("{CLAIM}{claimant}")
+}
+
+/// The key of the tag that says that a claimant is about to give up a rule.
+fn leaving_tag(claimant: &str) -> String {
+    format!("{LEAVING}{claimant}")
 }
 
 /// The stage that a tag claims a rule for, if the tag is a claim.
@@ -113,20 +131,20 @@ pub enum AccessStep {
 /// stage that was about to remove the rule must have failed.
 #[must_use]
 pub fn access_steps(
-    stage: &Stage,
+    claimant: Claimant<'_>,
     wanted: &[Wanted],
     rules: &[IngressRule],
     is_left: bool,
 ) -> Vec<AccessStep> {
     let needed: Vec<_> =
-        wanted.iter().filter_map(|wanted| step_toward(stage, wanted, rules, is_left)).collect();
+        wanted.iter().filter_map(|wanted| step_toward(claimant, wanted, rules, is_left)).collect();
     if !needed.is_empty() {
         return needed;
     }
-    let claim = claim_tag(stage);
+    let claim = claim_tag(claimant);
     let is_needed = |rule: &IngressRule| wanted.iter().any(|wanted| serves(rule, wanted));
     let leaves = |rule: &&IngressRule| rule.tags.contains_key(&claim) && !is_needed(rule);
-    rules.iter().filter(leaves).map(|rule| step_away(stage, rule)).collect()
+    rules.iter().filter(leaves).map(|rule| step_away(claimant, rule)).collect()
 }
 
 fn serves(rule: &IngressRule, wanted: &Wanted) -> bool {
@@ -138,8 +156,13 @@ fn serves(rule: &IngressRule, wanted: &Wanted) -> bool {
 }
 
 /// The next step toward a rule that is needed, if it isn't right yet.
-fn step_toward(stage: &Stage, wanted: &Wanted, rules: &[IngressRule], is_left: bool) -> Option<AccessStep> {
-    let (claim, leaving) = (claim_tag(stage), leaving_tag(&stage.to_string()));
+fn step_toward(
+    claimant: Claimant<'_>,
+    wanted: &Wanted,
+    rules: &[IngressRule],
+    is_left: bool,
+) -> Option<AccessStep> {
+    let (claim, leaving) = (claim_tag(claimant), leaving_tag(&claimant.to_string()));
     let tags = BTreeMap::from([(claim.clone(), wanted.identifier.clone())]);
     let Some(rule) = rules.iter().find(|rule| serves(rule, wanted)) else {
         let made = (MADE.to_owned(), "true".to_owned());
@@ -161,8 +184,8 @@ fn step_toward(stage: &Stage, wanted: &Wanted, rules: &[IngressRule], is_left: b
 }
 
 /// The next step away from a rule that the stage claims and doesn't need anymore.
-fn step_away(stage: &Stage, rule: &IngressRule) -> AccessStep {
-    let (claim, leaving) = (claim_tag(stage), leaving_tag(&stage.to_string()));
+fn step_away(claimant: Claimant<'_>, rule: &IngressRule) -> AccessStep {
+    let (claim, leaving) = (claim_tag(claimant), leaving_tag(&claimant.to_string()));
     let id = rule.id.clone();
     let counts = |key: &String| {
         let other = key.strip_prefix(CLAIM).filter(|_| *key != claim);
@@ -223,7 +246,7 @@ mod tests {
     /// Takes steps until nothing is left to do, which mustn't take many.
     fn settle_all(rules: &mut Vec<IngressRule>, stage: &Stage, targets: &[Wanted]) {
         for _ in 0..5 {
-            let steps = access_steps(stage, targets, rules, false);
+            let steps = access_steps(Claimant::Stage(stage), targets, rules, false);
             if steps.is_empty() {
                 return;
             }
@@ -245,7 +268,8 @@ mod tests {
         rules: &[IngressRule],
         is_left: bool,
     ) -> Option<AccessStep> {
-        let steps = access_steps(stage, wanted.map_or(&[], std::slice::from_ref), rules, is_left);
+        let steps =
+            access_steps(Claimant::Stage(stage), wanted.map_or(&[], std::slice::from_ref), rules, is_left);
         assert!(steps.len() < 2, "{steps:?}");
         steps.into_iter().next()
     }
@@ -261,7 +285,7 @@ mod tests {
         settle_all(&mut rules, &dev, &[from("sg-web"), from("sg-worker")]);
         assert_eq!(sources(&rules), ["sg-web", "sg-worker"]);
         let web = rules[0].clone();
-        let steps = access_steps(&dev, &[from("sg-web"), from("sg-jobs")], &rules, false);
+        let steps = access_steps(Claimant::Stage(&dev), &[from("sg-web"), from("sg-jobs")], &rules, false);
         assert!(matches!(steps.as_slice(), [AccessStep::Authorize { .. }]), "the new one first: {steps:?}");
         settle_all(&mut rules, &dev, &[from("sg-web"), from("sg-jobs")]);
         assert_eq!(sources(&rules), ["sg-web", "sg-jobs"]);
@@ -309,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_claim_names_its_stage_and_nothing_else_does() {
-        assert_eq!(stage_of_claim(&claim_tag(&stage("dev"))), Some(stage("dev")));
+        assert_eq!(stage_of_claim(&claim_tag(Claimant::Stage(&stage("dev")))), Some(stage("dev")));
         for other in ["stagedb:made", "stagedb:stage", "stagedb:stage/shop", "stagedb:stage/Shop/dev", "Name"]
         {
             assert_eq!(stage_of_claim(other), None, "{other}");

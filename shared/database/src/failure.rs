@@ -45,6 +45,82 @@ const ADVICE: &[(&str, Advice)] = &[
     ("InvalidVPCNetworkState", change("Free up IP addresses in the stage's subnets, then save again.")),
     ("incompatible-network", change("Free up IP addresses in the stage's subnets, then save again.")),
     ("KMSKeyNotAccessible", change("Enable the KMS key that RDS uses for encryption, then save again.")),
+    (
+        "password authentication failed",
+        change("Correct the username or the password of the database, then save again."),
+    ),
+    (
+        "does not exist",
+        change("Correct the name of the database, or create it in the DB instance, then save again."),
+    ),
+    (
+        "may not read the secret",
+        change(
+            "Remove what denies secretsmanager:GetSecretValue to the service's execution role, then save again.",
+        ),
+    ),
+    (
+        "can't get the credentials from the secret",
+        change(
+            "Give the service's subnets a route to Secrets Manager: a NAT gateway, or a VPC endpoint. Then save again.",
+        ),
+    ),
+    (
+        "the host name can't be resolved",
+        change("Turn on DNS resolution and DNS hostnames in the VPC, then save again."),
+    ),
+    (
+        "no route: the database",
+        change(
+            "Let the service's security group send traffic to the database's port, and check the network ACLs and route tables \
+             between them. Then save again.",
+        ),
+    ),
+    ("the database refuses connections", retry("Check that the database is running, then save again.")),
+    (
+        "TLS failed",
+        change("Connect to the database at its own endpoint, with a certificate from RDS, then save again."),
+    ),
+    (
+        "can't pull the client's image",
+        change(
+            "Give the service's subnets a route to the image's registry, set the parameter ClientImage of the stagedb stack to an \
+             image that they can pull, or skip the connection test in the stage's details. Then save again.",
+        ),
+    ),
+    (
+        "no capacity for the client task",
+        retry(
+            "Save again when the cluster has room for 256 CPU units and 512 MiB of memory, or skip the connection test in the \
+             stage's details.",
+        ),
+    ),
+    (
+        "can't write to the client's log",
+        change(
+            "Allow the service's execution role logs:CreateLogStream and logs:PutLogEvents, which AmazonECSTaskExecutionRolePolicy \
+             has, or skip the connection test in the stage's details. Then save again.",
+        ),
+    ),
+    (
+        "couldn't run the client task",
+        change(
+            "Give stagedb what the AWS message says is missing, or skip the connection test in the stage's details. Then save \
+             again.",
+        ),
+    ),
+    (
+        "the client task didn't finish",
+        retry(
+            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
+        ),
+    ),
+    (
+        "the client was killed",
+        retry(
+            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
+        ),
+    ),
     ("AccessDenied", change("Give the role in the AWS message the missing permission, then save again.")),
     (
         "not authorized to perform",
@@ -109,6 +185,15 @@ mod tests {
             (
                 "The DB instance shop-dev-postgres is stopped. Start it in RDS, then save again.",
                 "Start the instance",
+            ),
+            (
+                "The connection test failed. From the service demo/web (security group sg-1, execution role web): password \
+                 authentication failed for user \"orders\".",
+                "Correct the username or the password",
+            ),
+            (
+                "… the execution role may not read the secret (… AccessDeniedException …)",
+                "Remove what denies",
             ),
             ("never heard of", "Save again. If it fails again"),
         ] {

@@ -7,6 +7,8 @@ mod access;
 mod capacity;
 mod changes;
 mod choice;
+mod client;
+mod connection;
 mod containers;
 mod differences;
 mod failure;
@@ -36,9 +38,14 @@ mod turn;
 mod values;
 mod variables;
 
-pub use access::{AccessStep, IngressRule, Wanted, access_steps, claim_tag, stage_of_claim};
+pub use access::{AccessStep, Claimant, IngressRule, Wanted, access_steps, claim_tag, stage_of_claim};
 pub use capacity::{Capacity, capacity};
 pub use changes::{Change, Effect, creation};
+pub use client::{
+    Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, PROOF_LIMIT, StoppedTask,
+    TEST_LIMIT, connect_command,
+};
+pub use connection::Connection;
 pub use containers::{
     Containers, ObservedService, Rollout, ServiceContainers, all_containers, conflict_in_words, containers,
     obstacle,
@@ -60,7 +67,7 @@ pub use rebuild::{
 pub use refusal::Refusal;
 pub use registration::{
     Former, GROUPS, INLINE_GROUP, JOBS_MAX, Job, JobPart, ROLES, Registration, SERVICES_MAX, Service,
-    ServicePart, migrate, service_in_arn,
+    ServicePart, migrate, proof_in_words, service_in_arn,
 };
 pub use request::{Clock, Created, Desired, GIVE_UP_AFTER, Operation, Previous, Request};
 pub use request_token::{CLEARING, KEYED, WITHOUT_KEY, is_request_token};

@@ -128,7 +128,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildStep {
-    /// What is done: `credentials`, `database`, `access`, `connection`, or `containers`.
+    /// What is done: `credentials`, `database`, `access`, `proof`, `connection`, or `containers`.
     pub name: &'static str,
     /// The service whose containers they are, as `cluster/service`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,6 +187,7 @@ pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: Of
         ("credentials", "Credentials"),
         ("database", "Database"),
         ("access", "Access"),
+        ("proof", "Proof"),
         ("connection", "Connection"),
     ]
     .map(|(name, logical_id)| resource_step(name, logical_id, events))

@@ -73,6 +73,8 @@ pub struct Registration {
     pub jobs: Vec<Job>,
     /// Whether a deployment without the variables is followed by one that has them.
     pub restores: bool,
+    /// Whether a connection from every place is proved before it's published.
+    pub proves: bool,
 }
 
 /// The services and jobs that a stage had before. Their variables are removed, unless that was already done.
@@ -87,6 +89,7 @@ pub struct Former {
 const SERVICES: &str = "Services";
 const JOBS: &str = "Jobs";
 const RESTORES: &str = "RestoreVariables";
+const PROVES: &str = "ConnectionProof";
 const FORMER_SERVICES: &str = "FormerServices";
 const FORMER_JOBS: &str = "FormerJobs";
 /// What a parameter says if there is nothing.
@@ -226,11 +229,12 @@ impl Registration {
 
     /// The parameters of the stage stack that say it.
     #[must_use]
-    pub fn parameters(&self) -> [(&'static str, String); 3] {
+    pub fn parameters(&self) -> [(&'static str, String); 4] {
         [
             (SERVICES, to_text(&self.services)),
             (JOBS, to_text(&self.jobs)),
             (RESTORES, self.restores.to_string()),
+            (PROVES, proof_in_words(self.proves).to_owned()),
         ]
     }
 
@@ -244,7 +248,7 @@ impl Registration {
             let service = Service::from_parameters(|name| {
                 Ok::<_, InvalidParameter>(parameters.get(name).map(String::to_owned))
             })?;
-            return Ok(Self { services: vec![service], jobs: Vec::new(), restores: true });
+            return Ok(Self { services: vec![service], jobs: Vec::new(), restores: true, proves: true });
         };
         let or_none = |name| parameters.get(name).map_or(NONE, String::as_str);
         let restores = parameters.get(RESTORES).map_or("true", String::as_str);
@@ -255,8 +259,23 @@ impl Registration {
                 name: RESTORES,
                 reason: crate::setting::NOT_A_BOOLEAN.to_owned(),
             })?,
+            proves: match parameters.get(PROVES).map(String::as_str) {
+                None => true,
+                Some(text) if text == proof_in_words(true) => true,
+                Some(text) if text == proof_in_words(false) => false,
+                Some(_) => {
+                    let reason = "must be required or skipped".to_owned();
+                    return Err(InvalidParameter::Invalid { name: PROVES, reason });
+                }
+            },
         })
     }
+}
+
+/// Whether connections are proved, in the words of the API and the stage stack.
+#[must_use]
+pub const fn proof_in_words(proves: bool) -> &'static str {
+    if proves { "required" } else { "skipped" }
 }
 
 impl Former {
@@ -355,6 +374,7 @@ mod tests {
             services: services.iter().map(|name| service(name)).collect(),
             jobs: jobs.iter().map(|family| job(family)).collect(),
             restores: true,
+            proves: true,
         }
     }
 
@@ -367,7 +387,7 @@ mod tests {
         let mut all = registration(&["web", "worker"], &["migrate"]);
         all.jobs
             .push(Job { security_group: Some("sg-0a1b".to_owned().try_into().unwrap()), ..job("report") });
-        all.restores = false;
+        (all.restores, all.proves) = (false, false);
         assert_eq!(Registration::from_parameters(&map(all.parameters())), Ok(all.clone()));
         let only_web = registration(&["web"], &[]);
         assert_eq!(Registration::from_parameters(&map(only_web.parameters())), Ok(only_web.clone()));
@@ -424,6 +444,7 @@ mod tests {
             ("Jobs", "migrate"),
             ("Jobs", "migrate/run/vpc-1"),
             ("RestoreVariables", "yes"),
+            ("ConnectionProof", "true"),
         ] {
             let mut parameters = map(registration(&["web"], &[]).parameters());
             parameters.insert(name.to_owned(), text.to_owned());
@@ -455,6 +476,7 @@ mod tests {
             ("Services", "demo/web/app".to_owned()),
             ("Jobs", "none".to_owned()),
             ("RestoreVariables", "true".to_owned()),
+            ("ConnectionProof", "required".to_owned()),
             ("ServiceSecurityGroupIds", "sg-1".to_owned()),
             ("InlineSecurityGroupId", "sg-1".to_owned()),
             ("ExecutionRoleArns", "arn:role".to_owned()),

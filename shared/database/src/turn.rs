@@ -52,6 +52,8 @@ pub struct Turn {
     pub asked_at: OffsetDateTime,
     /// When no other request works on the resource anymore.
     pub begins_at: OffsetDateTime,
+    /// Whether the request reverts an update that failed.
+    pub is_rollback: bool,
 }
 
 /// Whether CloudFormation waits for a request, by the latest events of the stack, newest first. `None` if it no longer
@@ -59,8 +61,8 @@ pub struct Turn {
 #[must_use]
 pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
     let is_ours = |event: &&StackEvent| !event.is_stack && event.logical_id == asked.logical_id;
-    let forward =
-        overtaken_by_a_rollback(events).iter().filter(is_ours).find(|event| event.status == asked.status);
+    let overtaken = overtaken_by_a_rollback(events);
+    let forward = overtaken.iter().filter(is_ours).find(|event| event.status == asked.status);
     let is_waiting = |event: &&StackEvent| {
         let is_asked = match forward {
             None => shows(event, &asked.properties, &asked.old_properties),
@@ -79,7 +81,8 @@ pub fn turn(asked: &Asked, events: &[StackEvent]) -> Option<Turn> {
     let ends =
         events.iter().filter(|event| event.at <= asked_at && asked.after.iter().any(|a| a.is_end(event)));
     let quiet_at = ends.map(|end| end.at + QUIET).max();
-    Some(Turn { asked_at, begins_at: quiet_at.map_or(asked_at, |at| at.max(asked_at)) })
+    let begins_at = quiet_at.map_or(asked_at, |at| at.max(asked_at));
+    Some(Turn { asked_at, begins_at, is_rollback: !overtaken.is_empty() })
 }
 
 impl After {

@@ -97,6 +97,7 @@ pub fn init_logs() {
     let others = [
         "settings_page",
         "access_resource",
+        "client_progress",
         "credentials_resource",
         "publish_variables",
         "record_changes",

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use database::{JOBS_MAX, Job, JobPart, Registration, SERVICES_MAX, Service as ServiceOfStage, ServicePart};
+use database::{
+    JOBS_MAX, Job, JobPart, PlainText, Registration, SERVICES_MAX, Service as ServiceOfStage, ServicePart,
+    proof_in_words,
+};
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -21,6 +24,7 @@ use crate::{
 const SERVICES: &str = "services";
 const JOBS: &str = "jobs";
 const RESTORES: &str = "restoreVariables";
+const PROOF: &str = "connectionProof";
 
 /// Reads the body of a registration.
 pub(crate) fn registration(body: &Body) -> Result<Registration, Problem> {
@@ -28,6 +32,17 @@ pub(crate) fn registration(body: &Body) -> Result<Registration, Problem> {
     let services = fields.list(SERVICES);
     let jobs = if fields.has(JOBS) { fields.list(JOBS) } else { Some(Vec::new()) };
     let restores = fields.optional(RESTORES).unwrap_or(true);
+    let proof = fields.optional::<PlainText>(PROOF);
+    let proves = match proof.as_ref().map(AsRef::as_ref) {
+        None => true,
+        Some(text) => {
+            let known = [true, false].into_iter().find(|proves| proof_in_words(*proves) == text);
+            known.unwrap_or_else(|| {
+                fields.error(PROOF, "must be required or skipped");
+                true
+            })
+        }
+    };
     let mut errors = fields.end();
     let services = complete(services, &mut errors, |fields| {
         fields.settings(ServiceOfStage::ALL, ServicePart::from_body).complete().ok()
@@ -36,7 +51,7 @@ pub(crate) fn registration(body: &Body) -> Result<Registration, Problem> {
         complete(jobs, &mut errors, |fields| fields.settings(Job::ALL, JobPart::from_body).complete().ok());
     match (services, jobs) {
         (Some(services), Some(jobs)) if errors.is_empty() => {
-            let registration = Registration { services, jobs, restores };
+            let registration = Registration { services, jobs, restores, proves };
             let errors = registration.errors();
             if errors.is_empty() {
                 return Ok(registration);
@@ -104,6 +119,8 @@ impl PartialSchema for RegistrationBody {
             "The jobs whose containers get the runtime variables, each family at most once. Default: none.";
         let restores =
             "Whether a service that is deployed without the runtime variables gets them back. Default: true.";
+        let proof = "Whether a rebuild connects to the database from everywhere the services and jobs run, before it publishes \
+                     anything. If no client task can run there, it can be `skipped`. Default: `required`.";
         ObjectBuilder::new()
             .property(SERVICES, list(SERVICE_SCHEMA, 1, SERVICES_MAX, services))
             .required(SERVICES)
@@ -113,6 +130,13 @@ impl PartialSchema for RegistrationBody {
                 ObjectBuilder::new()
                     .schema_type(SchemaType::from_iter([Type::Boolean, Type::Null]))
                     .description(Some(restores)),
+            )
+            .property(
+                PROOF,
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                    .enum_values(Some([true, false].map(proof_in_words)))
+                    .description(Some(proof)),
             )
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .description(Some("The body of a registration."))

@@ -41,6 +41,8 @@ pub(crate) enum Endpoint {
     PutDatabase,
     DeleteDatabase,
     PostPreview,
+    PostConnectionTest,
+    GetConnectionTest,
     GetSnapshots,
     GetRebuild,
     PostRebuild,
@@ -51,12 +53,13 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// The endpoints that change a stage.
-    pub(crate) const CHANGES: [Self; 8] = [
+    pub(crate) const CHANGES: [Self; 9] = [
         Self::PutStage,
         Self::DeleteStage,
         Self::PutDatabase,
         Self::DeleteDatabase,
         Self::PostPreview,
+        Self::PostConnectionTest,
         Self::PostRebuild,
         Self::PostRuntimeVariables,
         Self::PutProtection,
@@ -73,6 +76,8 @@ impl Endpoint {
             Self::PutDatabase => "putDatabase",
             Self::DeleteDatabase => "deleteDatabase",
             Self::PostPreview => "previewDatabase",
+            Self::PostConnectionTest => "testConnection",
+            Self::GetConnectionTest => "getConnectionTest",
             Self::GetSnapshots => "getSnapshots",
             Self::GetRebuild => "getRebuild",
             Self::PostRebuild => "postRebuild",
@@ -94,10 +99,12 @@ impl Endpoint {
             | Self::GetRebuild
             | Self::GetRuntimeVariables
             | Self::GetSnippets
+            | Self::GetConnectionTest
             | Self::GetHistory => Action::Read,
             Self::PutStage
             | Self::PutDatabase
             | Self::PostPreview
+            | Self::PostConnectionTest
             | Self::PostRebuild
             | Self::PostRuntimeVariables => Action::Change,
             Self::DeleteStage | Self::DeleteDatabase => Action::Remove,
@@ -184,6 +191,8 @@ impl Route {
                     (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
                     (["database", "metrics"], &Method::GET) => Endpoint::GetMetrics,
                     (["database", "preview"], &Method::POST) => Endpoint::PostPreview,
+                    (["database", "connection-test"], &Method::POST) => Endpoint::PostConnectionTest,
+                    (["database", "connection-test"], &Method::GET) => Endpoint::GetConnectionTest,
                     (["history"], &Method::GET) => Endpoint::GetHistory,
                     (["protection"], &Method::PUT) => Endpoint::PutProtection,
                     (["snapshots"], &Method::GET) => Endpoint::GetSnapshots,
@@ -193,7 +202,9 @@ impl Route {
                     (["runtime-variables"], &Method::POST) => Endpoint::PostRuntimeVariables,
                     (["runtime-variables", "snippets"], &Method::GET) => Endpoint::GetSnippets,
                     ([] | ["database"], _) => return Err(Problem::method(&["GET", "PUT", "DELETE"])),
-                    (["rebuild" | "runtime-variables"], _) => return Err(Problem::method(&["GET", "POST"])),
+                    (["rebuild" | "runtime-variables"] | ["database", "connection-test"], _) => {
+                        return Err(Problem::method(&["GET", "POST"]));
+                    }
                     (["database", "preview"], _) => return Err(Problem::method(&["POST"])),
                     (["protection"], _) => return Err(Problem::method(&["PUT"])),
                     (

@@ -1,5 +1,6 @@
 //! The database of a stage.
 
+pub(crate) mod connection_test;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod metrics;

@@ -6,8 +6,8 @@ use aws::{
     AwsError, Credentials, FoundDatabase, PutError, SecretError, SecretValue, StageStack, TAG_ATTACHABLE,
 };
 use database::{
-    AttachedKind, AttachedSettings, AttachmentTarget, Generation, IngressRule, SecretArn, Settings, Stage,
-    Status, place, stage_of_claim,
+    AttachedKind, AttachedSettings, AttachmentTarget, Connection, Generation, IngressRule, SecretArn,
+    Settings, Stage, Status, place, stage_of_claim,
 };
 
 use super::{
@@ -30,26 +30,8 @@ impl SettingsApi {
         wish: AttachedWish,
         call: &Call,
     ) -> Result<Plan, Problem> {
-        let before = match settings(stack)? {
-            Settings::Attached(before) => Some(before),
-            Settings::None => None,
-            Settings::Created(_) => {
-                return Err(Problem::conflict(format!(
-                    "The stage has a database that stagedb created. Remove it first with DELETE \
-                     /api/stacks/{}/stages/{}/database, which takes a final snapshot. Then attach another database.",
-                    stack.stage.stack, stack.stage.stage
-                )));
-            }
-        };
-        let found = self.found(&wish).await?;
-        if let Some(reason) = self.why_not(stack, &found).await? {
-            return Err(Problem::field("/identifier", format!("can't be attached, because {reason}")));
-        }
-        let groups: Vec<&str> = found.database.security_groups.iter().map(String::as_str).collect();
-        let open = self.security_groups.tagged(&groups, TAG_ATTACHABLE, "true").await?;
-        if let Some(reason) = closed(&found, &open) {
-            return Err(Problem::field("/identifier", format!("can't be attached, because {reason}")));
-        }
+        let before = attached_before(stack)?;
+        let found = self.attachable(stack, &wish).await?;
         let AttachedWish { identifier, database_name, .. } = wish;
         let target = AttachmentTarget { kind: found.kind, identifier, database_name };
         let mut desired = AttachedSettings { target, secret_arn: None };
@@ -98,6 +80,69 @@ impl SettingsApi {
             seen: None,
             needed,
         })
+    }
+
+    /// The credentials that a test uses, and the database that it connects to.
+    pub(crate) async fn to_test(
+        &self,
+        stack: &StageStack,
+        wish: AttachedWish,
+    ) -> Result<(Credentials, Connection, FoundDatabase), Problem> {
+        let before = attached_before(stack)?;
+        let found = self.attachable(stack, &wish).await?;
+        let credentials = match wish.credentials {
+            Some(CredentialsWish::Typed { username, password }) => {
+                Credentials { username: username.into(), password }
+            }
+            Some(CredentialsWish::Secret(arn)) => {
+                self.check_secret(stack, &arn, &found).await?;
+                match self.secrets.foreign(arn.as_ref()).await {
+                    Ok(secret) => secret.credentials,
+                    Err(SecretError::Aws(error)) => return Err(error.into()),
+                    Err(error) => return Err(Problem::field("/credentials/secretArn", error.to_string())),
+                }
+            }
+            None => {
+                let is_same = |before: &AttachedSettings| {
+                    before.target.kind == found.kind && before.target.identifier == wish.identifier
+                };
+                let stored = match (stack.outputs.get("SecretArn"), generation(stack)) {
+                    (Some(arn), Some(generation)) if before.as_ref().is_some_and(is_same) => {
+                        self.secrets.labelled(arn, &generation.staging_label()).await?
+                    }
+                    _ => None,
+                };
+                let stored = stored.ok_or_else(|| Problem::field("/credentials", "is required"))?;
+                stored.value.credentials
+            }
+        };
+        let Some(endpoint) = &found.database.endpoint else {
+            return Err(Problem::field("/identifier", "must be a database with an endpoint"));
+        };
+        let connection = Connection {
+            identifier: found.identifier.clone(),
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            database_name: wish.database_name,
+        };
+        Ok((credentials, connection, found))
+    }
+
+    /// The database that a request names, if the stage may use it.
+    async fn attachable(&self, stack: &StageStack, wish: &AttachedWish) -> Result<FoundDatabase, Problem> {
+        let found = self.found(wish).await?;
+        let refuse = |reason: String| {
+            Err(Problem::field("/identifier", format!("can't be attached, because {reason}")))
+        };
+        if let Some(reason) = self.why_not(stack, &found).await? {
+            return refuse(reason);
+        }
+        let groups: Vec<&str> = found.database.security_groups.iter().map(String::as_str).collect();
+        let open = self.security_groups.tagged(&groups, TAG_ATTACHABLE, "true").await?;
+        match closed(&found, &open) {
+            Some(reason) => refuse(reason),
+            None => Ok(found),
+        }
     }
 
     /// The database that a request names.
@@ -221,6 +266,19 @@ impl SettingsApi {
             Err(PutError::PutBefore) => Err(Problem::reused_key()),
             Err(PutError::Aws(error)) => Err(error.into()),
         }
+    }
+}
+
+/// What the stage is attached to.
+fn attached_before(stack: &StageStack) -> Result<Option<AttachedSettings>, Problem> {
+    match settings(stack)? {
+        Settings::Attached(before) => Ok(Some(before)),
+        Settings::None => Ok(None),
+        Settings::Created(_) => Err(Problem::conflict(format!(
+            "The stage has a database that stagedb created. Remove it first with DELETE \
+             /api/stacks/{}/stages/{}/database, which takes a final snapshot. Then attach another database.",
+            stack.stage.stack, stack.stage.stage
+        ))),
     }
 }
 

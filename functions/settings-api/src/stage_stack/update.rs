@@ -12,9 +12,6 @@ use crate::{
     response::Problem,
 };
 
-/// The template of every stage's stack.
-pub(crate) const STAGE_TEMPLATE: &str = include_str!("../../../../stage.yaml");
-
 /// Whether an update was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Update {
@@ -23,10 +20,11 @@ pub(crate) enum Update {
 }
 
 impl SettingsApi {
-    /// The functions behind the custom resources.
-    pub(crate) fn functions(&self) -> [(String, String); 3] {
+    /// The parameters that say how stagedb is deployed: the functions behind the custom resources, and the client's image.
+    pub(crate) fn deployment(&self) -> [(String, String); 4] {
         let configuration = &self.configuration;
         [
+            ("ClientImage".to_owned(), configuration.client_image.clone()),
             ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
             ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
             ("AccessFunctionArn".to_owned(), configuration.access_function_arn.clone()),
@@ -36,7 +34,7 @@ impl SettingsApi {
     /// Adds the parameters that the current template needs, and removes those that it doesn't have.
     pub(crate) fn complete(&self, mut parameters: BTreeMap<String, String>) -> BTreeMap<String, String> {
         migrate(&mut parameters);
-        parameters.extend(self.functions());
+        parameters.extend(self.deployment());
         // A stack from an earlier version doesn't have every parameter.
         for name in ["Rebuild", "Lookup"] {
             parameters.entry(name.to_owned()).or_insert_with(|| "none".to_owned());
@@ -89,7 +87,7 @@ impl SettingsApi {
             self.stacks.protect(&stack.id, true).await?;
         }
         let role = &self.configuration.stage_stack_role_arn;
-        match self.stacks.update(&stack.id, STAGE_TEMPLATE, parameters, role, &call.token()).await {
+        match self.stacks.update(&stack.id, &self.template.body, parameters, role, &call.token()).await {
             Ok(()) => Ok(Update::Begun),
             Err(ChangeError::NoChange) => {
                 self.record_end(Outcome::Complete, call).await;

@@ -15,7 +15,6 @@ use crate::{
     save::Plan,
     save::SettingsWire,
     save::Wish,
-    stage_stack::STAGE_TEMPLATE,
     stage_stack::{rebuild_path, refuse_unless_at_rest},
 };
 
@@ -123,7 +122,7 @@ impl SettingsApi {
         let name = format!("preview-{}", hash(&[call.request_id.as_bytes()]));
         let role = &self.configuration.stage_stack_role_arn;
         let parameters = self.complete(plan.parameters.clone());
-        match self.stacks.create_change_set(stack_id, &name, STAGE_TEMPLATE, &parameters, role).await {
+        match self.stacks.create_change_set(stack_id, &name, &self.template.body, &parameters, role).await {
             Ok(()) => {}
             Err(ChangeError::NoChange) => return Ok(Some(Vec::new())),
             Err(ChangeError::WrongState(error)) => {

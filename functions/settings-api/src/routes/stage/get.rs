@@ -1,6 +1,6 @@
 //! `GET /api/stacks/{stack}/stages/{stage}`: what a stage is registered with.
 
-use database::{Registration, Stage, obstacle};
+use database::{Registration, Stage, obstacle, proof_in_words};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +32,8 @@ pub(crate) struct StageDetailsWire {
     jobs: Vec<JobWire>,
     /// Whether a service that is deployed without the runtime variables gets them back.
     restore_variables: bool,
+    /// Whether a rebuild proves connections before it publishes anything: `required` or `skipped`.
+    connection_proof: &'static str,
     /// Whether only admins can change the stage.
     protected: bool,
     /// The name of the SSM parameter with the ARN of the stage's secret.
@@ -71,6 +73,7 @@ impl SettingsApi {
             services: seen.iter().map(service).collect(),
             jobs,
             restore_variables: registration.restores,
+            connection_proof: proof_in_words(registration.proves),
             protected,
             secret_arn_parameter: stage.secret_arn_parameter(),
         };

@@ -14,7 +14,7 @@ use crate::{
     record::Recorded,
     registration::{SeenJob, drop_inline_group, registration, registration_changes},
     response::{Problem, Reply},
-    stage_stack::{STAGE_TEMPLATE, Update, is_failed_registration, rebuild_path, refuse_unless_at_rest},
+    stage_stack::{Update, is_failed_registration, rebuild_path, refuse_unless_at_rest},
 };
 
 /// The response to a registration.
@@ -102,9 +102,9 @@ impl SettingsApi {
         call: &Call,
         _: &Recorded,
     ) -> Result<Update, Problem> {
-        parameters.extend(self.functions());
+        parameters.extend(self.deployment());
         let role = &self.configuration.stage_stack_role_arn;
-        match self.stacks.create(stage, STAGE_TEMPLATE, &parameters, role, &call.token()).await {
+        match self.stacks.create(stage, &self.template.body, &parameters, role, &call.token()).await {
             Ok(()) => {
                 // There is nothing to protect yet, and the next update makes up for a failure.
                 if let Err(failure) = self.stacks.protect(&stage.stage_stack_name(), true).await {

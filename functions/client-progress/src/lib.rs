@@ -1,0 +1,129 @@
+//! Takes one step per call toward knowing whether a stage's services can connect to a database: it starts a client task in
+//! each place where they run, looks at the tasks, stops those that take too long, and says what it has found.
+//!
+//! `Custom::PostgresProof` is a resource of the stage stack, before `Connection`: unless every place can connect, nothing is
+//! published. A test is the same for a database that isn't saved yet, and changes nothing.
+//!
+//! The state machine keeps what ECS has said between two calls. A call that is repeated with less starts the same tasks, because
+//! their tokens follow from the request.
+
+mod attempts;
+mod proof;
+mod request;
+mod trial;
+
+use std::{sync::Arc, time::Duration};
+
+use aws::{AwsError, ClientTasks, SdkConfig, Secrets, SecurityGroups, StageServices, TaskDefinitions, Turns};
+use custom_resource::{Responder, SendError, Unanswerable};
+use database::{Attempt, ConnectionTest};
+use lambda::Invocation;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+use time::{OffsetDateTime, serde::rfc3339};
+
+pub use request::{ProofRequest, proof_request};
+
+/// What the function needs.
+#[derive(Debug)]
+pub struct ClientProgress {
+    tasks: ClientTasks,
+    services: StageServices,
+    definitions: TaskDefinitions,
+    groups: SecurityGroups,
+    secrets: Secrets,
+    turns: Turns,
+    responder: Responder,
+}
+
+impl ClientProgress {
+    /// Creates the function's clients.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            tasks: ClientTasks::new(config),
+            services: StageServices::new(config),
+            definitions: TaskDefinitions::new(config),
+            groups: SecurityGroups::new(config),
+            secrets: Secrets::new(config),
+            turns: Turns::new(config),
+            responder: Responder::new(config.http_client()),
+        }
+    }
+}
+
+/// What the function returns to the state machine, and gets back in the next call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Whether everything is done.
+    pub done: bool,
+    /// How many seconds to wait before the next call.
+    pub seconds: u64,
+    /// When the tasks were started.
+    #[serde(with = "rfc3339::option")]
+    pub started_at: Option<OffsetDateTime>,
+    /// The connections, and what is known of them.
+    pub attempts: Vec<Attempt>,
+    /// Since when a test only waits for another claimant of a rule.
+    #[serde(with = "rfc3339::option")]
+    pub left_since: Option<OffsetDateTime>,
+}
+
+impl Progress {
+    fn done() -> Self {
+        Self { done: true, ..Self::default() }
+    }
+
+    fn again(self, pause: Duration) -> Self {
+        Self { done: false, seconds: pause.as_millis().div_ceil(1000).try_into().unwrap_or(1), ..self }
+    }
+
+    /// What the previous call returned. Nothing in the first call.
+    fn previous(event: &Value) -> Self {
+        event.pointer("/result/progress").and_then(|value| Self::deserialize(value).ok()).unwrap_or_default()
+    }
+}
+
+/// Why a call failed. The state machine retries, and finally has a failure sent to CloudFormation.
+#[derive(Debug, Error)]
+pub enum ProgressError {
+    /// AWS is too slow for one step per turn.
+    #[error("the step took longer than a turn")]
+    TooLong,
+    /// The event isn't a test that the API starts.
+    #[error("the event isn't valid: {0}")]
+    Invalid(String),
+    /// The event doesn't say where to send the answer.
+    #[error(transparent)]
+    Unanswerable(#[from] Unanswerable),
+    /// AWS didn't reply, or not in time.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The answer couldn't be delivered.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// Takes one step.
+///
+/// # Errors
+/// See [`ProgressError`].
+pub async fn handle(
+    function: Arc<ClientProgress>,
+    invocation: Invocation,
+) -> Result<Progress, ProgressError> {
+    let progress = Progress::previous(&invocation.event);
+    match invocation.event.get("test") {
+        Some(test) => {
+            let test = ConnectionTest::deserialize(test)
+                .map_err(|error| ProgressError::Invalid(error.to_string()))?;
+            function.try_out(&test, progress, invocation.now).await
+        }
+        None => {
+            let event = invocation.event.get("request").unwrap_or(&Value::Null);
+            function.prove(event, progress, invocation.now).await
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A client task: it starts after a while, and connects to the database that its secret names.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    base::clock::pass,
+    services::clients::State,
+    world::model::{Model, World},
+};
+
+/// ECS's reason when a container has ended.
+const EXITED: &str = "Essential container in task exited";
+
+pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
+    let _busy = model.working();
+    let mut random = model.random("client");
+    pass(random.within(2_000, 50_000)).await;
+    let trouble = !model.world().settled && random.chance(model.plan.weather.refused);
+    let trouble = if trouble { random.below(5) } else { u64::MAX };
+    let mut world = model.world();
+    let Some(task) = world.clients.tasks.get(arn).filter(|task| task.state == State::Pending).cloned() else {
+        return;
+    };
+    let secret = world.clients.definitions.get(&task.definition).cloned();
+    let value = secret.and_then(|(secret, label)| {
+        let secret = world.secrets.by_arn.get(&secret)?;
+        let version = secret.versions.values().find(|version| version.labels.contains(&label))?;
+        Some(version.value.clone())
+    });
+    let state = match (trouble, value) {
+        // It stays pending until someone stops it.
+        (0, _) => return,
+        (1, _) => State::Stopped { reason: "CannotPullContainerError: i/o timeout", exit_code: None },
+        (2, _) => State::Stopped { reason: EXITED, exit_code: Some(137) },
+        (3, _) => State::Stopped { reason: EXITED, exit_code: Some(2) },
+        (4, _) => State::Forgotten,
+        (_, None) => State::Stopped {
+            reason: "ResourceInitializationError: unable to pull secrets: ResourceNotFoundException",
+            exit_code: None,
+        },
+        (_, Some(value)) => match connect(&mut world, &value, &task.security_group, model.now()) {
+            Ok(()) => {
+                world.clients.proved.insert(value);
+                State::Stopped { reason: EXITED, exit_code: Some(0) }
+            }
+            Err(words) => {
+                let stream = format!("client/client/{}", arn.rsplit('/').next().unwrap_or_default());
+                let line = format!("psql: error: connection to server failed: {words}");
+                world.logs.streams.insert(stream, vec![(0, line)]);
+                State::Stopped { reason: EXITED, exit_code: Some(2) }
+            }
+        },
+    };
+    if let Some(task) = world.clients.tasks.get_mut(arn) {
+        task.state = state.clone();
+    }
+    drop(world);
+    model.note(|| format!("client {arn}: {state:?}"));
+}
+
+/// Connects as `psql` would.
+fn connect(world: &mut World, value: &str, source: &str, now: u64) -> Result<(), &'static str> {
+    let value: Value = serde_json::from_str(value).unwrap_or_default();
+    let text = |name: &str| value[name].as_str().unwrap_or_default();
+    world.rds.advance(now);
+    let identifier = text("dbInstanceIdentifier");
+    let Some(instance) = world.rds.instances.get(identifier) else {
+        return Err("could not translate host name to address");
+    };
+    if instance.endpoint(identifier).as_deref() != Some(text("host")) {
+        return Err("could not translate host name to address");
+    }
+    let is_let_in =
+        |group: &String| world.ec2.rules.values().any(|r| r.group == *group && r.source == source);
+    if !instance.security_groups.iter().any(is_let_in) {
+        return Err("timeout expired");
+    }
+    // Users type credentials of the other database that are right.
+    let is_typed = instance.foreign && world.typed.values().any(|typed| typed == text("password"));
+    let rotated = world.rotations.last().map(|(_, password)| password.as_str());
+    let actual = if instance.foreign { rotated.unwrap_or_default() } else { &instance.password };
+    if text("password") != actual && !is_typed {
+        return Err("FATAL:  password authentication failed for user \"theirs\"");
+    }
+    if instance.username != text("username") && !instance.foreign {
+        return Err("FATAL:  password authentication failed for user");
+    }
+    if instance.database_name != text("dbname") && !instance.foreign {
+        return Err("FATAL:  database \"x\" does not exist");
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! What stagedb's functions say to each other about connections: what to test, and what is known so far.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, serde::rfc3339};
+
+use super::ClientFailure;
+
+/// A test of a connection that isn't saved yet, which settings-api starts. The credentials are in the version of the stage's
+/// secret that the task definition names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionTest {
+    /// The name of the stack.
+    pub stack: String,
+    /// The name of the stage.
+    pub stage: String,
+    /// The services and jobs, as parameters of the stage stack.
+    pub registration: BTreeMap<String, String>,
+    /// The identifier of the database.
+    pub identifier: String,
+    /// Its port.
+    pub port: u16,
+    /// Its security group, if it has one.
+    pub security_group: Option<String>,
+    /// The security groups of the services and jobs.
+    pub source_groups: Vec<String>,
+    /// The ARN of the client's task definition.
+    pub task_definition_arn: String,
+    /// The client's log group.
+    pub log_group: String,
+    /// The version of the secret with the credentials. It identifies the test.
+    pub version: String,
+    /// The ARN of the secret.
+    pub secret_arn: String,
+}
+
+/// A connection from one place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The service or the job that runs there.
+    pub of: String,
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The security groups of the tasks.
+    pub security_groups: Vec<String>,
+    /// The ARN of the execution role.
+    pub execution_role_arn: String,
+    /// What is known.
+    pub outcome: AttemptOutcome,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "status")]
+pub enum AttemptOutcome {
+    /// The task hasn't ended, or its output isn't there yet.
+    Running {
+        /// The ARN of the task.
+        task: String,
+        /// Since when it's known that the task has stopped.
+        #[serde(with = "rfc3339::option")]
+        stopped: Option<OffsetDateTime>,
+        /// Its status when it was told to stop.
+        late: Option<String>,
+    },
+    /// It connected.
+    Connected,
+    /// It didn't.
+    Failed {
+        /// Why, in words.
+        reason: String,
+        /// Whether no client ran, so that nothing is known about the connection.
+        untested: bool,
+    },
+}
+
+impl AttemptOutcome {
+    /// It didn't connect.
+    #[must_use]
+    pub fn failed(failure: &ClientFailure) -> Self {
+        Self::Failed { reason: failure.to_string(), untested: failure.is_of_the_client() }
+    }
+}
+
+impl Attempt {
+    /// Why it failed, with where it was tried from.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let AttemptOutcome::Failed { reason, .. } = &self.outcome else { return None };
+        let role = self.execution_role_arn.rsplit('/').next().unwrap_or_default();
+        let groups = self.security_groups.join(", ");
+        Some(format!("From the {} (security group {groups}, execution role {role}): {reason}", self.of))
+    }
+}
