@@ -21,6 +21,7 @@ it("each operation has words for a change and for a denied attempt", () => {
     [{ operation: "deleteStage" }, "Deregistered the stage"],
     [{ operation: "deleteDatabase", changes: [{ setting: "source", before: "created", after: "none" }] }, "Removed the database"],
     [{ operation: "deleteDatabase", changes: [{ setting: "source", before: "attached", after: "none" }] }, "Detached the database"],
+    [{ operation: "testConnection" }, "Tested a connection"],
     [{ operation: "postRebuild" }, "Rebuilt the stage"],
     [{ operation: "postRuntimeVariables" }, "Restored the runtime variables"],
     [{ operation: "putProtection", changes: [{ setting: "protected", before: "false", after: "true" }] }, "Protected the stage"],
@@ -28,6 +29,8 @@ it("each operation has words for a change and for a denied attempt", () => {
     [{ operation: "unheardOf" }, "unheardOf"],
     [{ kind: "denied" }, "Tried to save the database settings"],
     [{ kind: "denied", operation: "previewDatabase" }, "Tried to preview database settings"],
+    [{ kind: "denied", operation: "testConnection" }, "Tried to test a connection"],
+    [{ kind: "denied", operation: "getConnectionTest" }, "Tried to view a connection test"],
     [{ kind: "denied", operation: "getHistory" }, "Tried to view the history"],
     [{ kind: "denied", operation: "unheardOf" }, "Tried to do unheardOf"],
     [{ kind: "outside", operation: null }, "Changed outside of stagedb"],
@@ -35,6 +38,7 @@ it("each operation has words for a change and for a denied attempt", () => {
     expect(whatInWords(record(part))).toBe(words);
   }
   expect(OPERATIONS).toContainEqual({ operation: "postRebuild", text: "Rebuild the stage" });
+  expect(OPERATIONS).toContainEqual({ operation: "testConnection", text: "Test a connection" });
 });
 
 it("a change has the setting's label, and its values in words", () => {
@@ -48,6 +52,8 @@ it("a change has the setting's label, and its values in words", () => {
     ["services", null, "demo/web/app", "Service added: demo/web/app"],
     ["jobs", "migrate/app", null, "Job removed: migrate/app"],
     ["restoreVariables", "true", "false", "Restore variables: Yes → No"],
+    ["connectionProof", "required", "skipped", "Connection test in rebuilds: Required → Skipped"],
+    ["connectionProof", null, "required", "Connection test in rebuilds: Required"],
     ["protected", "false", "true", "Protected: No → Yes"],
     ["credentials", null, "entered manually", "Credentials: entered manually"],
     ["<b>new</b>", "a", "b", "<b>new</b>: a → b"],
@@ -82,6 +88,6 @@ it("a change fits into a line, with its outcome unless it's complete", () => {
 });
 
 it("only saves and removals are about the database", () => {
-  const operations = ["putDatabase", "deleteDatabase", "putStage", "postRebuild", null];
-  expect(operations.map((operation) => isOfDatabase({ operation }))).toEqual([true, true, false, false, false]);
+  const operations = ["putDatabase", "deleteDatabase", "testConnection", "putStage", "postRebuild", null];
+  expect(operations.map((operation) => isOfDatabase({ operation }))).toEqual([true, true, false, false, false, false]);
 });

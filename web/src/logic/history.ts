@@ -11,6 +11,7 @@ const CHANGES: Record<string, { did: string; tried: string }> = {
   putDatabase: { did: "Saved the database settings", tried: "save the database settings" },
   deleteDatabase: { did: "Removed the database", tried: "remove the database" },
   previewDatabase: { did: "Previewed database settings", tried: "preview database settings" },
+  testConnection: { did: "Tested a connection", tried: "test a connection" },
   postRebuild: { did: "Rebuilt the stage", tried: "rebuild the stage" },
   postRuntimeVariables: { did: "Restored the runtime variables", tried: "restore the runtime variables" },
   putProtection: { did: "Changed the protection", tried: "change the protection" },
@@ -20,6 +21,7 @@ const CHANGES: Record<string, { did: string; tried: string }> = {
 const VIEWS: Record<string, string> = {
   getStage: "view the stage",
   getDatabase: "view the database",
+  getConnectionTest: "view a connection test",
   getMetrics: "view the database's usage",
   getSnapshots: "view the snapshots",
   getRebuild: "view the rebuild",
@@ -71,12 +73,14 @@ const ITEMS: Record<string, string> = { services: "Service", jobs: "Job" };
 
 const LABELS: Record<string, string> = {
   restoreVariables: "Restore variables",
+  connectionProof: "Connection test in rebuilds",
   protected: "Protected",
 };
 
 function settingValue(setting: string, value: string | null | undefined): string {
   if (value == null) return "–";
   if (setting === "source") return sourceInWords(value);
+  if (setting === "connectionProof") return sentence(value);
   if (setting === "apply") return value === "now" ? "Immediately" : sentence(value);
   return valueInWords(value);
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Rebuild } from "../api";
-import { capacity, databaseStatus, date, duration, matches, progress, stageStatus, stepTitle, timeZone } from "./words";
+import { capacity, databaseStatus, date, duration, matches, progress, stageStatus, stepHint, stepTitle, timeZone } from "./words";
 
 const rebuild = (phase: string, ...statuses: string[]): Rebuild => ({
   phase,
@@ -30,6 +30,14 @@ it("a stage's state is shown in words", () => {
 it("a step with a service has the service's name", () => {
   expect(stepTitle({ name: "containers", service: "demo/test-django2-dev" })).toBe("Containers of test-django2-dev");
   expect(stepTitle({ name: "access" })).toBe("Network access");
+});
+
+it("each step of a rebuild has a title and a hint", () => {
+  const names = ["credentials", "database", "access", "proof", "connection", "containers"];
+  expect(names.map((name) => stepTitle({ name }))).toEqual([
+    "Credentials", "Database", "Network access", "Connection test", "Connection details", "Containers",
+  ]);
+  expect(names.filter((name) => stepHint(name) === "")).toEqual([]);
 });
 
 it("a date has the time zone's short name", () => {
