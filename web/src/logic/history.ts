@@ -1,6 +1,6 @@
 /** Turns the records of a stage's history into text for the user. */
 import type { HistoryRecord, Schemas } from "../api";
-import { fieldInWords, sentence, stageStatus, type Status, sourceInWords, valueInWords } from "./words";
+import { fieldInWords, PROOF_LABEL, sentence, stageStatus, type Status, sourceInWords, valueInWords } from "./words";
 
 type Change = Schemas["HistoryChange"];
 
@@ -73,7 +73,7 @@ const ITEMS: Record<string, string> = { services: "Service", jobs: "Job" };
 
 const LABELS: Record<string, string> = {
   restoreVariables: "Restore variables",
-  connectionProof: "Connection test in rebuilds",
+  connectionProof: PROOF_LABEL,
   protected: "Protected",
 };
 

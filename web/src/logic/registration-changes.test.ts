@@ -3,7 +3,12 @@ import { changesInWords } from "./registration-changes";
 
 const service = (name: string, container = "web") => ({ cluster: "demo", name, container });
 const job = (family: string, container = "web") => ({ family, container, securityGroupId: "" });
-const before = { services: [service("a"), service("b")], jobs: [job("migrate"), job("report")], restoreVariables: true };
+const before = {
+  services: [service("a"), service("b")],
+  jobs: [job("migrate"), job("report")],
+  restoreVariables: true,
+  connectionProof: "required" as const,
+};
 
 it("nothing is said if nothing changes", () => {
   expect(changesInWords(before, before, true)).toEqual([]);

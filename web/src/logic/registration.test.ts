@@ -116,9 +116,20 @@ it("the body of a registration has no empty security group, and the form of a st
       { family: "report", container: "web", securityGroupId: "sg-1" },
     ],
     restoreVariables: true,
+    connectionProof: "required",
   });
-  const form = formOfStage({ services: [{ ...choice("a"), problem: "It's gone." }], jobs: body.jobs ?? [], restoreVariables: true });
+  const services = [{ ...choice("a"), problem: "It's gone." }];
+  const form = formOfStage({ services, jobs: body.jobs ?? [], restoreVariables: true, connectionProof: "required" });
   expect(registrationBody(form)).toEqual(body);
+});
+
+it("a registration keeps the stage's switches", () => {
+  for (const restoreVariables of [true, false]) {
+    for (const connectionProof of ["required", "skipped"]) {
+      const stage = { services: [choice("a")], jobs: [], restoreVariables, connectionProof };
+      expect(registrationBody(formOfStage(stage))).toEqual(stage);
+    }
+  }
 });
 
 it("errors of the API are shown at their fields, and the first step with one is known", () => {

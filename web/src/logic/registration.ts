@@ -12,11 +12,18 @@ export interface JobForm {
   securityGroupId: string;
 }
 
+/** Whether a rebuild connects to the database before it publishes anything. */
+export type ConnectionProof = "required" | "skipped";
+
+export interface Switches {
+  restoreVariables: boolean;
+  connectionProof: ConnectionProof;
+}
+
 /** What a stage is registered with, as the user entered it. */
-export interface RegistrationForm {
+export interface RegistrationForm extends Switches {
   services: Choice[];
   jobs: JobForm[];
-  restoreVariables: boolean;
 }
 
 export interface NewStage extends RegistrationForm {
@@ -31,6 +38,7 @@ export const NEW_STAGE: NewStage = {
   services: [],
   jobs: [],
   restoreVariables: true,
+  connectionProof: "required",
   stack: "",
   stage: "",
   named: false,
@@ -141,7 +149,7 @@ export function jobErrors(jobs: JobForm[]): FieldErrors {
   return errors;
 }
 
-export function registrationBody({ services, jobs, restoreVariables }: RegistrationForm): Registration {
+export function registrationBody({ services, jobs, restoreVariables, connectionProof }: RegistrationForm): Registration {
   return {
     services: services.map(({ cluster, name, container }) => ({ cluster, name, container })),
     jobs: jobs.map(({ family, container, securityGroupId }) => ({
@@ -150,15 +158,19 @@ export function registrationBody({ services, jobs, restoreVariables }: Registrat
       ...(securityGroupId.trim() === "" ? {} : { securityGroupId: securityGroupId.trim() }),
     })),
     restoreVariables,
+    connectionProof,
   };
 }
 
+type Registered = Pick<StageRead, "services" | "jobs" | "restoreVariables" | "connectionProof">;
+
 /** The form for what a stage is registered with. */
-export function formOfStage({ services, jobs, restoreVariables }: Pick<StageRead, "services" | "jobs" | "restoreVariables">): RegistrationForm {
+export function formOfStage({ services, jobs, restoreVariables, connectionProof }: Registered): RegistrationForm {
   return {
     services: services.map(({ cluster, name, container }) => ({ cluster, name, container })),
     jobs: jobs.map(({ family, container, securityGroupId }) => ({ family, container, securityGroupId: securityGroupId ?? "" })),
     restoreVariables,
+    connectionProof: connectionProof === "skipped" ? "skipped" : "required",
   };
 }
 

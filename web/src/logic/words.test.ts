@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Rebuild } from "../api";
-import { capacity, databaseStatus, date, duration, matches, progress, stageStatus, stepHint, stepTitle, timeZone } from "./words";
+import { capacity, databaseStatus, date, duration, matches, progress, proofHint, stageStatus, stepHint, stepTitle, timeZone } from "./words";
 
 const rebuild = (phase: string, ...statuses: string[]): Rebuild => ({
   phase,
@@ -38,6 +38,11 @@ it("each step of a rebuild has a title and a hint", () => {
     "Credentials", "Database", "Network access", "Connection test", "Connection details", "Containers",
   ]);
   expect(names.filter((name) => stepHint(name) === "")).toEqual([]);
+});
+
+it("the hint of the connection test says what happens, and when to skip it", () => {
+  expect(proofHint("required")).toContain("before it publishes anything");
+  expect(proofHint("skipped")).toContain("Choose this only if");
 });
 
 it("a date has the time zone's short name", () => {

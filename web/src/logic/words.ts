@@ -73,6 +73,16 @@ export function stepHint(name: string): string {
   return STEPS[name]?.running ?? "";
 }
 
+/** The label of whether rebuilds prove connections. */
+export const PROOF_LABEL = "Connection test in rebuilds";
+
+/** What it means for rebuilds that the test is required or skipped. */
+export function proofHint(proof: "required" | "skipped"): string {
+  return proof === "required"
+    ? "A rebuild connects to the database from everywhere your services and jobs run before it publishes anything."
+    : "Rebuilds publish without connecting first. Choose this only if no client task can run in your services' network.";
+}
+
 /** The labels of a save's fields that aren't settings. */
 const FIELDS: Record<string, string> = {
   source: "Source",

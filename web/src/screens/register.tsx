@@ -26,11 +26,12 @@ import {
   suggestedNames,
 } from "../logic/registration";
 import { type FieldErrors, fieldSentence } from "../logic/save";
-import { valueInWords } from "../logic/words";
+import { PROOF_LABEL, sentence, valueInWords } from "../logic/words";
 import { useMe, useMeOn } from "../me";
 import { AccessNote } from "../parts/access-note";
 import { JobsEditor } from "../parts/jobs-editor";
 import { ProblemAlert } from "../parts/problem";
+import { ProofSwitch } from "../parts/proof-switch";
 import { RegistrationSummary } from "../parts/registration-summary";
 import { RestoreSwitch } from "../parts/restore-switch";
 import { SelectedServices } from "../parts/selected-services";
@@ -191,11 +192,14 @@ export default function Register() {
                 change={(names) => change({ ...names, named: true })}
               />
               <JobsEditor jobs={form.jobs} errors={errors} change={(jobs) => change({ jobs })} />
-              <Container header={<Header variant="h2">Deployments</Header>}>
-                <RestoreSwitch
-                  checked={form.restoreVariables}
-                  change={(restoreVariables) => change({ restoreVariables })}
-                />
+              <Container header={<Header variant="h2">Deployments and rebuilds</Header>}>
+                <SpaceBetween size="m">
+                  <RestoreSwitch
+                    checked={form.restoreVariables}
+                    change={(restoreVariables) => change({ restoreVariables })}
+                  />
+                  <ProofSwitch proof={form.connectionProof} change={(connectionProof) => change({ connectionProof })} />
+                </SpaceBetween>
               </Container>
             </SpaceBetween>
           ),
@@ -215,6 +219,7 @@ export default function Register() {
                     { label: "CloudFormation stack", value: `${form.stack}-${form.stage}` },
                     { label: "VPC", value: chosen[0]?.vpcId ?? "–" },
                     { label: "Restore variables", value: valueInWords(form.restoreVariables) },
+                    { label: PROOF_LABEL, value: sentence(form.connectionProof) },
                   ]}
                 />
               </Container>

@@ -81,8 +81,9 @@ function Edit({ stage, again }: { stage: StageRead; again: () => void }) {
   };
 
   const save = async () => {
-    // The switch is on the stage's details, so a draft of this form doesn't change it.
-    const body = registrationBody({ ...form, restoreVariables: stage.restoreVariables });
+    // The switches are on the stage's details, so a draft of this form doesn't change them.
+    const { restoreVariables, connectionProof } = before;
+    const body = registrationBody({ ...form, restoreVariables, connectionProof });
     setBusy(true);
     try {
       await api.register(name, body, stage.etag, keyFor({ body, etag: stage.etag }));
