@@ -14,6 +14,8 @@ export type Settings = Schemas["Settings"];
 export type Save = Schemas["Save"];
 export type Rebuild = Schemas["Rebuild"];
 export type Preview = Schemas["Preview"];
+export type ConnectionTest = Schemas["ConnectionTest"];
+export type ConnectionResult = Schemas["ConnectionResult"];
 export type FoundDatabase = Schemas["FoundDatabase"];
 export type InstanceClass = Schemas["InstanceClass"];
 export type Snapshot = Schemas["Snapshot"];
@@ -247,6 +249,24 @@ export function makeApi(session: Session, forbidden: Signal) {
           client.PUT("/api/stacks/{stack}/stages/{stage}/database", {
             params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
             body,
+          }),
+        )
+      ).data,
+    testConnection: async (name: StageName, body: Save, etag: string | undefined, key: string) =>
+      (
+        await unwrap(
+          client.POST("/api/stacks/{stack}/stages/{stage}/database/connection-test", {
+            params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
+            body,
+          }),
+        )
+      ).data,
+    connectionTest: async (name: StageName, id: string, signal?: AbortSignal) =>
+      (
+        await unwrap(
+          client.GET("/api/stacks/{stack}/stages/{stage}/database/connection-test", {
+            params: { ...stagePath(name), query: { id } },
+            signal,
           }),
         )
       ).data,

@@ -1,6 +1,7 @@
 /** What all screens of a stage share: its name and its rebuild. */
 import { createContext, useContext } from "react";
 import type { Rebuild, Save, StageName } from "./api";
+import type { Knowledge } from "./logic/connection-test";
 import { type Access, accessTo, type Lock, lockOf, type Operation, type StageAccess, WAIT } from "./logic/access";
 
 export interface StagePage {
@@ -24,6 +25,8 @@ export interface StagePage {
 export interface Review {
   body: Save;
   etag: string | undefined;
+  /** What is known about the connection to a database that's attached. */
+  connection?: Knowledge;
   refused: (error: Error) => void;
   saved?: () => void;
 }

@@ -11,6 +11,7 @@ export type Operation =
   | "putDatabase"
   | "deleteDatabase"
   | "previewDatabase"
+  | "testConnection"
   | "postRebuild"
   | "postRuntimeVariables"
   | "putProtection";

@@ -13,14 +13,17 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useCallback, useState } from "react";
-import { type FoundDatabase, type Read, usePage } from "../api";
+import { type FoundDatabase, type Read, type Save, usePage } from "../api";
+import { useConnectionTests } from "../connection-test";
 import { useDraft } from "../draft";
+import { isTesting, knowledgeOf, shownOf, valuesOf } from "../logic/connection-test";
 import { ATTACH_FIELDS, byField } from "../logic/errors";
 import { ATTACH, attachBody, type AttachForm as Form_, type FieldErrors, fieldSentence } from "../logic/save";
 import { databaseStatus, matches, sentence } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
 import { useLock, useStage } from "../stage-context";
+import { ConnectionResult } from "./connection-result";
 import { ProblemAlert } from "./problem";
 
 const SECRET = ["password"] as const;
@@ -43,28 +46,39 @@ export default function AttachForm({ database }: { database: Read }) {
   const lock = useLock("previewDatabase", "putDatabase");
   const [form, change] = useDraft<Form_>(`attach:${name.stack}/${name.stage}`, initialOf(database), SECRET);
   const [errors, setErrors] = useState<FieldErrors>({});
-  const [whole, setWhole] = useState<Error | null>(null);
+  const [whole, setWhole] = useState<{ error: Error; header: string } | null>(null);
   const attached = database.settings.source === "attached";
+  const { etag } = database;
+  const { tests, start } = useConnectionTests();
+  const testLock = useLock("testConnection");
+  const made = attachBody(form);
+  const shown = shownOf(tests, "body" in made ? valuesOf(made.body, etag) : undefined);
 
-  const save = () => {
+  /** Passes on what the user entered, unless it has errors. */
+  const check = (header: string, send: (body: Save, refused: (error: Error) => void) => void) => {
     setWhole(null);
-    const made = attachBody(form);
     if ("errors" in made) {
       setErrors(made.errors);
       return;
     }
     setErrors({});
-    review({
-      body: made.body,
-      etag: database.etag,
-      saved: () => go(pathOf({ ...name, screen: "database" })),
-      refused: (error) => {
-        const { fields, whole: rest } = byField(error, ATTACH_FIELDS);
-        setErrors(fields);
-        setWhole(rest);
-      },
+    send(made.body, (error) => {
+      const { fields, whole: rest } = byField(error, ATTACH_FIELDS);
+      setErrors(fields);
+      setWhole(rest && { error: rest, header });
     });
   };
+  const save = () =>
+    check("Your changes weren't saved", (body, refused) =>
+      review({
+        body,
+        etag,
+        connection: knowledgeOf(tests, valuesOf(body, etag)),
+        saved: () => go(pathOf({ ...name, screen: "database" })),
+        refused,
+      }),
+    );
+  const test = () => check("The connection wasn't tested", (body, refused) => start(body, etag, refused));
   return (
     <form
       onSubmit={(event) => {
@@ -78,6 +92,9 @@ export default function AttachForm({ database }: { database: Read }) {
             <Button formAction="none" variant="link" onClick={() => go(pathOf({ ...name, screen: "database" }))}>
               Cancel
             </Button>
+            <Button formAction="none" {...testLock} loading={isTesting(tests)} loadingText="Testing the connection" onClick={test}>
+              Test connection
+            </Button>
             <Button variant="primary" {...lock}>
               Save
             </Button>
@@ -85,7 +102,7 @@ export default function AttachForm({ database }: { database: Read }) {
         }
       >
         <SpaceBetween size="l">
-          {whole && <ProblemAlert error={whole} header="Your changes weren't saved" />}
+          {whole && <ProblemAlert {...whole} />}
           <Choice form={form} change={change} error={errors["/identifier"]} />
           <Container header={<Header variant="h2">Connection</Header>}>
             <SpaceBetween size="l">
@@ -157,10 +174,11 @@ export default function AttachForm({ database }: { database: Read }) {
               )}
               <Alert type="info">
                 stagedb adds one inbound rule to the database's security group so that this stage's services and jobs can connect. It
-                doesn't change anything else.
+                doesn't change anything else. A connection test adds the rule only while it runs.
               </Alert>
             </SpaceBetween>
           </Container>
+          {shown && <ConnectionResult {...shown} />}
         </SpaceBetween>
       </Form>
     </form>

@@ -13,8 +13,10 @@ import Table from "@cloudscape-design/components/table";
 import { useCallback, useEffect, useState } from "react";
 import { type Preview, Refusal, type Save, type StageName, usePage } from "../api";
 import { lockOf } from "../logic/access";
+import { type Knowledge, reviewOf } from "../logic/connection-test";
 import { fieldSentence } from "../logic/save";
 import { effectInWords, fieldInWords, valueInWords } from "../logic/words";
+import { useResource } from "../resource";
 import { useAccess } from "../stage-context";
 
 const LIST = new Intl.ListFormat("en-US", { type: "conjunction" });
@@ -23,12 +25,14 @@ interface Props {
   name: StageName;
   body: Save;
   etag: string | undefined;
+  /** What is known about the connection to a database that's attached. */
+  connection?: Knowledge;
   refused: (error: Error) => void;
   saved: () => void;
   close: () => void;
 }
 
-export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
+export function SaveReview({ name, body, etag, connection = "untested", refused, saved, close }: Props) {
   const { api } = usePage();
   const lock = lockOf(useAccess("putDatabase"));
   const [preview, setPreview] = useState<Preview | null>(null);
@@ -141,6 +145,7 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
               {warning}
             </Alert>
           ))}
+          {rebuilds && body.source === "attached" && <Connection name={name} connection={connection} />}
           {(preview.resourceChanges?.length ?? 0) > 0 && (
             <ExpandableSection headerText="CloudFormation changes to the stage's resources">
               <Table
@@ -169,6 +174,17 @@ export function SaveReview({ name, body, etag, refused, saved, close }: Props) {
         </SpaceBetween>
       )}
     </Modal>
+  );
+}
+
+function Connection({ name, connection }: { name: StageName; connection: Knowledge }) {
+  const { api } = usePage();
+  const { value: stage } = useResource(useCallback((signal: AbortSignal) => api.stage(name, signal), [api, name]));
+  const { type, header, text } = reviewOf(connection, stage?.connectionProof);
+  return (
+    <Alert type={type} header={header}>
+      {text}
+    </Alert>
   );
 }
 
