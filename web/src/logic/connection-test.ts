@@ -123,7 +123,7 @@ export function reportOf(outcome: Outcome): Report {
 
 /** What the rebuild does about the connection. */
 const REBUILD: Record<string, string> = {
-  required: "The rebuild connects before it publishes anything. If it can't, it's rolled back.",
+  required: "The rebuild connects before it publishes anything. If it can't, the change is rolled back.",
   skipped: "The rebuild publishes without connecting first, because this stage skips the connection test in rebuilds.",
 };
 
