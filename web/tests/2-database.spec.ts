@@ -36,8 +36,9 @@ test("you can create a database from the list of stacks and follow the rebuild t
   await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeVisible();
   await waitForCompletion(page, "dev");
   await expect(page.getByText(`${STACK}-dev-postgres`).first()).toBeVisible();
-  // Each service's containers are a step of their own.
+  // The connection is tested before it's published, and each service's containers are a step of their own.
   await page.getByRole("link", { name: "Stage details" }).click();
+  await expect(page.getByText("Connection test", { exact: true })).toBeVisible();
   for (const service of [`${STACK}-dev`, `${STACK}-dev-worker`]) {
     await expect(page.getByText(`Containers of ${service}`, { exact: true })).toBeVisible();
   }

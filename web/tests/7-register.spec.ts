@@ -48,6 +48,7 @@ test.beforeAll(() => {
 
 const checkbox = (page: Page, service: string) => page.getByRole("checkbox", { name: `${service} in the cluster demo` });
 const step = (page: Page, title: string) => page.getByRole("heading", { level: 1, name: title });
+const proof = (page: Page) => page.getByRole("checkbox", { name: "Connection test in rebuilds" });
 const next = (page: Page) => page.getByRole("button", { name: "Next", exact: true }).click();
 
 /** Goes to the second step with the service selected. */
@@ -117,8 +118,17 @@ test("you can register a stage and add a database to it without leaving the page
   await next(page);
   await expect(page.getByLabel("Stack", { exact: true })).toHaveValue("shop");
   await expect(page.getByLabel("Stage", { exact: true })).toHaveValue("qa");
+  // The connection test can be skipped from the start.
+  await expect(proof(page)).toBeChecked();
+  await proof(page).click();
+  await expect(page.getByText("Rebuilds publish without connecting first.")).toBeVisible();
   await checkAccessible(page, "the names of a stage");
   await next(page);
+  await expect(page.getByText("Skipped", { exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Previous" }).click();
+  await proof(page).click();
+  await next(page);
+  await expect(page.getByText("Required", { exact: true })).toBeVisible();
   await expect(step(page, "Review and register")).toBeVisible();
   await expect(page.getByRole("table", { name: "Services" }).getByRole("row", { name: new RegExp(WEB) })).toContainText("web");
   await checkAccessible(page, "the review of a registration");
@@ -201,6 +211,35 @@ test("with the switch off, a deployment without variables is explained, and you 
   await expect(page.getByRole("button", { name: "Restore variables" })).toBeHidden();
   await checkAccessible(page, "restored variables");
   expect(secretsOf(WEB, "web")).toContain("PG_HOST");
+});
+
+test("skipping the connection test needs a confirmation, and other changes keep it", async ({ page }) => {
+  await page.goto(PATH);
+  const dialog = page.getByRole("dialog", { name: "Skip the connection test in rebuilds?" });
+  await expect(proof(page)).toBeChecked();
+  await expect(proof(page)).toBeEnabled({ timeout: 90_000 });
+  await proof(page).click();
+  await expect(dialog.getByText("Choose this only if no client task can run in your services' network.")).toBeVisible();
+  await checkAccessible(page, "the dialog that skips connection tests");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(proof(page)).toBeChecked();
+  await proof(page).click();
+  await dialog.getByRole("button", { name: "Skip the test" }).click();
+  await expect(proof(page)).not.toBeChecked();
+  await expect(proof(page)).toBeEnabled({ timeout: 90_000 });
+  await page.reload();
+  await expect(proof(page)).not.toBeChecked();
+
+  const restores = page.getByRole("checkbox", { name: /^Restore variables after a deployment/ });
+  await expect(restores).toBeEnabled({ timeout: 90_000 });
+  await expect(restores).not.toBeChecked();
+  await restores.click();
+  await expect(restores).toBeChecked();
+  await expect(restores).toBeEnabled({ timeout: 90_000 });
+  await expect(proof(page)).not.toBeChecked();
+  await proof(page).click();
+  await expect(proof(page)).toBeChecked();
+  await expect(proof(page)).toBeEnabled({ timeout: 90_000 });
 });
 
 test("you can deregister a stage after you remove its database", async ({ page }) => {

@@ -51,6 +51,7 @@ test("a viewer sees everything, and why changes are disabled", async ({ page }) 
   await expectLocked(page, page.getByRole("button", { name: "Rebuild stage" }), EDITORS);
   await expectLocked(page, page.getByRole("button", { name: "Protect stage" }), ADMINS);
   await expect(page.getByRole("checkbox", { name: /Restore variables/ })).toBeDisabled();
+  await expect(page.getByRole("checkbox", { name: "Connection test in rebuilds" })).toBeDisabled();
 
   await page.getByRole("link", { name: "History", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1, name: "History" })).toBeVisible();
@@ -59,6 +60,12 @@ test("a viewer sees everything, and why changes are disabled", async ({ page }) 
 
   await page.getByRole("button", { name: emailOf("viewer") }).click();
   await expect(page.getByText("Viewer", { exact: true }).filter({ visible: true }).first()).toBeVisible();
+});
+
+test("a viewer can't test a connection, and sees why", async ({ page }) => {
+  await signInAs(page, "viewer", stagePath("prod", "/database/add"));
+  await page.getByRole("radio", { name: /Existing AWS database/ }).click();
+  await expectLocked(page, page.getByRole("button", { name: "Test connection" }), "Only editors and admins can do this");
 });
 
 test("an admin protects a stage, and then an editor can't change it", async ({ page, browser }) => {
