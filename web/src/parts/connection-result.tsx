@@ -3,7 +3,7 @@ import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import LiveRegion from "@cloudscape-design/components/live-region";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Spinner from "@cloudscape-design/components/spinner";
 import { type Place, type Report, reportOf, type Tested } from "../logic/connection-test";
 
 export function ConnectionResult({ tested: { outcome }, isOutdated }: { tested: Tested; isOutdated: boolean }) {
@@ -12,16 +12,16 @@ export function ConnectionResult({ tested: { outcome }, isOutdated }: { tested: 
       <LiveRegion>
         <SpaceBetween size="s">
           {isOutdated && (
-            <StatusIndicator type="warning">
+            <Box color="text-status-warning">
               Outdated: the values or the stage's settings have changed since this test was started.
-            </StatusIndicator>
+            </Box>
           )}
           {outcome ? (
             <Found report={reportOf(outcome)} isOutdated={isOutdated} />
           ) : (
-            <StatusIndicator type="in-progress">
-              Starting a client in your services' network. This usually takes less than a minute.
-            </StatusIndicator>
+            <Box color="text-body-secondary">
+              <Spinner /> Starting a client in your services' network. This usually takes less than a minute.
+            </Box>
           )}
         </SpaceBetween>
       </LiveRegion>
