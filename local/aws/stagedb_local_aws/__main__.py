@@ -51,6 +51,7 @@ def build_app(settings: Settings, installation):
         custom_resources,
         ecs,
         ecs_task_definitions,
+        ecs_tasks,
         event_targets,
         http_api,
         managed_login,
@@ -67,6 +68,10 @@ def build_app(settings: Settings, installation):
         user_pools,
     )
     from stagedb_local_aws.control import Control
+    from stagedb_local_aws.ecs_containers import Machine
+    from stagedb_local_aws.ecs_network import Databases
+    from stagedb_local_aws.ecs_task_runs import Host
+    from stagedb_local_aws.permissions.decisions import Decisions
     from stagedb_local_aws.rds_control import RdsControl
     from stagedb_local_aws.rds_modify import Modifications
     from stagedb_local_aws.rds_store import Store
@@ -92,10 +97,14 @@ def build_app(settings: Settings, installation):
     step_functions.install()
     ecs_task_definitions.install()
     ecs.install(settings.timings)
+    decisions = Decisions(settings.decisions)
+    machine = Machine(settings.directory / "tasks", settings.postgres_bin)
+    tasks = ecs_tasks.install(Host(machine, Databases(store), decisions, settings.timings))
     event_targets.install()
     # Last, because the others replace what it wraps.
-    permissions.install(settings.decisions)
-    return Control(ministack.app, settings.timings, RdsControl(store, modifications))
+    permissions.install(decisions)
+    controls = {"rds": RdsControl(store, modifications).answer, "ecs": tasks.control}
+    return Control(ministack.app, settings.timings, controls)
 
 
 async def serve(app, settings: Settings, installation, parent: int) -> None:

@@ -16,10 +16,11 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from stagedb_local_aws.permissions.sessions import credentials
-from stagedb_local_aws.rds_control import RdsControl
 from stagedb_local_aws.settings import Timings
 
 App = Callable[[dict, Callable, Callable], Awaitable[None]]
+ServiceControl = Callable[[str, list[str], object], tuple[int, object] | None]
+"""Answers `/_local/{service}/…`: method, the rest of the path, and data. None if it's unknown."""
 RESPONSE_URL = "/_ministack/cfn-response/"
 
 
@@ -83,10 +84,10 @@ class Faults:
 class Control:
     """The ASGI application that wraps MiniStack's."""
 
-    def __init__(self, app: App, timings: Timings, rds: RdsControl) -> None:
+    def __init__(self, app: App, timings: Timings, services: dict[str, ServiceControl]) -> None:
         self._app = app
         self._timings = timings
-        self._rds = rds
+        self._services = services
         self._faults = Faults()
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
@@ -139,7 +140,9 @@ class Control:
                 return 200, {"access_token": token_with(data["access_token"], data["claims"])}
             case "POST", "/_local/credentials":
                 return 200, credentials(data["role"], data.get("session", "test"), data.get("seconds", 3600))
-        answer = self._rds.answer(method, path.split("/")[3:], data) if path.startswith("/_local/rds/") else None
+        _, _, name, *rest = path.split("/")
+        control = self._services.get(name)
+        answer = control(method, rest, data) if control else None
         return answer or (404, {"message": f"no {method} {path}"})
 
 

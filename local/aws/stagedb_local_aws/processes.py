@@ -51,13 +51,24 @@ def spawn(arguments: list[str], death_signal: int, **options: object) -> subproc
         return subprocess.Popen(
             arguments,
             preexec_fn=lambda: die_with_parent(death_signal),
-            stdin=subprocess.DEVNULL,
             cwd="/",
             **unprivileged(),
-            **options,
+            **{"stdin": subprocess.DEVNULL, **options},
         )
 
     return _spawner.submit(start).result()
+
+
+def end_group_with_us(group: int) -> subprocess.Popen:
+    """Kills a process group when this process ends, however it ends. Kill the returned guard once the group has ended.
+
+    The death signal isn't enough: it reaches only our child, and not what the child has started.
+    """
+    guard = ["/bin/sh", "-c", f"read -r _; kill -KILL -{group}"]
+    # It notices that its input ends, so it must survive us for a moment.
+    ignored = signal.SIGCONT
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return spawn(guard, ignored, stdin=subprocess.PIPE, start_new_session=True, **quiet)
 
 
 def children_of(pid: int) -> list[int]:

@@ -29,6 +29,8 @@ class Timings:
     rds_storage_cooldown_seconds: float = 0.0
     """How long after a storage change another one is rejected. On AWS: six hours. 0 means off."""
     ecs_steady_seconds: float = 2.0
+    ecs_task_start_seconds: float = 0.2
+    """From RunTask until the containers run."""
     cloudformation_change_set_seconds: float = 0.5
     """How long it takes to create a change set."""
 

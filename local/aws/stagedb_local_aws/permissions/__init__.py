@@ -11,7 +11,6 @@ import contextvars
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.iam_evaluator import AuthError, EvalResult, PrincipalInfo
@@ -48,8 +47,7 @@ class NotAuthorized(RuntimeError):
     """CloudFormation, or another service, isn't allowed to make a call for a user's resource."""
 
 
-def install(record: Path) -> None:
-    decisions = Decisions(record)
+def install(decisions: Decisions) -> None:
     _check_requests(decisions)
     _check_stack_operations(decisions)
     _check_state_machines(decisions)
