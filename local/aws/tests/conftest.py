@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from ecs_tasks import Jobs  # noqa: E402
 from local_aws import REGION, LocalAws, wait_for  # noqa: E402
 
 
@@ -16,6 +17,13 @@ def aws():
     """One local AWS for all tests. Each test uses its own names."""
     with LocalAws() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def jobs(aws):
+    """A cluster to run tasks in. Its AWS is empty afterward."""
+    yield Jobs(aws)
+    assert aws.http("POST", "/_ministack/reset")[0] == 200
 
 
 @pytest.fixture

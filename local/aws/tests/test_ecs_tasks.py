@@ -1,0 +1,384 @@
+"""ECS tasks: RunTask runs a command as ECS would, with its environment and its output."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ecs_tasks import CLUSTER, Jobs, numbers, seconds_ago
+from local_aws import LocalAws, wait_for
+
+
+def say(*words: str) -> list[str]:
+    return ["sh", "-c", "; ".join(words)]
+
+
+# ---- The life of a task
+
+
+def test_a_task_runs_its_command_and_stops_with_its_exit_code(jobs):
+    definition = jobs.define(command=say("echo out", "echo err >&2", "exit 3"))
+    started = jobs.ecs.run_task(**jobs.request(definition, startedBy="stagedb/check_1"))["tasks"][0]
+    assert (started["lastStatus"], started["desiredStatus"]) == ("PROVISIONING", "RUNNING")
+    assert re.fullmatch(rf"arn:aws:ecs:eu-west-1:0{{12}}:task/{CLUSTER}/[0-9a-f]{{32}}", started["taskArn"])
+    task = jobs.wait_for(started["taskArn"], "STOPPED")
+    assert task["desiredStatus"] == "STOPPED"
+    assert (task["stopCode"], task["stoppedReason"]) == (
+        "EssentialContainerExited",
+        "Essential container in task exited",
+    )
+    container = task["containers"][0]
+    assert (container["name"], container["lastStatus"], container["exitCode"]) == ("psql", "STOPPED", 3)
+    assert (task["taskDefinitionArn"], task["startedBy"]) == (definition, "stagedb/check_1")
+    assert (task["launchType"], task["platformVersion"]) == ("FARGATE", "1.4.0")
+    assert task["clusterArn"].endswith(f":cluster/{CLUSTER}")
+    assert task["createdAt"] <= task["startedAt"] <= task["stoppingAt"] <= task["stoppedAt"]
+    assert 0 <= seconds_ago(task["createdAt"]) < 60
+    assert jobs.output(task) == ["out", "err"]
+
+
+def test_a_task_goes_through_all_statuses(jobs):
+    jobs.aws.http("PUT", "/_local/timings", {"ecs_task_start_seconds": 0.6})
+    arn = jobs.run(jobs.define(command=["sleep", "0.4"]))
+    jobs.aws.http("PUT", "/_local/timings", {"ecs_task_start_seconds": 0.1})
+    seen: list[str] = []
+    while seen[-1:] != ["STOPPED"]:
+        seen.append(jobs.task(arn)["lastStatus"])
+        time.sleep(0.01)
+    seen = [status for status in dict.fromkeys(seen) if status != "DEPROVISIONING"]
+    assert seen == ["PROVISIONING", "PENDING", "RUNNING", "STOPPED"]
+
+
+def test_the_command_of_the_request_wins_and_the_entry_point_stays(jobs):
+    definition = jobs.define(entryPoint=["sh", "-c"], command=["echo definition"])
+    assert jobs.output(jobs.finished(definition)) == ["definition"]
+    override = {"containerOverrides": [{"name": "psql", "command": ["echo request"]}]}
+    task = jobs.finished(definition, overrides=override)
+    assert jobs.output(task) == ["request"]
+    assert task["overrides"]["containerOverrides"] == override["containerOverrides"]
+
+
+def test_a_program_that_does_not_exist_is_named(jobs):
+    task = jobs.finished(jobs.define(command=["no-such-program"]))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotStartContainerError: ")
+    assert 'exec: "no-such-program": executable file not found in $PATH' in task["containers"][0]["reason"]
+    assert "exitCode" not in task["containers"][0]
+
+
+def test_a_capacity_provider_takes_the_place_of_the_launch_type(jobs):
+    strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    task = jobs.finished(jobs.define(command=["true"]), launchType=None, capacityProviderStrategy=strategy)
+    assert task["capacityProviderName"] == "FARGATE_SPOT" and "launchType" not in task
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [(["sleep", "60"], 143), (say("trap '' TERM", "while :; do sleep 0.1; done"), 137)]
+)
+def test_a_stopped_task_gets_sigterm_and_then_sigkill(jobs, command, code):
+    arn = jobs.run(jobs.define(command=command))
+    jobs.wait_for(arn, "RUNNING")
+    time.sleep(0.2)
+    stopped = jobs.ecs.stop_task(cluster=CLUSTER, task=arn.rpartition("/")[2], reason="too late")["task"]
+    assert (stopped["desiredStatus"], stopped["stoppedReason"]) == ("STOPPED", "too late")
+    task = jobs.wait_for(arn, "STOPPED")
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "too late")
+    assert task["containers"][0]["exitCode"] == code
+    again = jobs.ecs.stop_task(cluster=CLUSTER, task=arn, reason="again")["task"]
+    assert again["stoppedReason"] == "too late"
+
+
+def test_a_task_can_be_stopped_before_it_has_started(jobs):
+    jobs.aws.http("PUT", "/_local/timings", {"ecs_task_start_seconds": 5})
+    arn = jobs.run(jobs.define(command=["true"]))
+    jobs.aws.http("PUT", "/_local/timings", {"ecs_task_start_seconds": 0.1})
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+    task = jobs.wait_for(arn, "STOPPED")
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "Task stopped by user")
+    assert "exitCode" not in task["containers"][0] and "startedAt" not in task
+
+
+def test_unknown_tasks_are_missing(jobs, expect_error):
+    missing = f"arn:aws:ecs:eu-west-1:000000000000:task/{CLUSTER}/{'0' * 32}"
+    answer = jobs.ecs.describe_tasks(cluster=CLUSTER, tasks=[missing])
+    assert answer["tasks"] == [] and answer["failures"] == [{"arn": missing, "reason": "MISSING"}]
+    code, message = expect_error(jobs.ecs.stop_task, cluster=CLUSTER, task=missing)
+    assert (code, message) == ("InvalidParameterException", "The referenced task was not found.")
+    for call in (jobs.ecs.describe_tasks, jobs.ecs.stop_task, jobs.ecs.list_tasks):
+        arguments = {"cluster": "no-such-cluster"}
+        arguments |= {"tasks": ["x"]} if call == jobs.ecs.describe_tasks else {}
+        arguments |= {"task": "x"} if call == jobs.ecs.stop_task else {}
+        assert expect_error(call, **arguments)[0] == "ClusterNotFoundException"
+
+
+def test_tasks_are_listed_by_family_by_starter_and_by_desired_status(jobs, expect_error):
+    definition = jobs.define("listed", command=["sleep", "60"])
+    one, other = (jobs.run(definition, startedBy=name) for name in ("list-one", "list-other"))
+
+    def listed(**filters: str) -> list[str]:
+        return jobs.ecs.list_tasks(cluster=CLUSTER, **filters)["taskArns"]
+
+    assert sorted(listed(family="listed")) == sorted([one, other])
+    assert listed(startedBy="list-one") == [one]
+    assert listed(serviceName="listed") == []
+    jobs.ecs.stop_task(cluster=CLUSTER, task=one)
+    assert listed(family="listed") == [other] and listed(family="listed", desiredStatus="STOPPED") == [one]
+    jobs.ecs.stop_task(cluster=CLUSTER, task=other)
+    assert expect_error(listed, family="listed", startedBy="list-one")[0] == "InvalidParameterException"
+
+
+def test_a_task_has_the_tags_of_the_request_and_of_its_definition(jobs):
+    of_definition = [{"key": "team", "value": "shop"}, {"key": "stage", "value": "dev"}]
+    definition = jobs.define(tags=of_definition, command=["true"])
+    arn = jobs.run(definition, propagateTags="TASK_DEFINITION", tags=[{"key": "stage", "value": "prod"}])
+    tags = {tag["key"]: tag["value"] for tag in jobs.task(arn, include=["TAGS"])["tags"]}
+    assert tags == {"team": "shop", "stage": "prod"}
+    assert jobs.task(arn)["tags"] == [], "only on request"
+    assert jobs.task(jobs.run(definition), include=["TAGS"])["tags"] == []
+
+
+# ---- Requests that ECS refuses
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({"cluster": "nowhere"}, "ClusterNotFoundException", "Cluster not found."),
+        ({"taskDefinition": "nothing"}, "ClientException", "TaskDefinition not found."),
+        ({"taskDefinition": "refused:99"}, "ClientException", "TaskDefinition not found."),
+        (
+            {"networkConfiguration": None},
+            "InvalidParameterException",
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        ),
+        (
+            {"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]},
+            "InvalidParameterException",
+            "Specifying both a launch type and capacity provider strategy is not supported.",
+        ),
+        (
+            {"overrides": {"containerOverrides": [{"name": "web", "command": ["x"]}]}},
+            "InvalidParameterException",
+            "Override for container named web is not a container in the TaskDefinition.",
+        ),
+        (
+            {"overrides": {"containerOverrides": [{"name": "psql", "command": ["x" * 8192]}]}},
+            "InvalidParameterException",
+            "at most 8192",
+        ),
+        ({"startedBy": "x" * 129}, "InvalidParameterException", "startedBy"),
+        ({"startedBy": "a.b"}, "InvalidParameterException", "startedBy"),
+        ({"clientToken": "x" * 65}, "InvalidParameterException", "clientToken"),
+        ({"count": 11}, "InvalidParameterException", "count"),
+        (
+            {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}},
+            "InvalidParameterException",
+            "The subnet ID 'subnet-1' does not exist",
+        ),
+    ],
+)
+def test_a_request_that_is_not_valid_is_refused(jobs, expect_error, change, code, words):
+    definition = jobs.define("refused", command=["true"])
+    found_code, message = expect_error(jobs.ecs.run_task, **jobs.request(definition, **change) | {
+        name: value for name, value in change.items() if value is not None
+    })
+    assert found_code == code and words in message
+
+
+def test_a_deregistered_definition_is_refused(jobs, expect_error):
+    definition = jobs.define(command=["true"])
+    jobs.ecs.deregister_task_definition(taskDefinition=definition)
+    found = expect_error(jobs.ecs.run_task, **jobs.request(definition))
+    assert found == ("ClientException", "TaskDefinition not found.")
+
+
+def test_overrides_with_8192_characters_are_accepted(jobs):
+    definition = jobs.define(command=["true"])
+    empty = json.dumps({"containerOverrides": [{"name": "psql", "command": ["true", ""]}]}, separators=(",", ":"))
+    override = {"name": "psql", "command": ["true", "x" * (8192 - len(empty))]}
+    task = jobs.finished(definition, overrides={"containerOverrides": [override]})
+    assert task["containers"][0]["exitCode"] == 0
+
+
+def test_a_role_that_does_not_trust_ecs_is_refused(jobs, expect_error):
+    definition = jobs.define(command=["true"])
+    request = jobs.request(definition, overrides={"executionRoleArn": jobs.aws.role()})
+    code, message = expect_error(jobs.ecs.run_task, **request)
+    assert code == "ClientException" and message.startswith("ECS was unable to assume the role")
+
+
+def test_a_repeated_request_starts_nothing_and_a_different_one_with_its_token_is_refused(jobs):
+    definition = jobs.define("repeated", command=["sleep", "0.2"])
+    first = jobs.run(definition, clientToken="token-1")
+    assert jobs.run(definition, clientToken="token-1") == first
+    jobs.wait_for(first, "STOPPED")
+    assert jobs.run(definition, clientToken="token-1") == first
+    with pytest.raises(jobs.ecs.exceptions.ConflictException) as conflict:
+        jobs.run(definition, clientToken="token-1", startedBy="other")
+    assert conflict.value.response["resourceIds"] == [first]
+    assert jobs.run(definition, clientToken="token-2") != first
+
+
+# ---- Environment and secrets
+
+
+def test_a_container_has_only_its_own_environment_and_directories(jobs):
+    secret = jobs.secret("environment", {"a": "from-secret", "b": {"n": 1}})
+    definition = jobs.define(
+        environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+        secrets=[{"name": "B", "valueFrom": f"{secret}:a::"}, {"name": "C", "valueFrom": f"{secret}:a::"},
+                 {"name": "D", "valueFrom": f"{secret}:b:AWSCURRENT:"}, {"name": "E", "valueFrom": secret}],
+        command=say("env", "touch $HOME/x $TMPDIR/y", "id -un >&2"),
+    )  # fmt: skip
+    override = {"name": "psql", "environment": [{"name": "C", "value": "from-request"}]}
+    task = jobs.finished(definition, overrides={"containerOverrides": [override]})
+    *lines, user = jobs.output(task)
+    found = dict(line.split("=", 1) for line in lines)
+    home, temporary = found.pop("HOME"), found.pop("TMPDIR")
+    assert found.pop("PATH").endswith(":/usr/bin:/bin")
+    found = {name: value for name, value in found.items() if name not in ("PWD", "SHLVL", "_", "OLDPWD")}
+    assert found == {"A": "1", "B": "from-secret", "C": "from-request", "D": '{"n": 1}',
+                     "E": '{"a": "from-secret", "b": {"n": 1}}'}  # fmt: skip
+    assert task["containers"][0]["exitCode"] == 0
+    assert not Path(home).exists() and not Path(temporary).exists()
+    if os.geteuid() == 0:
+        assert user == "nobody"
+
+
+def failure_of(jobs, **members: object) -> str:
+    task = jobs.finished(jobs.define(command=["true"], **members))
+    assert task["stopCode"] == "TaskFailedToStart" and "exitCode" not in task["containers"][0]
+    return task["stoppedReason"]
+
+
+NO_SECRETS = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
+    "to retrieve secret from asm: service call has been retried 1 time(s): "
+)
+
+
+def test_a_secret_is_read_as_the_execution_role(jobs):
+    secret = jobs.secret("forbidden", "x")
+    role = jobs.make_role("no-secrets", "logs:*", "*")
+    task = jobs.finished(
+        jobs.define(role=role, command=["true"], secrets=[{"name": "A", "valueFrom": secret}]),
+    )
+    user = f"arn:aws:sts::000000000000:assumed-role/no-secrets/{task['taskArn'].rpartition('/')[2]}"
+    assert task["stopCode"] == "TaskFailedToStart" and "exitCode" not in task["containers"][0]
+    assert task["stoppedReason"] == (
+        f"{NO_SECRETS}failed to fetch secret {secret} from secrets manager: AccessDeniedException: User: {user} is not "
+        f"authorized to perform: secretsmanager:GetSecretValue on resource: {secret} because no identity-based policy "
+        "allows the secretsmanager:GetSecretValue action"
+    )
+
+
+def test_a_secret_may_allow_the_execution_role_in_its_own_policy(jobs):
+    secret = jobs.secret("allowed-by-itself", "by-policy")
+    role = jobs.make_role("no-secrets-either", "logs:*", "*")
+    allow = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    jobs.aws.client("secretsmanager").put_resource_policy(SecretId=secret, ResourcePolicy=policy)
+    definition = jobs.define(role=role, command=say("echo $A"), secrets=[{"name": "A", "valueFrom": secret}])
+    assert jobs.output(jobs.finished(definition)) == ["by-policy"]
+
+
+def test_the_execution_role_of_the_request_wins(jobs):
+    secret = jobs.secret("by-role", "x")
+    other = jobs.make_role("may-write-only", "logs:*", "*")
+    definition = jobs.define(command=["true"], secrets=[{"name": "A", "valueFrom": secret}])
+    assert jobs.finished(definition)["containers"][0]["exitCode"] == 0
+    assert "assumed-role/may-write-only/" in jobs.finished(definition, overrides={"executionRoleArn": other})["stoppedReason"]
+
+
+def test_secrets_that_are_not_there_are_named(jobs):
+    secret = jobs.secret("partly", {"a": "1"})
+    for value_from, words in (
+        (f"{secret}:nope::", "retrieved secret from Secrets Manager did not contain json key nope"),
+        (f"{secret}::AWSPENDING:", f"failed to fetch secret {secret} from secrets manager: ResourceNotFoundException: "
+         "Secrets Manager can't find the specified secret value for staging label: AWSPENDING"),
+        (f"{secret[:-6]}gone-AbCdEf", "ResourceNotFoundException: Secrets Manager can't find the specified secret."),
+    ):  # fmt: skip
+        reason = failure_of(jobs, secrets=[{"name": "A", "valueFrom": value_from}])
+        assert reason.startswith(NO_SECRETS) and words in reason, reason
+
+
+# ---- Logs
+
+NO_LOG = (
+    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to "
+    "create Cloudwatch log stream: operation error CloudWatch Logs: CreateLogStream, "
+)
+
+
+def test_a_log_that_cannot_be_written_keeps_a_task_from_starting(jobs):
+    def options(group: str) -> dict:
+        return {"logDriver": "awslogs", "options": {"awslogs-group": group, "awslogs-stream-prefix": "x"}}
+
+    reason = failure_of(jobs, logConfiguration=options("no-such-group"))
+    assert reason.startswith(NO_LOG)
+    assert reason.endswith("ResourceNotFoundException: The specified log group does not exist. : exit status 1")
+    role = jobs.make_role("no-logs", "secretsmanager:*", "*")
+    reason = failure_of(jobs, role=role)
+    assert reason.startswith(NO_LOG) and "AccessDeniedException: User: arn:aws:sts" in reason
+    assert "logs:CreateLogStream" in reason and reason.endswith(": exit status 1")
+
+
+def test_a_role_that_may_not_write_loses_the_output(jobs):
+    role = jobs.make_role("only-streams", "logs:CreateLogStream", "*")
+    task = jobs.finished(jobs.define(role=role, command=say("echo lost")))
+    assert task["containers"][0]["exitCode"] == 0 and jobs.output(task) == []
+
+
+def test_output_arrives_line_by_line_while_the_command_runs(jobs):
+    arn = jobs.run(jobs.define(command=say("echo first", "echo", "sleep 30", "echo second")))
+    jobs.wait_for(arn, "RUNNING")
+    wait_for(lambda: jobs.output(jobs.task(arn)) == ["first"], seconds=5)
+    assert jobs.task(arn)["lastStatus"] == "RUNNING"
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+
+
+def test_a_container_without_a_log_configuration_writes_nowhere(jobs):
+    task = jobs.finished(jobs.define(command=say("echo x"), logConfiguration={"logDriver": "none"}))
+    assert task["containers"][0]["exitCode"] == 0
+
+
+# ---- The process
+
+
+def test_what_a_command_leaves_running_ends_with_its_task(jobs):
+    marker = f"61{next(numbers):04}"
+    task = jobs.finished(jobs.define(command=say(f"sleep {marker} & echo done")))
+    assert jobs.output(task) == ["done"]
+    assert not running(f"sleep {marker}")
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_every_process_of_a_task_ends_with_the_local_aws(how):
+    marker = f"62{next(numbers):04}"
+    with LocalAws() as own:
+        jobs = Jobs(own)
+        arn = jobs.run(jobs.define(command=["sh", "-c", f"sleep {marker} & sleep {marker}; true"]))
+        wait_for(lambda: len(running(f"sleep {marker}")) == 2 and jobs.task(arn)["lastStatus"] == "RUNNING")
+        getattr(own.process, how)()
+        own.process.wait(10)
+        wait_for(lambda: not running(f"sleep {marker}"), seconds=5)
+
+
+def test_a_reset_ends_all_tasks():
+    marker = f"63{next(numbers):04}"
+    with LocalAws() as own:
+        jobs = Jobs(own)
+        jobs.run(jobs.define(command=["sleep", marker]))
+        wait_for(lambda: running(f"sleep {marker}"))
+        assert own.http("POST", "/_ministack/reset")[0] == 200
+        wait_for(lambda: not running(f"sleep {marker}"), seconds=5)
+        assert json.loads(own.http("GET", "/_local/ecs/tasks")[2]) == []
+
+
+def running(command: str) -> list[str]:
+    """The processes with exactly this command."""
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in listing.stdout.splitlines() if line.strip() == command]
