@@ -76,6 +76,7 @@ def install() -> None:
     ):
         setattr(service, name, handler)
         service._ACTION_MAP[action] = handler
+    provisioners._STACK_TAG_PROPERTY["AWS::ECS::TaskDefinition"] = ("Tags", "list")
     # Its update calls this name for a new revision.
     provisioners._ecs_task_def_create = create_resource
     provisioners._RESOURCE_HANDLERS["AWS::ECS::TaskDefinition"]["create"] = create_resource

@@ -382,3 +382,138 @@ def running(command: str) -> list[str]:
     """The processes with exactly this command."""
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     return [line for line in listing.stdout.splitlines() if line.strip() == command]
+
+
+# ---- Behaviors
+
+
+def planned(jobs, behavior: str, **container: object) -> dict:
+    """A task of a family whose next task behaves like this."""
+    family = f"planned-{next(numbers)}"
+    definition = jobs.define(family, **{"command": say("echo ran"), **container})
+    jobs.plan({family: {"behavior": behavior}})
+    return jobs.finished(definition)
+
+
+def test_an_image_that_cannot_be_pulled_is_named(jobs):
+    task = planned(jobs, "image")
+    reason = task["stoppedReason"]
+    assert task["stopCode"] == "TaskFailedToStart" and task["containers"][0]["reason"] == reason
+    assert reason.startswith(
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref "
+        "public.ecr.aws/docker/library/postgres:17: failed to do request: "
+        'Head "https://public.ecr.aws/v2/docker/library/postgres/manifests/17": dial tcp '
+    )
+    assert reason.endswith(":443: i/o timeout")
+    assert "ref docker.io/library/postgres:latest:" in planned(jobs, "image", image="postgres")["stoppedReason"]
+    assert "ref docker.io/team/app:1:" in planned(jobs, "image", image="team/app:1")["stoppedReason"]
+
+
+def test_a_cluster_may_have_no_room_for_a_task(jobs):
+    definition = jobs.define("no-room", command=["true"])
+    jobs.plan({"no-room": {"behavior": "capacity"}})
+    answer = jobs.ecs.run_task(**jobs.request(definition, clientToken="no-room"))
+    assert answer["tasks"] == [] and [failure["reason"] for failure in answer["failures"]] == ["RESOURCE:MEMORY"]
+    assert jobs.ecs.run_task(**jobs.request(definition, clientToken="no-room"))["failures"] == []
+
+
+def test_fargate_may_have_no_capacity(jobs):
+    task = planned(jobs, "fargate-capacity")
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("Capacity is unavailable at this time. Please try again later")
+
+
+def test_secrets_may_be_out_of_reach(jobs):
+    secret = jobs.secret("out-of-reach", "x")
+    task = planned(jobs, "secrets-timeout", secrets=[{"name": "A", "valueFrom": secret}])
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith(
+        "ResourceInitializationError: unable to pull secrets or registry auth: "
+    )
+    assert task["stoppedReason"].endswith(":443: i/o timeout")
+
+
+def test_a_task_may_never_start(jobs):
+    definition = jobs.define("stuck", command=["true"])
+    jobs.plan({"stuck": {"behavior": "never-starts"}})
+    arn = jobs.run(definition)
+    jobs.wait_for(arn, "PENDING")
+    time.sleep(0.5)
+    assert jobs.task(arn)["lastStatus"] == "PENDING"
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+    assert "exitCode" not in jobs.wait_for(arn, "STOPPED")["containers"][0]
+
+
+def test_a_task_may_never_stop_by_itself(jobs):
+    definition = jobs.define("endless", command=say("echo ran"))
+    jobs.plan({"endless": {"behavior": "never-stops"}})
+    arn = jobs.run(definition)
+    jobs.wait_for(arn, "RUNNING")
+    time.sleep(0.5)
+    assert jobs.task(arn)["lastStatus"] == "RUNNING"
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+    task = jobs.wait_for(arn, "STOPPED")
+    assert task["containers"][0]["exitCode"] == 137 and jobs.output(task) == []
+
+
+def test_a_container_may_be_killed(jobs):
+    task = planned(jobs, "killed")
+    assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("EssentialContainerExited", 137)
+    assert task["containers"][0]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
+    assert jobs.output(task) == []
+
+
+def test_output_may_get_lost(jobs):
+    task = planned(jobs, "no-log")
+    assert task["containers"][0]["exitCode"] == 0 and jobs.output(task) == []
+
+
+def test_a_stopped_task_may_be_forgotten(jobs):
+    definition = jobs.define("forgotten", command=["sleep", "0.5"])
+    jobs.plan({"forgotten": {"behavior": "gone"}})
+    arn = jobs.run(definition)
+    assert jobs.task(arn)
+    wait_for(lambda: jobs.ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"] == [])
+    assert jobs.ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["failures"][0]["reason"] == "MISSING"
+    (found,) = [task for task in all_tasks(jobs) if task["taskArn"] == arn]
+    assert found["containers"][0]["exitCode"] == 0
+
+
+def test_a_behavior_applies_a_number_of_times_or_always(jobs):
+    definition = jobs.define("twice", command=["true"])
+    jobs.plan({"twice": {"behavior": "killed", "times": 2}})
+    codes = [jobs.finished(definition)["containers"][0]["exitCode"] for _ in range(3)]
+    assert codes == [137, 137, 0]
+    jobs.plan({"twice": {"behavior": "killed", "times": None}})
+    codes = [jobs.finished(definition)["containers"][0]["exitCode"] for _ in range(3)]
+    assert codes == [137, 137, 137]
+    assert json.loads(jobs.aws.http("GET", "/_local/ecs/next-tasks")[2]) == {
+        "twice": {"behavior": "killed", "times": None}
+    }
+    assert jobs.aws.http("DELETE", "/_local/ecs/next-tasks")[0] == 200
+    assert jobs.finished(definition)["containers"][0]["exitCode"] == 0
+
+
+def test_an_unknown_behavior_is_refused(jobs):
+    for plans in ({"x": {"behavior": "explode"}}, {"x": {"behavior": ""}}, {"x": {"times": 1}}, {"x": 1}):
+        assert jobs.aws.http("PUT", "/_local/ecs/next-tasks", plans)[0] == 400
+    assert jobs.aws.http("GET", "/_local/ecs/no-such-thing")[0] == 404
+
+
+def all_tasks(jobs) -> list[dict]:
+    status, _, body = jobs.aws.http("GET", "/_local/ecs/tasks")
+    assert status == 200
+    return json.loads(body)
+
+
+def test_every_task_is_recorded_without_its_secrets(jobs):
+    secret = jobs.secret("recorded", "a-secret-nobody-may-see")
+    definition = jobs.define("recorded", command=["true"], secrets=[{"name": "A", "valueFrom": secret}])
+    override = {"containerOverrides": [{"name": "psql", "environment": [{"name": "B", "value": "from-request"}]}]}
+    arn = jobs.run(definition, overrides=override)
+    jobs.wait_for(arn, "STOPPED")
+    (found,) = [task for task in all_tasks(jobs) if task["taskArn"] == arn]
+    assert found["taskDefinition"]["containerDefinitions"][0]["secrets"] == [{"name": "A", "valueFrom": secret}]
+    assert found["overrides"]["containerOverrides"] == override["containerOverrides"]
+    assert found["lastStatus"] == "STOPPED"
+    assert "a-secret-nobody-may-see" not in json.dumps(all_tasks(jobs))

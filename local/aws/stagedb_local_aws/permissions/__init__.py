@@ -151,7 +151,8 @@ def _check_stack_operations(decisions: Decisions) -> None:
 
     def update_resource(resource_type, physical_id, old_props, new_props, stack_name, *more, **named):
         if old_props != new_props:
-            allow(resource_type, "update", physical_id, new_props, stack_name)
+            verb = stack_roles.verb_of_update(resource_type, old_props, new_props)
+            allow(resource_type, verb, physical_id, new_props, stack_name)
         return update(resource_type, physical_id, old_props, new_props, stack_name, *more, **named)
 
     def delete_resource(resource_type, physical_id, props, stack_name=None, logical_id=None):

@@ -145,6 +145,36 @@ def register_task_definition(call: Call) -> Iterator[Check]:
             yield pass_role(call.text(name), "ecs-tasks.amazonaws.com")
 
 
+def run_task(call: Call) -> Iterator[Check]:
+    cluster, definition = call.text("cluster"), resources.task_definition(call.text("taskDefinition"))
+    yield Check(call.action, definition, {**call.tags, **_cluster(cluster)})
+    tags = dict(call.tags)
+    if call.text("propagateTags") == "TASK_DEFINITION":
+        propagated = resources.tags_of(definition)
+        keys = [key for key in propagated if not key.startswith("aws:")]
+        tags = {f"aws:RequestTag/{key}": propagated[key] for key in keys} | tags
+        keys += [key for key in call.tags.get("aws:TagKeys", []) if key not in keys]
+        tags |= {"aws:TagKeys": keys} if keys else {}
+    if tags:
+        task = resources.task(cluster, "*")
+        yield Check("ecs:TagResource", task, {**tags, **_cluster(cluster), "ecs:CreateAction": call.operation})
+    for role in resources.roles_of_task(definition, call.parameters.get("overrides") or {}):
+        yield pass_role(role, "ecs-tasks.amazonaws.com")
+
+
+def on_tasks(call: Call) -> Iterator[Check]:
+    cluster = call.text("cluster")
+    for task in call.parameters.get("tasks") or [call.text("task")]:
+        yield Check(call.action, resources.task(cluster, task), _cluster(cluster))
+
+
+def list_tasks(call: Call) -> Iterator[Check]:
+    """The reference names the container instances, although tasks of Fargate have none."""
+    cluster = call.text("cluster")
+    name = cluster.rpartition("/")[2] or "default"
+    yield Check(call.action, arn("ecs", f"container-instance/{name}/*"), _cluster(cluster))
+
+
 def _cluster(name: str) -> Context:
     cluster = name if name.startswith("arn:") else arn("ecs", f"cluster/{name or 'default'}")
     return {"ecs:cluster": cluster}
@@ -286,6 +316,10 @@ def start_execution(call: Call) -> Iterator[Check]:
     yield Check(call.action, call.text("stateMachineArn"))
 
 
+def on_execution(call: Call) -> Iterator[Check]:
+    yield Check(call.action, call.text("executionArn"))
+
+
 def put_events(call: Call) -> Iterator[Check]:
     for entry in call.parameters.get("Entries", []):
         bus = entry.get("EventBusName") or "default"
@@ -352,11 +386,16 @@ CALLS: dict[str, Needs] = {
     "ec2:DescribeSubnets": anything,
     "ec2:RevokeSecurityGroupIngress": on_group,
     "ecs:DeleteService": on_cluster_resource,
+    "ecs:DeregisterTaskDefinition": anything,
     "ecs:DescribeServices": on_services,
     "ecs:DescribeTaskDefinition": anything,
+    "ecs:DescribeTasks": on_tasks,
     "ecs:ListClusters": anything,
     "ecs:ListServices": list_services,
+    "ecs:ListTasks": list_tasks,
     "ecs:RegisterTaskDefinition": register_task_definition,
+    "ecs:RunTask": run_task,
+    "ecs:StopTask": on_tasks,
     "ecs:TagResource": tag_ecs,
     "ecs:UntagResource": tag_ecs,
     "ecs:UpdateService": update_service,
@@ -392,5 +431,6 @@ CALLS: dict[str, Needs] = {
     "ssm:GetParameter": on_parameter,
     "ssm:GetParameterHistory": on_parameter,
     "ssm:PutParameter": on_parameter,
+    "states:DescribeExecution": on_execution,
     "states:StartExecution": start_execution,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch_logs as logs
 from ministack.services import ec2, ecs, iam, rds, ssm
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import _stacks
@@ -46,6 +47,28 @@ def service(cluster: str, name_or_arn: str) -> str:
     return arn("ecs", f"service/{cluster.rpartition('/')[2] or 'default'}/{name_or_arn}")
 
 
+def task_definition(reference: str) -> str:
+    """ECS authorizes against a revision: that of the request, or the family's latest active one (API reference, RunTask)."""
+    name = reference.rpartition("task-definition/")[2]
+    if name and ":" not in name:
+        active = [d["revision"] for d in ecs._task_defs.values() if d["family"] == name and d["status"] == "ACTIVE"]
+        name = f"{name}:{max(active, default='*')}"
+    return arn("ecs", f"task-definition/{name}")
+
+
+def roles_of_task(definition: str, overrides: dict) -> list[str]:
+    """Those of the definition, and those that a request names instead."""
+    found = ecs._task_defs.get(definition.rpartition("/")[2]) or {}
+    names = ("executionRoleArn", "taskRoleArn")
+    return list(dict.fromkeys(roles[name] for roles in (found, overrides) for name in names if roles.get(name)))
+
+
+def task(cluster: str, id_or_arn: str) -> str:
+    if id_or_arn.startswith("arn:"):
+        return id_or_arn
+    return arn("ecs", f"task/{cluster.rpartition('/')[2] or 'default'}/{id_or_arn}")
+
+
 def _of_ecs(resource: str, _rest: str) -> Tags:
     return {tag["key"]: tag["value"] for tag in ecs._tags.get(resource, [])}
 
@@ -70,6 +93,12 @@ def _of_ec2(_resource: str, rest: str) -> Tags:
     return _pairs(ec2._tags.get(rest.partition("/")[2], []))
 
 
+def _of_log(_resource: str, rest: str) -> Tags:
+    """Of a log group, also for its streams."""
+    name = rest.removeprefix("log-group:").partition(":")[0]
+    return dict((logs._log_groups.get(name) or {}).get("tags") or {})
+
+
 def _pairs(tags: list[dict]) -> Tags:
     return {tag["Key"]: tag.get("Value", "") for tag in tags}
 
@@ -79,6 +108,7 @@ _TAGS = {
     "ec2": _of_ec2,
     "ecs": _of_ecs,
     "iam": lambda _arn, rest: _pairs((iam._roles.get(rest.rpartition("/")[2]) or {}).get("Tags") or []),
+    "logs": _of_log,
     "rds": lambda resource, _rest: _pairs(rds._tags.get(resource, [])),
     "secretsmanager": _of_secret,
     "ssm": lambda resource, _rest: dict(ssm._tags.get(resource, {})),

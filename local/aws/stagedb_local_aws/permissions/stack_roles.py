@@ -12,7 +12,7 @@ from ministack.services.cloudformation import _stacks, handlers
 from ministack.services.cloudformation.helpers import _p
 
 from stagedb_local_aws.permissions import resources
-from stagedb_local_aws.permissions.checks import Check, Context, service_linked_role
+from stagedb_local_aws.permissions.checks import Check, Context, pass_role, service_linked_role
 from stagedb_local_aws.permissions.resources import arn
 
 _roles: dict[str, str] = {}
@@ -29,6 +29,12 @@ def needed(resource_type: str, verb: str, physical_id: str, props: dict, stack_n
         return [Check("lambda:InvokeFunction", str(props.get("ServiceToken", "")))]
     needs = _TYPES.get(resource_type)
     return None if needs is None else list(needs(verb, physical_id, props, _tags(props, stack_name)))
+
+
+def verb_of_update(resource_type: str, old: dict, new: dict) -> str:
+    """`create` for a task definition that gets another revision. Other types are updated in place."""
+    rest = ({name: value for name, value in props.items() if name != "Tags"} for props in (old, new))
+    return "create" if resource_type == "AWS::ECS::TaskDefinition" and next(rest) != next(rest) else "update"
 
 
 def _tags(props: dict, stack_name: str) -> Context:
@@ -92,6 +98,56 @@ def _parameter(verb: str, physical_id: str, props: dict, tags: Context) -> Itera
     yield Check("ssm:GetParameters", resource)
 
 
+# ---- CloudWatch Logs
+
+
+def _log_group(verb: str, physical_id: str, props: dict, tags: Context) -> Iterator[Check]:
+    """Tags are those of the group itself. The other actions need `log-group:NAME:*` (user guide of CloudWatch Logs)."""
+    name = physical_id or props.get("LogGroupName", "*")
+    group, streams = arn("logs", f"log-group:{name}"), arn("logs", f"log-group:{name}:*")
+    made = _once_made(verb, tags)
+    if verb == "delete":
+        yield Check("logs:DeleteLogGroup", streams)
+        yield Check("logs:DescribeLogGroups", _all_log_groups())
+        return
+    if verb == "create":
+        yield Check("logs:CreateLogGroup", streams, tags)
+    if tags:
+        yield Check("logs:TagResource", group, tags)
+    if props.get("RetentionInDays"):
+        yield Check("logs:PutRetentionPolicy", streams, made)
+    elif verb == "update":
+        yield Check("logs:DeleteRetentionPolicy", streams)
+    yield Check("logs:DescribeLogGroups", _all_log_groups())
+    yield Check("logs:ListTagsForResource", group, made)
+
+
+def _all_log_groups() -> str:
+    """What `DescribeLogGroups` is checked against, whatever its prefix."""
+    return arn("logs", "log-group::log-stream:")
+
+
+# ---- ECS
+
+
+def _task_definition(verb: str, physical_id: str, props: dict, tags: Context) -> Iterator[Check]:
+    """An update changes nothing but tags. Any other change creates the next revision, and deletes the old one later."""
+    if verb == "create":
+        resource = arn("ecs", f"task-definition/{props.get('Family', '*')}:*")
+        yield Check("ecs:RegisterTaskDefinition", resource, tags)
+        if tags:
+            keys = {**tags, "ecs:CreateAction": "RegisterTaskDefinition"}
+            yield Check("ecs:TagResource", resource, keys)
+        for name in ("ExecutionRoleArn", "TaskRoleArn"):
+            if props.get(name):
+                yield pass_role(props[name], "ecs-tasks.amazonaws.com")
+    elif verb == "update" and tags:
+        yield Check("ecs:TagResource", physical_id, tags)
+    elif verb == "delete":
+        yield Check("ecs:DeregisterTaskDefinition")
+    yield Check("ecs:DescribeTaskDefinition")
+
+
 # ---- EC2
 
 
@@ -143,6 +199,8 @@ def _subnet_group(verb: str, physical_id: str, _props: dict, tags: Context) -> I
 
 _TYPES: dict[str, Callable[[str, str, dict, Context], Iterator[Check]]] = {
     "AWS::EC2::SecurityGroup": _security_group,
+    "AWS::ECS::TaskDefinition": _task_definition,
+    "AWS::Logs::LogGroup": _log_group,
     "AWS::RDS::DBSubnetGroup": _subnet_group,
     "AWS::SSM::Parameter": _parameter,
     "AWS::SecretsManager::ResourcePolicy": _secret_policy,
