@@ -1,4 +1,7 @@
-"""What ECS does with a task's execution role: reading secrets and writing logs. Each call is checked as a request of the role."""
+"""What ECS does as a task's execution role: reading secrets and writing logs.
+
+Each call is checked like a request of the role.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ class SecretReference:
 
 
 class Agent:
-    """The execution role of one task."""
+    """ECS in the execution role of one task. Without a role, every call is denied."""
 
     def __init__(self, decisions: Decisions, role_arn: str, task_id: str) -> None:
         self._decisions = decisions

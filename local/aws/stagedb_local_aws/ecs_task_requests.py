@@ -158,7 +158,8 @@ def _trusts_ecs(document: str | dict) -> bool:
     for statement in [statements] if isinstance(statements, dict) else statements:
         principal = statement.get("Principal", {})
         trusted = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement["Effect"] == "Allow" and "ecs-tasks.amazonaws.com" in ([trusted] if isinstance(trusted, str) else trusted):
+        services = [trusted] if isinstance(trusted, str) else trusted
+        if statement["Effect"] == "Allow" and "ecs-tasks.amazonaws.com" in services:
             return True
     return False
 

@@ -220,7 +220,8 @@ class Run:
     def _stop_with(self, code: str, reason: str) -> None:
         with self._lock:
             if self.record["stopCode"] is None:
-                self.record |= {"stopCode": code, "stoppedReason": reason, "stoppingAt": _now(), "desiredStatus": "STOPPED"}
+                self.record |= {"stopCode": code, "stoppedReason": reason}
+                self.record |= {"desiredStatus": "STOPPED", "stoppingAt": _now()}
 
     def _end(self) -> None:
         self._enter("DEPROVISIONING")

@@ -122,7 +122,8 @@ class Tasks:
                         self._plans = plans
                 return 200, {family: asdict(plan) for family, plan in self._plans.items()}
             case "GET", ["tasks"]:
-                return 200, [{**service._sanitize(r.record), "taskDefinition": r.definition} for r in self._runs.values()]
+                runs = list(self._runs.values())
+                return 200, [{**service._sanitize(run.record), "taskDefinition": run.definition} for run in runs]
         return None
 
 
