@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws::{AwsError, Place, Run, RunError};
-use database::{Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, connect_command};
+use database::{
+    Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, client_result, connect_command,
+};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tracing::{info, warn};
@@ -114,7 +116,7 @@ impl ClientProgress {
                     let since = stopped.unwrap_or(now);
                     if ended.has_output() && output.is_none() && now - since < OUTPUT_LIMIT {
                         attempt.outcome = AttemptOutcome::Running { task, stopped: Some(since), late: None };
-                    } else if let Err(failure) = ended.result(output.as_deref()) {
+                    } else if let Err(failure) = client_result(&ended, output.as_deref()) {
                         attempt.outcome = AttemptOutcome::failed(&failure);
                     }
                 }

@@ -83,8 +83,8 @@ fn a_property_that_is_not_valid_is_named_with_what_is_allowed() {
 #[test]
 fn the_token_of_a_write_is_the_same_for_every_delivery_of_a_request_and_another_for_another() {
     let addressee = |name| Addressee::from_event(&sample(name)).unwrap();
-    let first = token(&addressee("credentials-update.json"));
-    assert_eq!(first, token(&addressee("credentials-update.json")));
-    assert_ne!(first, token(&addressee("connection-update.json")), "two resources of one operation");
+    let first = addressee("credentials-update.json").token();
+    assert_eq!(first, addressee("credentials-update.json").token());
+    assert_ne!(first, addressee("connection-update.json").token(), "two resources of one operation");
     assert!((32..=64).contains(&first.len()), "Secrets Manager takes 32 to 64 characters");
 }

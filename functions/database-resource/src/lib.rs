@@ -66,9 +66,10 @@ const ANSWERED: &str = "DatabaseProgressFailed";
 impl From<Value> for Event {
     fn from(mut event: Value) -> Self {
         if let Some(failed) = event.get_mut("answerFailed") {
-            let request = failed.get_mut("request").map(Value::take).unwrap_or_default();
+            let request = failed.get_mut("request").map(Value::take);
             let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
-            let function = match request.get("ResourceType").and_then(Value::as_str) {
+            let resource_type = request.as_ref().and_then(|request| request.get("ResourceType"));
+            let function = match resource_type.and_then(Value::as_str) {
                 Some(PROOF) => "client-progress",
                 _ => "database-progress",
             };
@@ -88,16 +89,19 @@ impl From<Value> for Event {
             let reason = format!("The state machine that works on the database {ended}. Save again.");
             let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
             let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
-            return Self::failed(request.unwrap_or_default(), reason);
+            return Self::failed(request, reason);
         }
         Self::Request(event)
     }
 }
 
 impl Event {
-    /// A test of a connection has no request.
-    fn failed(request: Value, reason: String) -> Self {
-        if request.is_null() { Self::Over } else { Self::Failed { request, reason } }
+    /// The request of a test of a connection is null.
+    fn failed(request: Option<Value>, reason: String) -> Self {
+        match request {
+            Some(Value::Null) => Self::Over,
+            request => Self::Failed { request: request.unwrap_or_default(), reason },
+        }
     }
 }
 

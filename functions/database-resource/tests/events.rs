@@ -28,7 +28,7 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() 
                 failures.push((name.clone(), reason));
                 request
             }
-            Event::Answered => panic!("{name} asks for nothing"),
+            Event::Over => panic!("{name} asks for nothing"),
         };
         assert!(Addressee::from_event(&request).is_ok(), "{name}");
         let stage = Request::from_event(&request).unwrap().properties.stage().unwrap();
@@ -62,7 +62,18 @@ fn a_failure_that_the_state_machine_had_answered_is_not_answered_again() {
         .as_object_mut()
         .unwrap()
         .insert("error".to_owned(), json!("DatabaseProgressFailed"));
-    assert_eq!(Event::from(event), Event::Answered);
+    assert_eq!(Event::from(event), Event::Over);
+}
+
+#[test]
+fn nobody_waits_for_an_answer_to_a_test_of_a_connection() {
+    let input = json!({"request": null, "test": {}}).to_string();
+    for event in [
+        json!({"answerFailed": {"request": null, "error": "States.Timeout"}}),
+        json!({"source": "aws.states", "detail": {"status": "TIMED_OUT", "input": input}}),
+    ] {
+        assert_eq!(Event::from(event), Event::Over);
+    }
 }
 
 #[test]

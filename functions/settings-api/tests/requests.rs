@@ -22,6 +22,9 @@ fn api() -> Arc<SettingsApi> {
         database_function_arn: "arn:database".to_owned(),
         stage_stack_role_arn: "arn:role".to_owned(),
         access_function_arn: "arn:access".to_owned(),
+        client_image: "postgres:17".to_owned(),
+        client_progress_arn: "arn:client".to_owned(),
+        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:stagedb-database".to_owned(),
         engine_version: "17".to_owned().try_into().unwrap(),
         task_roles: "arn:aws:iam::123456789012:role/*".into(),
         history_log_group: "history".to_owned(),
@@ -285,7 +288,7 @@ async fn a_registration_that_is_not_valid_is_refused_with_the_field_and_what_is_
         (
             json!({"vpcId": "vpc-1", "services": [service]}),
             vec![
-                "/vpcId isn't a known field. The known fields are jobs, restoreVariables, services"
+                "/vpcId isn't a known field. The known fields are connectionProof, jobs, restoreVariables, services"
                     .to_owned(),
             ],
         ),

@@ -8,6 +8,7 @@ mod attached;
 mod bad_input;
 mod changes;
 mod conditions;
+mod connections;
 mod contract;
 mod created;
 mod deployments;

@@ -241,6 +241,7 @@ mod tests {
             controller: "ECS".to_owned(),
             deployments,
             tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            launch: crate::services::Launch::default(),
         }
     }
 

@@ -43,7 +43,7 @@ pub use capacity::{Capacity, capacity};
 pub use changes::{Change, Effect, creation};
 pub use client::{
     Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, PROOF_LIMIT, StoppedTask,
-    TEST_LIMIT, connect_command,
+    TEST_LIMIT, client_result, connect_command,
 };
 pub use connection::Connection;
 pub use containers::{

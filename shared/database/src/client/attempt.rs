@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, serde::rfc3339};
 
-use super::ClientFailure;
+use super::failure::ClientFailure;
 
 /// A test of a connection that isn't saved yet, which settings-api starts. The credentials are in the version of the stage's
 /// secret that the task definition names.

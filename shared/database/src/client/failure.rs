@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{COMMAND_SECONDS, StoppedTask};
+use super::{command::COMMAND_SECONDS, task::StoppedTask};
 
 /// The most characters of someone else's message to repeat.
 const WORDS_MAX: usize = 400;
@@ -114,8 +114,16 @@ impl ClientFailure {
     }
 }
 
+/// Whether a stopped task has connected. `output` is what its container wrote, if anything.
+///
+/// # Errors
+/// It hasn't.
+pub fn client_result(task: &StoppedTask, output: Option<&str>) -> Result<(), ClientFailure> {
+    if task.has_succeeded() { Ok(()) } else { Err(failure(task, output)) }
+}
+
 /// Why a stopped task didn't connect.
-pub(super) fn failure(task: &StoppedTask, output: Option<&str>) -> ClientFailure {
+fn failure(task: &StoppedTask, output: Option<&str>) -> ClientFailure {
     match task.exit_code {
         None => not_run(task),
         Some(code) if NO_PROGRAM.contains(&code) => {
@@ -311,11 +319,10 @@ mod tests {
     #[test]
     fn only_a_client_that_connected_is_a_success() {
         for code in [None, Some(1), Some(2), Some(137), Some(-1)] {
-            assert!(
-                StoppedTask { exit_code: code, ..StoppedTask::default() }.result(Some("1")).is_err(),
-                "{code:?}"
-            );
+            let task = StoppedTask { exit_code: code, ..StoppedTask::default() };
+            assert!(client_result(&task, Some("1")).is_err(), "{code:?}");
         }
-        assert_eq!(StoppedTask { exit_code: Some(0), ..StoppedTask::default() }.result(None), Ok(()));
+        let connected = StoppedTask { exit_code: Some(0), ..StoppedTask::default() };
+        assert_eq!(client_result(&connected, None), Ok(()));
     }
 }
