@@ -30,6 +30,7 @@ use lambda::Invocation;
 pub use openapi::openapi;
 use request::{Body, Caller, Conditions, Endpoint, Route};
 use response::{Problem, Reply};
+pub use stage_stack::StageTemplate;
 use thiserror::Error;
 use tracing::{error, info};
 

@@ -10,5 +10,5 @@ pub(crate) use begun::etag;
 pub(crate) use state::{
     begun_by, generation, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings,
 };
-pub(crate) use template::StageTemplate;
+pub use template::StageTemplate;
 pub(crate) use update::Update;

@@ -12,6 +12,7 @@ use aws::{
 use database::Stage;
 pub use rds::{RULES, databases};
 use serde_json::json;
+use settings_api::StageTemplate;
 
 use crate::{
     base::kind::Kind,
@@ -157,7 +158,8 @@ pub async fn stacks(ground: &Ground) {
         "newest first"
     );
 
-    let template = include_str!("../../../stage.yaml");
+    let region = ground.config.region().map(AsRef::as_ref).unwrap_or_default();
+    let template = &StageTemplate::new(region).body;
     let update = async |parameters| {
         stacks.update(&stack.id, template, parameters, "arn:aws:iam::000000000000:role/none", "token-1").await
     };

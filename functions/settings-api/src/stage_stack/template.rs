@@ -8,13 +8,17 @@ const PLACE: &str = "\"@rds-certificates@\"";
 
 /// The template for a Region, and whether clients can verify the certificates of its databases.
 #[derive(Debug, Clone)]
-pub(crate) struct StageTemplate {
-    pub(crate) body: String,
-    pub(crate) verifies: bool,
+pub struct StageTemplate {
+    /// The template.
+    pub body: String,
+    /// Whether the Region's root certificates are known.
+    pub verifies: bool,
 }
 
 impl StageTemplate {
-    pub(crate) fn new(region: &str) -> Self {
+    /// The template for this Region.
+    #[must_use]
+    pub fn new(region: &str) -> Self {
         let certificates = CERTIFICATES.iter().find(|(of, _)| *of == region).map(|(_, found)| *found);
         // A JSON string is a YAML string.
         let quoted = serde_json::Value::from(certificates.unwrap_or_default()).to_string();
