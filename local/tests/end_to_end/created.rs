@@ -267,9 +267,14 @@ fn no_password_is_anywhere_but_in_the_secret(local: &LocalAws) {
     for family in ["test-django2-dev", "test-django2-prod"] {
         look(&["ecs", "describe-task-definition", "--task-definition", family, "--include", "TAGS"]);
     }
-    for name in
-        ["settings-api", "database-resource", "database-progress", "credentials-resource", "access-resource"]
-    {
+    for name in [
+        "settings-api",
+        "database-resource",
+        "database-progress",
+        "client-progress",
+        "credentials-resource",
+        "access-resource",
+    ] {
         look(&["lambda", "get-function-configuration", "--function-name", &format!("stagedb-{name}")]);
     }
     let machines = look(&["stepfunctions", "list-state-machines"]);
@@ -285,6 +290,13 @@ fn no_password_is_anywhere_but_in_the_secret(local: &LocalAws) {
             execution["executionArn"].as_str().unwrap(),
         ]);
     }
+    for stage in ["dev", "prod"] {
+        let group = format!("/stagedb/test-django2/{stage}/client");
+        look(&["logs", "filter-log-events", "--log-group-name", &group]);
+    }
+    let clients = local.control("GET", "/_local/ecs/tasks", None).unwrap();
+    assert!(clients.as_array().unwrap().len() >= 2, "a client of each stage: {clients}");
+    places.push(("the clients' tasks".to_owned(), clients.to_string()));
     for stage in ["dev", "prod"] {
         let secret = secret(local, stage);
         let password = secret[PASSWORD].as_str().unwrap();

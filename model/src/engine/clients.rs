@@ -5,8 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    base::clock::pass,
-    services::clients::State,
+    base::{
+        clock::pass,
+        invariant::{Invariant, Violation},
+    },
+    services::{clients::State, stacks::Stack},
     world::model::{Model, World},
 };
 
@@ -29,6 +32,10 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
         let version = secret.versions.values().find(|version| version.labels.contains(&label))?;
         Some(version.value.clone())
     });
+    if let Some(words) = value.as_deref().and_then(|value| outdated(&world, value)) {
+        let violation = Violation { invariant: Invariant::SecretAgrees, words, at: model.now() };
+        world.violations.push(violation);
+    }
     let state = match (trouble, value) {
         // It stays pending until someone stops it.
         (0, _) => return,
@@ -58,6 +65,28 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
     }
     drop(world);
     model.note(|| format!("client {arn}: {state:?}"));
+}
+
+/// A rebuild copies credentials that are in another secret, so what its client reads is as new as the rebuild.
+fn outdated(world: &World, value: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(value).ok()?;
+    let (since, newest) = world.rotations.last()?;
+    let password = value["password"].as_str()?;
+    let mut copied = world.rotations.iter().map(|(_, copied)| copied);
+    if password == newest || !copied.any(|copied| copied == password) {
+        return None;
+    }
+    let holds = |stack: &&Stack| {
+        let secret =
+            stack.resources.get("Secret").and_then(|found| world.secrets.by_arn.get(&found.physical_id));
+        let versions = secret.into_iter().flat_map(|secret| secret.versions.values());
+        versions
+            .filter(|version| version.labels.contains("stagedb-proof"))
+            .any(|v| v.value.contains(password))
+    };
+    let stack = world.stacks.all.values().filter(|stack| stack.status == "UPDATE_IN_PROGRESS").find(holds)?;
+    let is_older = stack.rebuilt.is_some_and(|rebuilt| *since < rebuilt);
+    is_older.then(|| format!("the client of {} gets a password from before the rebuild", stack.name))
 }
 
 /// Connects as `psql` would.

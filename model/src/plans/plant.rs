@@ -165,9 +165,12 @@ impl Plant {
                 Invariant::VariablesAgree,
                 Invariant::Access,
                 Invariant::ForeignUntouched,
+                Invariant::Answered,
             ],
             Self::TrustsTheIdentifier => &[Invariant::ForeignUntouched],
-            Self::NewPasswordOnRetry => &[Invariant::SecretAgrees, Invariant::VariablesAgree],
+            Self::NewPasswordOnRetry => {
+                &[Invariant::SecretAgrees, Invariant::VariablesAgree, Invariant::Proved, Invariant::LogsIn]
+            }
             Self::PublishesTheEvent | Self::ForgetsAVariable | Self::OverwritesVariables => {
                 &[Invariant::VariablesAgree]
             }
@@ -178,7 +181,9 @@ impl Plant {
             Self::CutsOthersOff => &[Invariant::Access, Invariant::ForeignUntouched],
             Self::KeepsAnOldCopy | Self::RebuildsWithoutAToken => &[Invariant::SecretAgrees],
             Self::KeepsContainersAfterARollback => &[Invariant::VariablesAgree],
-            Self::PublishesTooEarly => &[Invariant::VariablesAgree, Invariant::SecretAgrees],
+            Self::PublishesTooEarly => {
+                &[Invariant::VariablesAgree, Invariant::SecretAgrees, Invariant::Proved]
+            }
             Self::LeavesAtOnce => &[Invariant::Access],
             Self::ChangesTheClass => &[Invariant::Promised],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
