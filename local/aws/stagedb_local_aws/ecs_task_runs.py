@@ -30,9 +30,7 @@ STOP_SECONDS = 2.0
 POLL_SECONDS = 0.02
 KILLED = 128 + signal.SIGKILL
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
-NO_CAPACITY = (
-    "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-)
+NO_CAPACITY = "Capacity is unavailable at this time. Please try again later."
 
 Behavior = Literal[
     "",

@@ -312,13 +312,14 @@ fn credentials_that_were_typed_long_ago_are_forgotten() {
     let local = world();
     let group = their_network(&local);
     their_instance(&local, "orders", &group);
-    let typed = |password: &str| {
+    let typed = |username: &str| {
         json!({
             "source": "attached", "identifier": "orders", "databaseName": "orders",
-            "credentials": {"username": "clerk", "password": password},
+            "credentials": {"username": username, "password": THEIR_PASSWORD},
         })
     };
-    save_and_follow(&local, "dev", &typed("a-wrong-password"));
+    save_and_follow(&local, "dev", &typed("clerk"));
+    query(&secret(&local, "dev"), &format!("create role auditor login password '{THEIR_PASSWORD}'"));
     let id = format!("dev-{STACK}-postgres");
     for month in 1..=12 {
         let label = format!("generation-2020{month:02}01-120000-00000000");
@@ -328,7 +329,7 @@ fn credentials_that_were_typed_long_ago_are_forgotten() {
         });
         local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
     }
-    save_and_follow(&local, "dev", &typed(THEIR_PASSWORD));
+    save_and_follow(&local, "dev", &typed("auditor"));
     let described = local.post_json("secretsmanager.DescribeSecret", &json!({"SecretId": id})).unwrap();
     let labels = described["VersionIdsToStages"].to_string();
     assert!(!labels.contains("generation-20200101") && labels.contains("generation-20201201"), "{labels}");

@@ -16,20 +16,29 @@ fn orders(database: &str, username: &str, password: &str) -> Value {
     })
 }
 
-/// Tests a connection, and waits for what was found.
-fn test(local: &LocalAws, stage: &str, settings: &Value) -> Value {
+/// Starts a test of a connection, and returns where its result will be.
+fn start_test(local: &LocalAws, stage: &str, settings: &Value) -> String {
     let path = stage_path(stage, "/database/connection-test");
     let answer = local.api("POST", &path, Some(settings)).unwrap();
     assert_eq!(answer.status, 202, "{}", answer.text);
-    let location = answer.header("location").unwrap().to_owned();
+    answer.header("location").unwrap().to_owned()
+}
+
+/// Tests a connection, and waits for what was found.
+fn test(local: &LocalAws, stage: &str, settings: &Value) -> Value {
+    let location = start_test(local, stage, settings);
     let mut found = Value::Null;
     eventually("the test ends", || {
-        let answer = local.api("GET", &location, None).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        found = answer.body;
+        found = result(local, &location);
         found["status"] != "running"
     });
     found
+}
+
+fn result(local: &LocalAws, location: &str) -> Value {
+    let answer = local.api("GET", location, None).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body
 }
 
 /// Attaches a database, which must fail, and returns the reason.
@@ -230,4 +239,79 @@ fn odd_user_names_and_passwords_connect_from_the_client_and_from_the_containers(
         let wrong = rolled_back(&local, "dev", &orders("orders", user, "wrong"));
         assert!(wrong.contains(&format!("password authentication failed for user \"{user}\"")), "{wrong}");
     }
+}
+
+#[test]
+fn a_client_that_never_starts_or_never_stops_is_stopped_and_leaves_nothing() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let settings = orders("orders", "clerk", THEIR_PASSWORD);
+    let mut tests = Vec::new();
+    // One after the other, because a plan replaces the one before.
+    for (stage, behavior) in [("dev", "never-starts"), ("prod", "never-stops")] {
+        plan(&local, stage, behavior);
+        tests.push(start_test(&local, stage, &settings));
+        let family = format!("stagedb-{STACK}-{stage}-test");
+        eventually("the client runs", || {
+            clients(&local).iter().any(|task| task["taskDefinitionArn"].to_string().contains(&family))
+        });
+    }
+    for (location, status) in tests.iter().zip(["PENDING", "RUNNING"]) {
+        for _ in 0..5 {
+            if result(&local, location)["status"] != "running" {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_secs(30));
+        }
+        let found = result(&local, location);
+        let reason = format!("the client task didn't finish within 2 minutes; its last status was {status}");
+        assert_eq!(found["results"][0]["reason"], reason, "{found}");
+    }
+    assert!(clients(&local).iter().all(|task| task["lastStatus"] == "STOPPED"));
+    assert_eq!(rules(&local, &group), Vec::<Value>::new());
+}
+
+#[test]
+fn a_service_that_cannot_connect_cannot_join_the_stage_and_two_tests_do_not_mix() {
+    let local = world();
+    let group = their_network(&local);
+    their_instance(&local, "orders", &group);
+    let right = orders("orders", "clerk", THEIR_PASSWORD);
+    let locations = [("clerk", THEIR_PASSWORD), ("clerk", "wrong")]
+        .map(|(user, password)| start_test(&local, "dev", &orders("orders", user, password)));
+    let mut statuses = Vec::new();
+    for location in &locations {
+        eventually("the test ends", || result(&local, location)["status"] != "running");
+        statuses.push(result(&local, location));
+    }
+    assert_eq!(statuses[1]["results"][0]["reason"], "password authentication failed for user \"clerk\"");
+    let first = &statuses[0]["results"][0];
+    let superseded = first["reason"].as_str().is_some_and(|reason| reason.contains("another test"));
+    assert!(superseded || first["status"] == "connected", "{first}");
+    assert_eq!(rules(&local, &group), Vec::<Value>::new());
+
+    save_and_follow(&local, "dev", &right);
+    let network = crate::world::network(&local);
+    let closed = ["ec2", "create-security-group", "--group-name", "closed", "--description", "closed"];
+    let closed = local.aws(&[&closed[..], &["--vpc-id", &network.vpc]].concat()).unwrap();
+    let closed = closed["GroupId"].as_str().unwrap();
+    let egress = ["ec2", "revoke-security-group-egress", "--group-id", closed, "--protocol", "-1"];
+    local.aws(&[&egress[..], &["--cidr", "0.0.0.0/0"]].concat()).unwrap();
+    let worker = format!("{STACK}-dev-worker");
+    let vpc = json!({"awsvpcConfiguration": {"subnets": network.subnets, "securityGroups": [closed]}});
+    ecs(&local, "UpdateService", &json!({"cluster": "demo", "service": worker, "networkConfiguration": vpc}));
+    let service =
+        |name: &str, container: &str| json!({"cluster": "demo", "name": name, "container": container});
+    let both = json!({"services": [service(&format!("{STACK}-dev"), "web"), service(&worker, "worker")]});
+    let answer = local.api("PUT", &stage_path("dev", ""), Some(&both)).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
+    let reason = rebuild.reason.unwrap();
+    let from = format!("From the service demo/{worker} (security group {closed}, ");
+    assert!(reason.contains(&from) && reason.contains("no route: the database doesn't answer"), "{reason}");
+    assert_eq!(rules(&local, &group).len(), 1, "the rule of the first service stays");
+    let services = local.api("GET", &stage_path("dev", ""), None).unwrap().body["services"].clone();
+    assert_eq!(services.as_array().unwrap().len(), 1);
 }
