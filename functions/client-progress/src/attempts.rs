@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aws::{AwsError, Place, Run, RunError};
 use database::{
-    Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, client_result, connect_command,
+    Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, StoppedTask, client_result,
+    connect_command,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -12,10 +13,18 @@ use tracing::{info, warn};
 
 use crate::ClientProgress;
 
+/// How many tasks to start in one call, which has to end within a turn.
+const STARTS: usize = 5;
+/// How many tasks to start for one connection, if they end without having tried it.
+const TRIES: u8 = 3;
+/// How long a connection that wasn't tried is tried again.
+const TRY_AGAIN: Duration = Duration::from_mins(2);
+/// How long ECS can take to show a new task.
+const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
 /// How long to wait for the output of a task that has stopped: CloudWatch Logs shows it a moment later.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(10);
-/// How long to wait for a task to stop after it was told to.
-const STOP_LIMIT: Duration = Duration::from_mins(1);
+/// How long to wait for a task to stop after it was told to. Fargate gives it 30 s.
+const STOP_LIMIT: Duration = Duration::from_mins(2);
 /// How long to wait between two looks: a moment at first, longer after that.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How long the first pauses are used.
@@ -23,13 +32,26 @@ const QUICK: Duration = Duration::from_secs(10);
 /// ECS shows this reason when it stops a task for us.
 const TOO_LONG: &str = "stagedb: the client task took too long";
 
-fn attempt(place: &Place, outcome: AttemptOutcome) -> Attempt {
-    Attempt {
-        of: place.of.clone(),
-        cluster: place.cluster.clone(),
-        security_groups: place.security_groups.clone(),
-        execution_role_arn: place.execution_role_arn.clone(),
-        outcome,
+/// The time of a look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look<'a> {
+    /// The client's log group.
+    pub(crate) log_group: &'a str,
+    /// When the first task was started.
+    pub(crate) started_at: OffsetDateTime,
+    /// The time.
+    pub(crate) now: OffsetDateTime,
+    /// How long the tasks may take.
+    pub(crate) limit: Duration,
+}
+
+impl Look<'_> {
+    fn elapsed(&self) -> Duration {
+        (self.now - self.started_at).try_into().unwrap_or_default()
+    }
+
+    fn too_late(&self, status: String) -> ClientFailure {
+        ClientFailure::TimedOut { minutes: self.limit.as_secs() / 60, status }
     }
 }
 
@@ -37,6 +59,18 @@ fn attempt(place: &Place, outcome: AttemptOutcome) -> Attempt {
 pub(crate) fn pause(started_at: OffsetDateTime, now: OffsetDateTime) -> Duration {
     let [soon, later] = PAUSES;
     if now - started_at < QUICK { soon } else { later }
+}
+
+/// A connection from a place, which is about to be tried.
+pub(crate) fn attempt(place: &Place) -> Attempt {
+    Attempt {
+        of: place.of.clone(),
+        cluster: place.cluster.clone(),
+        security_groups: place.security_groups.clone(),
+        execution_role_arn: place.execution_role_arn.clone(),
+        tries: 0,
+        outcome: AttemptOutcome::Waiting,
+    }
 }
 
 impl ClientProgress {
@@ -51,87 +85,133 @@ impl ClientProgress {
                 places.extend(definition.and_then(|definition| first.of_job(job, &definition)));
             }
         }
+        let (listed, found) = (registration.services.len() + registration.jobs.len(), places.len());
+        if found < listed {
+            info!(listed, found, "some services or jobs aren't active, so nothing connects from there");
+        }
         Ok(Place::distinct(places))
     }
 
-    /// Starts a task in each place. Safe to repeat with the same token.
+    /// Starts tasks for some of the connections that wait for one. Safe to repeat with the same token.
     pub(crate) async fn start(
         &self,
+        attempts: &mut [Attempt],
         places: &[Place],
         task_definition_arn: &str,
         token: &str,
-    ) -> Result<Vec<Attempt>, AwsError> {
+    ) -> Result<(), AwsError> {
         let command = connect_command();
-        let mut attempts = Vec::with_capacity(places.len());
-        for place in places {
-            let token = token_in(place, token);
+        let waiting = attempts.iter_mut().filter(|attempt| attempt.outcome == AttemptOutcome::Waiting);
+        for attempt in waiting.take(STARTS) {
+            let Some(place) = places.iter().find(|place| place.of == attempt.of) else {
+                let words = "it's no longer active".to_owned();
+                attempt.outcome = AttemptOutcome::failed(&ClientFailure::NotRun(words));
+                continue;
+            };
+            let token = token_in(place, attempt.tries, token);
             let run = Run { task_definition_arn, command: &command, token: &token };
-            let outcome = match self.tasks.run(place, run).await {
-                Ok(task) => AttemptOutcome::Running { task, stopped: None, late: None },
-                Err(RunError::NoCapacity(words)) => AttemptOutcome::failed(&ClientFailure::Capacity(words)),
+            match self.tasks.run(place, run).await {
+                Ok(task) => {
+                    info!(of = place.of, task, "started a client task");
+                    attempt.outcome =
+                        AttemptOutcome::Running { task, seen: false, stopped: None, late: None };
+                }
+                Err(RunError::NoCapacity(words)) => fail(attempt, &ClientFailure::Capacity(words), true),
                 Err(RunError::Aws(error)) if error.refused => {
-                    AttemptOutcome::failed(&ClientFailure::NotRun(error.message))
+                    attempt.outcome = AttemptOutcome::failed(&ClientFailure::NotRun(error.message));
                 }
                 Err(RunError::Aws(error)) => return Err(error),
-            };
-            info!(of = place.of, ?outcome, "started a client task");
-            attempts.push(attempt(place, outcome));
+            }
         }
-        Ok(attempts)
+        Ok(())
     }
 
-    /// Looks at the tasks that are running. Returns whether all have ended.
-    pub(crate) async fn look(
-        &self,
-        attempts: &mut [Attempt],
-        log_group: &str,
-        elapsed: Duration,
-        limit: Duration,
-        now: OffsetDateTime,
-    ) -> Result<bool, AwsError> {
+    /// Looks at the tasks that are running.
+    pub(crate) async fn look(&self, attempts: &mut [Attempt], look: Look<'_>) -> Result<(), AwsError> {
+        let elapsed = look.elapsed();
         for attempt in attempts.iter_mut() {
-            let AttemptOutcome::Running { task, stopped, late } = attempt.outcome.clone() else { continue };
-            let minutes = limit.as_secs() / 60;
-            match (self.tasks.look(&attempt.cluster, &task).await?, late) {
+            let AttemptOutcome::Running { task, seen, stopped, late } = attempt.outcome.clone() else {
+                continue;
+            };
+            let found = match self.tasks.look(&attempt.cluster, &task).await {
+                // Without the task, ECS doesn't see the tag that the permission asks for.
+                Err(error) if error.code == "AccessDeniedException" => ClientTask::Gone,
+                found => found?,
+            };
+            let is_new = !seen && elapsed < VISIBLE_WITHIN;
+            match (found, late) {
+                (ClientTask::Gone, _) if is_new => {}
                 (ClientTask::Gone, _) => attempt.outcome = AttemptOutcome::failed(&ClientFailure::Gone),
-                (ClientTask::Running(_), Some(status)) if elapsed > limit + STOP_LIMIT => {
+                (ClientTask::Running(_), Some(status)) if elapsed > look.limit + STOP_LIMIT => {
                     warn!(task, "the client task doesn't stop");
-                    attempt.outcome = AttemptOutcome::failed(&ClientFailure::TimedOut { minutes, status });
+                    attempt.outcome = AttemptOutcome::failed(&look.too_late(status));
                 }
-                (ClientTask::Running(_), Some(_)) => {}
-                (ClientTask::Running(status), None) if elapsed > limit => {
+                (ClientTask::Running(status), None) if elapsed > look.limit => {
                     self.tasks.stop(&attempt.cluster, &task, TOO_LONG).await?;
-                    attempt.outcome = AttemptOutcome::Running { task, stopped, late: Some(status) };
+                    attempt.outcome =
+                        AttemptOutcome::Running { task, seen: true, stopped, late: Some(status) };
                 }
-                (ClientTask::Running(_), None) => {}
+                (ClientTask::Running(_), late) => {
+                    attempt.outcome = AttemptOutcome::Running { task, seen: true, stopped, late };
+                }
                 (ClientTask::Stopped(ended), _) if ended.has_succeeded() => {
-                    attempt.outcome = AttemptOutcome::Connected
+                    attempt.outcome = AttemptOutcome::Connected;
                 }
                 (ClientTask::Stopped(_), Some(status)) => {
-                    attempt.outcome = AttemptOutcome::failed(&ClientFailure::TimedOut { minutes, status })
+                    attempt.outcome = AttemptOutcome::failed(&look.too_late(status));
                 }
                 (ClientTask::Stopped(ended), None) => {
-                    let output =
-                        if ended.has_output() { self.tasks.output(log_group, &task).await? } else { None };
-                    let since = stopped.unwrap_or(now);
-                    if ended.has_output() && output.is_none() && now - since < OUTPUT_LIMIT {
-                        attempt.outcome = AttemptOutcome::Running { task, stopped: Some(since), late: None };
-                    } else if let Err(failure) = client_result(&ended, output.as_deref()) {
-                        attempt.outcome = AttemptOutcome::failed(&failure);
+                    let since = stopped.unwrap_or(look.now);
+                    match self.result(&ended, look.log_group, &task).await? {
+                        // The output isn't there yet.
+                        Err(ClientFailure::NoOutput(_)) if look.now - since < OUTPUT_LIMIT => {
+                            let stopped = Some(since);
+                            attempt.outcome =
+                                AttemptOutcome::Running { task, seen: true, stopped, late: None };
+                        }
+                        Err(failure) => fail(attempt, &failure, elapsed < TRY_AGAIN),
+                        Ok(()) => attempt.outcome = AttemptOutcome::Connected,
                     }
                 }
             }
         }
-        Ok(attempts.iter().all(|attempt| !matches!(attempt.outcome, AttemptOutcome::Running { .. })))
+        Ok(())
+    }
+
+    async fn result(
+        &self,
+        ended: &StoppedTask,
+        log_group: &str,
+        task: &str,
+    ) -> Result<Result<(), ClientFailure>, AwsError> {
+        let output = if ended.has_output() { self.tasks.output(log_group, task).await? } else { None };
+        Ok(client_result(ended, output.as_deref()))
     }
 }
 
-/// Identifies the task of a request in a place.
-fn token_in(place: &Place, token: &str) -> String {
-    let mut groups = place.security_groups.clone();
-    groups.sort();
-    let mut hash = Sha256::new().chain_update(token);
-    for part in [place.cluster.clone(), groups.join(","), place.execution_role_arn.clone()] {
+/// Whether everything is known.
+pub(crate) fn are_over(attempts: &[Attempt]) -> bool {
+    let is_over = |outcome: &AttemptOutcome| {
+        matches!(outcome, AttemptOutcome::Connected | AttemptOutcome::Failed { .. })
+    };
+    attempts.iter().all(|attempt| is_over(&attempt.outcome))
+}
+
+/// Ends an attempt, or lets it wait for another client if this one hasn't tried the connection.
+fn fail(attempt: &mut Attempt, failure: &ClientFailure, may_try_again: bool) {
+    if may_try_again && failure.is_worth_another_try() && attempt.tries + 1 < TRIES {
+        info!(of = attempt.of, %failure, "another client task will try it");
+        attempt.tries += 1;
+        attempt.outcome = AttemptOutcome::Waiting;
+    } else {
+        attempt.outcome = AttemptOutcome::failed(failure);
+    }
+}
+
+/// Identifies a task of a request in a place.
+fn token_in(place: &Place, tries: u8, token: &str) -> String {
+    let mut hash = Sha256::new().chain_update(token).chain_update([tries]);
+    for part in std::iter::once(place.of.clone()).chain(place.parts()) {
         hash.update([0]);
         hash.update(part);
     }

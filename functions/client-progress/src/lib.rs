@@ -66,9 +66,14 @@ pub struct Progress {
     pub started_at: Option<OffsetDateTime>,
     /// The connections, and what is known of them.
     pub attempts: Vec<Attempt>,
+    /// When a test opened the database's security group.
+    #[serde(with = "rfc3339::option")]
+    pub opened_at: Option<OffsetDateTime>,
     /// Since when a test only waits for another claimant of a rule.
     #[serde(with = "rfc3339::option")]
     pub left_since: Option<OffsetDateTime>,
+    /// Whether a test knows all its connections, and takes back what it needed for them.
+    pub is_closing: bool,
 }
 
 impl Progress {

@@ -1,19 +1,19 @@
 //! `Custom::PostgresProof`: connects from every place where the stage's services run, before anything is published.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws::{AwsError, PROOF_LABEL, PutError, SecretValue, TurnError};
 use custom_resource::{Addressee, Answer, Outcome as Answered, Request};
-use database::{After, Asked, Attempt, AttemptOutcome, PROOF_LIMIT, TURN};
+use database::{After, Asked, Attempt, AttemptOutcome, PROOF_LIMIT};
 use serde_json::Value;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tracing::info;
 
 use crate::{
     ClientProgress, Progress, ProgressError,
-    attempts::pause,
+    attempts::{Look, are_over, attempt, pause},
     request::{ProofRequest, proof_request},
 };
 
@@ -98,15 +98,27 @@ impl ClientProgress {
         let Some(started_at) = progress.started_at else {
             return self.begin(addressee, &request.asked(addressee, BEFORE), wanted, now).await;
         };
-        let elapsed = Duration::try_from(now - started_at).unwrap_or_default();
-        let looked = self.look(&mut progress.attempts, &wanted.log_group, elapsed, PROOF_LIMIT, now).await;
-        if looked.map_err(ProofError::Aws)? {
-            return Ok(Taken::Answer(answer(&progress.attempts)));
+        let token = addressee.token();
+        let limit = PROOF_LIMIT;
+        let look = Look { log_group: &wanted.log_group, started_at, now, limit };
+        self.look(&mut progress.attempts, look).await.map_err(ProofError::Aws)?;
+        if progress.attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
+            let places = self.places(&wanted.registration).await.map_err(ProofError::Aws)?;
+            let arn = &wanted.task_definition_arn;
+            self.start(&mut progress.attempts, &places, arn, &token).await.map_err(ProofError::Aws)?;
         }
-        Ok(Taken::Again(progress.again(pause(started_at, now))))
+        if !are_over(&progress.attempts) {
+            return Ok(Taken::Again(progress.again(pause(started_at, now))));
+        }
+        let answer = answer(&progress.attempts);
+        if matches!(answer, Answered::Failed(_)) {
+            // What was refused isn't kept for the next client.
+            self.secrets.forget(&wanted.secret_arn, PROOF_LABEL, &token).await.map_err(ProofError::Aws)?;
+        }
+        Ok(Taken::Answer(answer))
     }
 
-    /// Starts the tasks when it's this request's turn.
+    /// Starts the first tasks when it's this request's turn.
     async fn begin(
         &self,
         addressee: &Addressee,
@@ -114,8 +126,7 @@ impl ClientProgress {
         wanted: &ProofRequest,
         now: OffsetDateTime,
     ) -> Result<Taken, ProofError> {
-        let began = Instant::now();
-        let (turn, _) = self.turns.look(&addressee.stack_id, asked).await.map_err(ProofError::Turn)?;
+        let (turn, deadline) = self.turns.look(&addressee.stack_id, asked).await.map_err(ProofError::Turn)?;
         // It goes back to what was proved before, and mustn't fail.
         if turn.is_rollback {
             info!("a rollback needs no proof");
@@ -125,34 +136,31 @@ impl ClientProgress {
         if wait.is_positive() {
             return Ok(Taken::Again(Progress::default().again(wait.unsigned_abs())));
         }
-        let starts = self.put_aside_and_start(addressee, wanted);
-        let attempts = timeout_at(began + TURN, starts).await.map_err(|_| ProofError::TooLong)??;
+        let put_aside = self.put_aside(addressee, wanted);
+        timeout_at(deadline, put_aside).await.map_err(|_| ProofError::TooLong)??;
+        let places = self.places(&wanted.registration).await.map_err(ProofError::Aws)?;
+        let mut attempts: Vec<_> = places.iter().map(attempt).collect();
         if attempts.is_empty() {
             info!("no service is active, so nothing connects");
             return Ok(Taken::Answer(Answered::Success(BTreeMap::new())));
         }
+        let (arn, token) = (&wanted.task_definition_arn, addressee.token());
+        self.start(&mut attempts, &places, arn, &token).await.map_err(ProofError::Aws)?;
         let progress = Progress { started_at: Some(now), attempts, ..Progress::default() };
         Ok(Taken::Again(progress.again(pause(now, now))))
     }
 
-    /// Stores what's about to be published where only the client reads it, and starts the clients.
-    async fn put_aside_and_start(
-        &self,
-        addressee: &Addressee,
-        wanted: &ProofRequest,
-    ) -> Result<Vec<Attempt>, ProofError> {
-        let places = self.places(&wanted.registration).await.map_err(ProofError::Aws)?;
+    /// Stores what's about to be published where only the client reads it.
+    async fn put_aside(&self, addressee: &Addressee, wanted: &ProofRequest) -> Result<(), ProofError> {
         let label = wanted.generation.staging_label();
         let version = self.secrets.labelled(&wanted.secret_arn, &label).await.map_err(ProofError::Aws)?;
         let credentials = version.ok_or(ProofError::NoCredentials)?.value.credentials;
         let value = SecretValue::of(credentials, &wanted.connection);
-        let token = addressee.token();
-        match self.secrets.put_aside(&wanted.secret_arn, &token, &value, PROOF_LABEL).await {
-            Ok(()) => {}
-            Err(PutError::PutBefore) => return Err(ProofError::ChangedMeanwhile),
-            Err(PutError::Aws(error)) => return Err(ProofError::Aws(error)),
+        match self.secrets.put_aside(&wanted.secret_arn, &addressee.token(), &value, PROOF_LABEL).await {
+            Ok(()) => Ok(()),
+            Err(PutError::PutBefore) => Err(ProofError::ChangedMeanwhile),
+            Err(PutError::Aws(error)) => Err(ProofError::Aws(error)),
         }
-        self.start(&places, &wanted.task_definition_arn, &token).await.map_err(ProofError::Aws)
     }
 }
 

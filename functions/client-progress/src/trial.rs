@@ -1,4 +1,5 @@
-//! A test of a connection that isn't saved yet. It opens the database's security group for the clients, and closes it again.
+//! A test of a connection that isn't saved yet. It opens the database's security group for the clients, and closes it again,
+//! whatever happens in between.
 
 use std::time::Duration;
 
@@ -8,34 +9,89 @@ use database::{
     TEST_LIMIT, Wanted,
 };
 use time::OffsetDateTime;
+use tracing::warn;
 
-use crate::{ClientProgress, Progress, ProgressError, attempts::pause};
+use crate::{
+    ClientProgress, Progress, ProgressError,
+    attempts::{Look, are_over, attempt, pause},
+};
 
 /// How long to wait after a change in EC2, which shows it a moment later.
 const PAUSE: Duration = Duration::from_secs(1);
+/// After how long a test that can't go on, because AWS doesn't reply, closes access.
+const GIVE_UP: Duration = Duration::from_mins(5);
 
 impl ClientProgress {
-    /// Takes the next step of a test: opens access, connects from everywhere, and closes access.
+    /// Takes the next step of a test: opens access, connects from everywhere, closes access, and forgets the credentials.
     pub(crate) async fn try_out(
+        &self,
+        test: &ConnectionTest,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) -> Result<Progress, ProgressError> {
+        let stage = stage(test)?;
+        lambda::log_stage(&stage.stack, &stage.stage);
+        let opened_at = progress.opened_at;
+        let next = match progress.is_closing {
+            false if progress.started_at.is_none() => self.open(test, &stage, progress.clone(), now).await,
+            false => self.connect(test, progress.clone(), now).await,
+            true => return self.close(test, &stage, progress).await,
+        };
+        match next {
+            Err(ProgressError::Aws(error))
+                if error.refused || opened_at.is_some_and(|at| now - at > GIVE_UP) =>
+            {
+                warn!(error = lambda::chain(&error), "the test can't go on");
+                let attempts = vec![not_tried(&error)];
+                Ok(Progress { attempts, is_closing: true, ..progress }.again(PAUSE))
+            }
+            next => next,
+        }
+    }
+
+    /// Lets the clients reach the database.
+    async fn open(
+        &self,
+        test: &ConnectionTest,
+        stage: &Stage,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) -> Result<Progress, ProgressError> {
+        let opened_at = progress.opened_at.or(Some(now));
+        let is_left = progress.left_since.is_some_and(|since| now - since >= QUIET);
+        let description = format!("Connection test of stack {}, stage {}", stage.stack, stage.stage);
+        let claimant = Claimant::Test(stage, &test.version);
+        let steps = self.groups.step(claimant, &wanted(test), &description, is_left).await?;
+        if !steps.is_empty() {
+            let waits = steps.iter().all(|step| *step == AccessStep::Wait);
+            let left_since = waits.then(|| progress.left_since.unwrap_or(now));
+            return Ok(Progress { opened_at, left_since, ..progress }.again(PAUSE));
+        }
+        let progress = Progress { opened_at, started_at: Some(now), ..progress };
+        let places = self.places(&registration(test)?).await?;
+        let mut attempts: Vec<_> = places.iter().map(attempt).collect();
+        self.start(&mut attempts, &places, &test.task_definition_arn, &test.version).await?;
+        Ok(Progress { attempts, ..progress }.again(pause(now, now)))
+    }
+
+    /// Looks at the clients, and starts those that wait.
+    async fn connect(
         &self,
         test: &ConnectionTest,
         mut progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
-        let stage = stage(test)?;
-        lambda::log_stage(&stage.stack, &stage.stage);
-        let Some(started_at) = progress.started_at else {
-            return self.begin_test(test, &stage, progress, now).await;
-        };
-        let elapsed = Duration::try_from(now - started_at).unwrap_or_default();
-        if !self.look(&mut progress.attempts, &test.log_group, elapsed, TEST_LIMIT, now).await? {
+        let started_at = progress.started_at.unwrap_or(now);
+        let look = Look { log_group: &test.log_group, started_at, now, limit: TEST_LIMIT };
+        self.look(&mut progress.attempts, look).await?;
+        if progress.attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
+            let places = self.places(&registration(test)?).await?;
+            self.start(&mut progress.attempts, &places, &test.task_definition_arn, &test.version).await?;
+        }
+        if !are_over(&progress.attempts) {
             return Ok(progress.again(pause(started_at, now)));
         }
-        // Whatever the clients found, the rules go.
-        if !self.groups.step(Claimant::Test(&stage), &[], "", false).await?.is_empty() {
-            return Ok(progress.again(PAUSE));
-        }
-        // The label moves on, so a task that started late has read what another test stored.
+        // The label moves on with another test, so a client that started late has read what that one stored.
         let labelled = self.secrets.labelled(&test.secret_arn, TEST_LABEL).await?;
         if labelled.is_none_or(|version| version.id != test.version) {
             for attempt in &mut progress.attempts {
@@ -45,37 +101,22 @@ impl ClientProgress {
                 };
             }
         }
-        Ok(Progress { done: true, ..progress })
+        Ok(Progress { is_closing: true, ..progress }.again(PAUSE))
     }
 
-    /// Lets the clients reach the database, and starts them.
-    async fn begin_test(
+    /// Takes back what the test needed.
+    async fn close(
         &self,
         test: &ConnectionTest,
         stage: &Stage,
         progress: Progress,
-        now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
-        let wanted = wanted(test);
-        let is_left = progress.left_since.is_some_and(|since| now - since >= QUIET);
-        let description = format!("Connection test of stack {}, stage {}", stage.stack, stage.stage);
-        let claimant = Claimant::Test(stage);
-        let opened = self.groups.step(claimant, &wanted, &description, is_left).await;
-        let steps = match opened {
-            Ok(steps) => steps,
-            Err(error) if error.refused => return Ok(refused(progress, &error, now)),
-            Err(error) => return Err(error.into()),
-        };
-        if !steps.is_empty() {
-            let waits = steps.iter().all(|step| *step == AccessStep::Wait);
-            let left_since = waits.then(|| progress.left_since.unwrap_or(now));
-            return Ok(Progress { left_since, ..progress }.again(PAUSE));
+        let claimant = Claimant::Test(stage, &test.version);
+        if !self.groups.step(claimant, &[], "", false).await?.is_empty() {
+            return Ok(progress.again(PAUSE));
         }
-        let registration = Registration::from_parameters(&test.registration);
-        let registration = registration.map_err(|error| ProgressError::Invalid(error.to_string()))?;
-        let places = self.places(&registration).await?;
-        let attempts = self.start(&places, &test.task_definition_arn, &test.version).await?;
-        Ok(Progress { started_at: Some(now), attempts, ..progress }.again(pause(now, now)))
+        self.secrets.forget(&test.secret_arn, TEST_LABEL, &test.version).await?;
+        Ok(Progress { done: true, ..progress })
     }
 }
 
@@ -83,6 +124,11 @@ fn stage(test: &ConnectionTest) -> Result<Stage, ProgressError> {
     let name = |error: database::NameError| ProgressError::Invalid(error.to_string());
     let (stack, stage) = (test.stack.as_str(), test.stage.as_str());
     Ok(Stage { stack: stack.try_into().map_err(name)?, stage: stage.try_into().map_err(name)? })
+}
+
+fn registration(test: &ConnectionTest) -> Result<Registration, ProgressError> {
+    let registration = Registration::from_parameters(&test.registration);
+    registration.map_err(|error| ProgressError::Invalid(error.to_string()))
 }
 
 /// The rules that the clients need, all in one security group.
@@ -97,17 +143,15 @@ fn wanted(test: &ConnectionTest) -> Vec<Wanted> {
     test.source_groups.iter().map(rule).collect()
 }
 
-/// Nothing can be tried, because EC2 refuses a rule.
-fn refused(progress: Progress, error: &AwsError, now: OffsetDateTime) -> Progress {
-    let words =
-        format!("EC2 refused a rule that lets the client connect: {} ({})", error.message, error.code);
-    let attempt = Attempt {
-        of: "stage's services".to_owned(),
+/// Nothing could be tried, because AWS refuses a call, or doesn't reply.
+fn not_tried(error: &AwsError) -> Attempt {
+    let words = format!("{}: {} ({})", error.operation, error.message, error.code);
+    Attempt {
+        of: "stage".to_owned(),
         cluster: String::new(),
         security_groups: Vec::new(),
         execution_role_arn: String::new(),
+        tries: 0,
         outcome: AttemptOutcome::failed(&ClientFailure::NotRun(words)),
-    };
-    // The next call removes what was made.
-    Progress { started_at: Some(now), attempts: vec![attempt], ..progress }.again(PAUSE)
+    }
 }

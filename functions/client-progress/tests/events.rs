@@ -24,7 +24,7 @@ fn every_sample_event_asks_for_what_its_name_says() {
     let proof = asked(&sample("update-prove.json")).unwrap().unwrap();
     assert_eq!(proof.connection.port, 5432);
     assert_eq!((proof.registration.services.len(), proof.registration.jobs.len()), (1, 1));
-    assert_eq!(proof.log_group, "/stagedb/test-django2/dev/client");
+    assert_eq!(proof.log_group, "/stagedb/clients");
     assert_eq!(asked(&sample("update-skipped.json")), Ok(None));
     assert_eq!(asked(&sample("delete.json")), Ok(None));
     let test = ConnectionTest::deserialize(&sample("test.json")["test"]).unwrap();

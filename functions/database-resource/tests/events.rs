@@ -42,7 +42,7 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one() 
         ),
         (
             "state-machine-timed-out.json",
-            "The state machine that changes the database ran out of time. Save again.",
+            "The state machine that works on the database ran out of time. Save again.",
         ),
     ];
     assert_eq!(failures, expected.map(|(name, reason)| (name.to_owned(), reason.to_owned())));

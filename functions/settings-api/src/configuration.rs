@@ -29,6 +29,8 @@ pub struct Configuration {
     pub access_function_arn: String,
     /// The image of the client that tests connections.
     pub client_image: String,
+    /// The log group for what clients write.
+    pub client_log_group: String,
     /// The function that tests connections, which the state machine calls.
     pub client_progress_arn: String,
     /// The state machine.
@@ -58,6 +60,7 @@ impl Configuration {
             database_function_arn: lambda::required("DATABASE_FUNCTION_ARN")?,
             access_function_arn: lambda::required("ACCESS_FUNCTION_ARN")?,
             client_image: lambda::required("CLIENT_IMAGE")?,
+            client_log_group: lambda::required("CLIENT_LOG_GROUP")?,
             client_progress_arn: lambda::required("CLIENT_PROGRESS_ARN")?,
             state_machine_arn: lambda::required("STATE_MACHINE_ARN")?,
             stage_stack_role_arn: lambda::required("STAGE_STACK_ROLE_ARN")?,

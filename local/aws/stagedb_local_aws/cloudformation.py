@@ -52,6 +52,8 @@ def add_event(
 ) -> None:
     """Records a stack event. Events of the stack itself are also published."""
     of_stack = resource_type == STACK and (physical_id or stack_id) == stack_id
+    if not of_stack and status.startswith("UPDATE_") and _is_being_created(stack_id, logical_id):
+        status = status.replace("UPDATE_", "CREATE_", 1)
     cleanup = _CLEANUP_BEFORE.get(status) if of_stack else None
     if cleanup and _last_stack_status(stack_id) != cleanup:
         add_event(stack_id, stack_name, logical_id, STACK, cleanup, physical_id=stack_id)
@@ -66,6 +68,12 @@ def add_event(
             "client-request-token": stacks.CLIENT_REQUEST_TOKEN.get(),
         }
         publish("aws.cloudformation", "CloudFormation Stack Status Change", [stack_id], detail)
+
+
+def _is_being_created(stack_id: str, logical_id: str) -> bool:
+    """Whether an update adds this resource. MiniStack gives all resources of an update the same status."""
+    of_resource = [event for event in _stack_events.get(stack_id, []) if event["LogicalResourceId"] == logical_id]
+    return not of_resource or of_resource[-1]["ResourceStatus"] in ("CREATE_IN_PROGRESS", "DELETE_COMPLETE")
 
 
 def _last_stack_status(stack_id: str) -> str:

@@ -42,6 +42,20 @@ def test_each_status_of_a_stack_is_an_event_on_the_default_bus(aws, status_event
     assert statuses == ["DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
 
 
+def test_a_resource_that_an_update_adds_is_created_and_the_others_are_updated(aws):
+    aws.create_stack("growing", template(Queue=QUEUE))
+    changed = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}}
+    for _ in range(2):
+        aws.update_stack("growing", template(Queue=changed, Another=QUEUE))
+        aws.update_stack("growing", template(Queue=QUEUE))
+    events = aws.stack_events("growing")
+    statuses = [e["ResourceStatus"] for e in events if e["LogicalResourceId"] == "Another"]
+    once = ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
+    assert statuses == once * 2
+    statuses = {e["ResourceStatus"] for e in events if e["LogicalResourceId"] == "Queue"}
+    assert statuses == {"CREATE_IN_PROGRESS", "CREATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"}
+
+
 def test_a_failed_creation_is_an_event_too(aws, status_events):
     broken = {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": {"SecretId": "none", "ResourcePolicy": {}}}
     stack = aws.create_stack("broken", template(Queue=QUEUE, Policy=broken))

@@ -290,10 +290,7 @@ fn no_password_is_anywhere_but_in_the_secret(local: &LocalAws) {
             execution["executionArn"].as_str().unwrap(),
         ]);
     }
-    for stage in ["dev", "prod"] {
-        let group = format!("/stagedb/test-django2/{stage}/client");
-        look(&["logs", "filter-log-events", "--log-group-name", &group]);
-    }
+    look(&["logs", "filter-log-events", "--log-group-name", "/stagedb/clients"]);
     let clients = local.control("GET", "/_local/ecs/tasks", None).unwrap();
     assert!(clients.as_array().unwrap().len() >= 2, "a client of each stage: {clients}");
     places.push(("the clients' tasks".to_owned(), clients.to_string()));

@@ -222,7 +222,8 @@ fn an_attached_database_of_an_earlier_version_stays_attached() {
     never_cut_off(&local, &group, || {
         let answer = local.api("POST", &stage_path("prod", "/rebuild"), None).unwrap();
         assert_eq!(answer.status, 202, "{}", answer.text);
-        assert_eq!(follow(&local, "prod").0.phase, "complete");
+        let (rebuild, _) = follow(&local, "prod");
+        assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
     });
     assert_eq!(sources(&local, &group), one, "the same rule");
     assert_eq!(described(&local, "orders"), before);

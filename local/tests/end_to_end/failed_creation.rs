@@ -97,11 +97,12 @@ fn a_creation_that_fails_after_the_database_was_made_leaves_a_final_snapshot_and
         .unwrap();
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back");
-    let reason = "Secrets Manager refused: User is not authorized to perform this";
+    let reason =
+        "The connection couldn't be tested: User is not authorized to perform this (AccessDeniedException)";
     assert_eq!(rebuild.reason.as_deref(), Some(reason));
     let failed: Vec<_> =
         rebuild.steps.iter().filter(|s| s.status == "failed").map(|s| s.name.as_str()).collect();
-    assert_eq!(failed, ["connection"]);
+    assert_eq!(failed, ["proof"]);
     eventually("the instance is gone", || instance(&local, "dev").is_none());
     let snapshots = local.aws(&["rds", "describe-db-snapshots"]).unwrap();
     assert_eq!(

@@ -274,7 +274,7 @@ fn a_state_machine_that_runs_out_of_time_is_answered_for_and_the_stage_goes_back
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
     let reason = rebuild.reason.unwrap_or_default();
-    assert_eq!(reason, "The state machine that changes the database ran out of time. Save again.");
+    assert_eq!(reason, "The state machine that works on the database ran out of time. Save again.");
     eventually("no database is left behind", || instance(&local, "dev").is_none());
     local.set_timings(&Timings { rds_create_seconds: Some(0.5), ..Timings::default() }).unwrap();
     save_and_follow(&local, "dev", &micro());

@@ -242,6 +242,8 @@ pub(crate) fn role(local: &LocalAws, name: &str) -> String {
     }]});
     let create = ["iam", "create-role", "--role-name", name, "--assume-role-policy-document"];
     let made = local.aws(&[&create[..], &[&trust.to_string()]].concat()).unwrap();
+    let policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
+    local.aws(&["iam", "attach-role-policy", "--role-name", name, "--policy-arn", policy]).unwrap();
     made["Role"]["Arn"].as_str().unwrap().to_owned()
 }
 

@@ -24,6 +24,7 @@ const POINTS: &[(Kind, &str)] = &[
     (Kind::ClientProgress, "PutSecretValue"),
     (Kind::ClientProgress, "RunTask"),
     (Kind::ClientProgress, "StopTask"),
+    (Kind::ClientProgress, "UpdateSecretVersionStage"),
     (Kind::CredentialsResource, "Answer"),
     (Kind::CredentialsResource, "DescribeSecret"),
     (Kind::CredentialsResource, "DescribeStackEvents"),

@@ -23,8 +23,10 @@ use crate::{
 
 /// The most characters of `startedBy` that every version of ECS accepts.
 const STARTED_BY_MAX: usize = 36;
-/// The most lines of output to read.
+/// The most lines of output to read at once.
 const LINES: u16 = 50;
+/// The most pages to look for output on.
+const PAGES: usize = 5;
 
 /// The client tasks in this account and Region.
 #[derive(Debug, Clone)]
@@ -97,16 +99,23 @@ impl Place {
         Some(place)
     }
 
-    /// The first of those places that have the same security groups and execution role.
+    /// The first of those places that have the same network and execution role.
     #[must_use]
     pub fn distinct(places: Vec<Self>) -> Vec<Self> {
         let mut seen = BTreeSet::new();
-        let is_new = |place: &Self| {
-            let groups: BTreeSet<_> = place.security_groups.iter().cloned().collect();
-            seen.insert((groups, place.execution_role_arn.clone()))
+        places.into_iter().filter(|place| seen.insert(place.parts())).collect()
+    }
+
+    /// What tells a place from others.
+    #[must_use]
+    pub fn parts(&self) -> [String; 4] {
+        let sorted = |ids: &[String]| {
+            let ids: BTreeSet<_> = ids.iter().map(String::as_str).collect();
+            ids.into_iter().collect::<Vec<_>>().join(",")
         };
-        let mut is_new = is_new;
-        places.into_iter().filter(|place| is_new(place)).collect()
+        let network = self.launch.network.as_ref().and_then(NetworkConfiguration::awsvpc_configuration);
+        let subnets = sorted(network.map(AwsVpcConfiguration::subnets).unwrap_or_default());
+        [self.cluster.clone(), subnets, sorted(&self.security_groups), self.execution_role_arn.clone()]
     }
 
     fn network(&self) -> Option<NetworkConfiguration> {
@@ -146,7 +155,7 @@ impl ClientTasks {
             .cluster(&place.cluster)
             .task_definition(run.task_definition_arn)
             .set_capacity_provider_strategy(has_providers.then_some(providers))
-            .set_launch_type(launch.launch_type.clone().filter(|_| !has_providers))
+            .set_launch_type(launch.kind.clone().filter(|_| !has_providers))
             .set_platform_version(launch.platform_version.clone())
             .set_network_configuration(place.network())
             .overrides(overrides)
@@ -198,17 +207,30 @@ impl ClientTasks {
     /// AWS failed.
     pub async fn output(&self, log_group: &str, arn: &str) -> Result<Option<String>, AwsError> {
         let task = arn.rsplit('/').next().unwrap_or_default();
-        let body = json!({
-            "logGroupName": log_group, "logStreamName": format!("{CLIENT}/{CLIENT}/{task}"),
-            "startFromHead": true, "limit": LINES,
-        });
-        let reply = match self.logs.call("GetLogEvents", body).await {
-            Err(error) if error.code == "ResourceNotFoundException" => return Ok(None),
-            reply => reply?,
-        };
-        let events = reply.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let lines: Vec<_> = events.iter().filter_map(|event| event.get("message")?.as_str()).collect();
-        Ok(Some(lines.join("\n")).filter(|output| !output.trim().is_empty()))
+        let mut token: Option<String> = None;
+        for _ in 0..PAGES {
+            let body = json!({
+                "logGroupName": log_group, "logStreamName": format!("{CLIENT}/{CLIENT}/{task}"),
+                "startFromHead": true, "limit": LINES, "nextToken": token,
+            });
+            let reply = match self.logs.call("GetLogEvents", body).await {
+                Err(error) if error.code == "ResourceNotFoundException" => return Ok(None),
+                reply => reply?,
+            };
+            let events = reply.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let lines: Vec<_> = events.iter().filter_map(|event| event.get("message")?.as_str()).collect();
+            let output = lines.join("\n");
+            if !output.trim().is_empty() {
+                return Ok(Some(output));
+            }
+            // A page can be empty although there are more.
+            let next = reply.get("nextForwardToken").and_then(Value::as_str).map(str::to_owned);
+            if next.is_none() || next == token {
+                break;
+            }
+            token = next;
+        }
+        Ok(None)
     }
 }
 

@@ -286,6 +286,19 @@ impl Secrets {
         Ok(())
     }
 
+    /// Takes a label off a version, if it has it. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn forget(&self, arn: &str, label: &str, version: &str) -> Result<(), AwsError> {
+        let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(label);
+        match call.remove_from_version_id(version).send().await {
+            // Another version has it, or none.
+            Err(error) if error.code() == Some("InvalidParameterException") => Ok(()),
+            reply => reply.map(|_| ()).map_err(failed("UpdateSecretVersionStage")),
+        }
+    }
+
     /// Stores a value as the one that clients read, and returns its version. Safe to repeat with the same token and
     /// value.
     ///

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
-use database::{AccessStep, Claimant, IngressRule, Wanted, access_steps, claim_tag};
+use database::{AccessStep, Claimant, IngressRule, TURN, Wanted, access_steps, claim_tag};
 use roxmltree::Node;
+use tokio::time::timeout;
 use tracing::info;
 
 use crate::{
@@ -102,11 +103,23 @@ impl SecurityGroups {
     }
 
     /// Looks at the rules, takes the next step toward the wanted ones, which are all in one group, and returns what it did. See
-    /// [`database::access_steps`].
+    /// [`database::access_steps`]. It takes at most a turn, because others count on that.
     ///
     /// # Errors
-    /// AWS failed.
+    /// AWS failed, or was too slow.
     pub async fn step(
+        &self,
+        claimant: Claimant<'_>,
+        wanted: &[Wanted],
+        description: &str,
+        is_left: bool,
+    ) -> Result<Vec<AccessStep>, AwsError> {
+        let step = self.look_and_act(claimant, wanted, description, is_left);
+        let late = |_| AwsError::not_made("DescribeSecurityGroupRules", "the step took longer than a turn");
+        timeout(TURN, step).await.map_err(late)?
+    }
+
+    async fn look_and_act(
         &self,
         claimant: Claimant<'_>,
         wanted: &[Wanted],

@@ -56,7 +56,7 @@ pub struct Service {
 /// How the tasks of a service are started, in ECS's own terms.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Launch {
-    pub(crate) launch_type: Option<LaunchType>,
+    pub(crate) kind: Option<LaunchType>,
     pub(crate) capacity_providers: Vec<CapacityProviderStrategyItem>,
     pub(crate) platform_version: Option<String>,
     pub(crate) network: Option<NetworkConfiguration>,
@@ -271,7 +271,7 @@ fn service(found: &aws_sdk_ecs::types::Service) -> Service {
         deployments: found.deployments().iter().map(deployment).collect(),
         tags: found.tags().iter().filter_map(tag).collect(),
         launch: Launch {
-            launch_type: found.launch_type().cloned(),
+            kind: found.launch_type().cloned(),
             capacity_providers: found.capacity_provider_strategy().to_vec(),
             platform_version: found.platform_version().map(str::to_owned),
             network: found.network_configuration().cloned(),

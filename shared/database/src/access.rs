@@ -26,15 +26,17 @@ const LEAVING: &str = "stagedb:leaving/";
 pub enum Claimant<'a> {
     /// A stage with the database.
     Stage(&'a Stage),
-    /// A test of a connection, before the stage has the database. It ends without taking anything from the stage.
-    Test(&'a Stage),
+    /// A test of a connection, before the stage has the database. It ends without taking anything from a stage, or from
+    /// another test.
+    Test(&'a Stage, &'a str),
 }
 
 impl fmt::Display for Claimant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stage(stage) => write!(f, "{stage}"),
-            Self::Test(stage) => write!(f, "{stage}/test"),
+            // Sixteen characters of its ID tell it from others. EC2 allows 128 for a key.
+            Self::Test(stage, id) => write!(f, "{stage}/test-{}", id.get(..16).unwrap_or(id)),
         }
     }
 }
@@ -428,6 +430,43 @@ mod tests {
             assert_eq!(keys, ["stagedb:made", "stagedb:stage/shop/test"]);
         });
         assert!(seen.len() > 100, "{}", seen.len());
+    }
+
+    #[test]
+    fn a_test_that_ends_takes_nothing_from_a_stage_or_from_another_test_of_the_same_stage() {
+        let (dev, target) = (stage("dev"), [wanted("sg-orders")]);
+        let tests =
+            ["0123456789abcdef-1", "fedcba9876543210-2"].map(|id| claim_tag(Claimant::Test(&dev, id)));
+        assert_eq!(tests[0], "stagedb:stage/shop/dev/test-0123456789abcdef");
+        assert_eq!(
+            tests.each_ref().map(|tag| stage_of_claim(tag)),
+            [None, None],
+            "no stage uses the database yet"
+        );
+        let claimants = [
+            Claimant::Test(&dev, "0123456789abcdef-1"),
+            Claimant::Test(&dev, "fedcba9876543210-2"),
+            Claimant::Stage(&dev),
+        ];
+        let settle = |rules: &mut Vec<IngressRule>, claimant, targets: &[Wanted]| {
+            for _ in 0..5 {
+                for step in access_steps(claimant, targets, &rules.clone(), false) {
+                    apply(rules, &step);
+                }
+            }
+            assert_eq!(access_steps(claimant, targets, rules, false), []);
+        };
+        let mut rules = Vec::new();
+        for claimant in claimants {
+            settle(&mut rules, claimant, &target);
+        }
+        assert_eq!((rules.len(), rules[0].tags.len()), (1, 4));
+        for (left, claimant) in [(3, claimants[1]), (2, claimants[0])] {
+            settle(&mut rules, claimant, &[]);
+            assert_eq!((rules.len(), rules[0].tags.len()), (1, left), "{rules:?}");
+        }
+        settle(&mut rules, claimants[2], &[]);
+        assert_eq!(rules, []);
     }
 
     #[test]

@@ -50,7 +50,7 @@ const ADVICE: &[(&str, Advice)] = &[
         change("Correct the username or the password of the database, then save again."),
     ),
     (
-        "does not exist",
+        "the database name is wrong",
         change("Correct the name of the database, or create it in the DB instance, then save again."),
     ),
     (

@@ -144,12 +144,6 @@ impl Stage {
         format!("/stagedb-protection/{}/{}", self.stack, self.stage)
     }
 
-    /// The name of the log group with the client's output.
-    #[must_use]
-    pub fn client_log_group(&self) -> String {
-        format!("/stagedb/{}/{}/client", self.stack, self.stage)
-    }
-
     /// The name of the secret, which starts with the stage.
     #[must_use]
     pub fn secret_name(&self) -> String {

@@ -20,11 +20,12 @@ pub(crate) enum Update {
 }
 
 impl SettingsApi {
-    /// The parameters that say how stagedb is deployed: the functions behind the custom resources, and the client's image.
-    pub(crate) fn deployment(&self) -> [(String, String); 4] {
+    /// The parameters that say how stagedb is deployed: the functions behind the custom resources, and the client.
+    pub(crate) fn deployment(&self) -> [(String, String); 5] {
         let configuration = &self.configuration;
         [
             ("ClientImage".to_owned(), configuration.client_image.clone()),
+            ("ClientLogGroup".to_owned(), configuration.client_log_group.clone()),
             ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
             ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
             ("AccessFunctionArn".to_owned(), configuration.access_function_arn.clone()),

@@ -48,6 +48,9 @@ pub struct Attempt {
     pub security_groups: Vec<String>,
     /// The ARN of the execution role.
     pub execution_role_arn: String,
+    /// How many tasks were started for it before.
+    #[serde(default)]
+    pub tries: u8,
     /// What is known.
     pub outcome: AttemptOutcome,
 }
@@ -56,10 +59,15 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "status")]
 pub enum AttemptOutcome {
+    /// Its task hasn't been started yet, or is started once more.
+    Waiting,
     /// The task hasn't ended, or its output isn't there yet.
     Running {
         /// The ARN of the task.
         task: String,
+        /// Whether ECS has shown the task. It shows a new one a moment later.
+        #[serde(default)]
+        seen: bool,
         /// Since when it's known that the task has stopped.
         #[serde(with = "rfc3339::option")]
         stopped: Option<OffsetDateTime>,

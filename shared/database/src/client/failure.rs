@@ -50,7 +50,7 @@ pub enum ClientFailure {
     #[error("{0}")]
     Password(String),
     /// The database doesn't exist.
-    #[error("{0}")]
+    #[error("{0} (the database name is wrong)")]
     Database(String),
     /// The server said something else.
     #[error("{0}")]
@@ -86,6 +86,12 @@ pub enum ClientFailure {
 }
 
 impl ClientFailure {
+    /// Whether another client may do better: nothing is wrong with the connection, as far as anyone knows.
+    #[must_use]
+    pub const fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Image(_) | Self::Capacity(_) | Self::NotRun(_) | Self::Killed(_))
+    }
+
     /// Whether it says nothing about the connection, because no client ran. Then another connection can be tried, and the test
     /// can be skipped.
     #[must_use]
@@ -143,11 +149,19 @@ fn not_run(task: &StoppedTask) -> ClientFailure {
     let reason = if task.reason.is_empty() { &task.container_reason } else { &task.reason };
     let has = |words: &[&str]| words.iter().any(|words| reason.contains(words));
     let said = if reason.is_empty() { task.code.clone() } else { short(reason) };
-    if has(&["CannotPull", "pull image", "InvalidImage"]) {
+    // "unable to pull secrets or registry auth" is in the reasons about both.
+    if has(&[
+        "CannotPull",
+        "pull image",
+        "InvalidImage",
+        "ecr registry auth",
+        "ecr:",
+        "registry auth from Amazon ECR",
+    ]) {
         ClientFailure::Image(said)
     } else if has(&["Capacity is unavailable", "RESOURCE:"]) {
         ClientFailure::Capacity(said)
-    } else if has(&["unable to pull secrets", "unable to retrieve secret", "Secrets Manager", "asm"]) {
+    } else if has(&["unable to pull secrets", "unable to retrieve secret", "Secrets Manager"]) {
         if has(&["AccessDenied", "not authorized"]) {
             ClientFailure::SecretDenied(said)
         } else {
@@ -163,8 +177,8 @@ fn not_run(task: &StoppedTask) -> ClientFailure {
 /// The last message of `psql` in the output, without its prefix.
 fn last_error(output: &str) -> Option<String> {
     let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
-    let of_psql = lines().filter(|line| line.contains("failed: ") || line.contains("error: "));
-    let line = of_psql.last().or_else(|| lines().last())?;
+    let mut of_psql = lines().filter(|line| line.contains("failed: ") || line.contains("error: "));
+    let line = of_psql.next_back().or_else(|| lines().next_back())?;
     let line = line.split_once("psql: error: ").map_or(line, |(_, after)| after);
     Some(line.to_owned())
 }
@@ -237,7 +251,10 @@ mod tests {
                 "FATAL:  password authentication failed for user \"orders\"",
                 "password authentication failed for user \"orders\"",
             ),
-            ("FATAL:  database \"order\" does not exist", "database \"order\" does not exist"),
+            (
+                "FATAL:  database \"order\" does not exist",
+                "database \"order\" does not exist (the database name is wrong)",
+            ),
             ("FATAL:  role \"app\" is not permitted to log in", "role \"app\" is not permitted to log in"),
             (
                 "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
@@ -288,6 +305,12 @@ mod tests {
             ("Capacity is unavailable at this time.".to_owned(), "ECS has no capacity"),
             (format!("{secret}AccessDeniedException: User: arn is not authorized"), "the execution role may not read the secret"),
             (format!("{secret}dial tcp 10.0.0.1:443: i/o timeout"), "ECS can't get the credentials"),
+            (
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable \
+                 to retrieve ecr registry auth: service call has been retried 3 time(s): i/o timeout"
+                    .to_owned(),
+                "ECS can't pull the client's image",
+            ),
             (
                 "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times".to_owned(),
                 "the execution role can't write to the client's log",

@@ -104,7 +104,7 @@ impl SettingsApi {
             security_group: found.database.security_groups.first().cloned(),
             source_groups: groups.split(',').map(str::to_owned).collect(),
             task_definition_arn: task_definition_arn.clone(),
-            log_group: stage.client_log_group(),
+            log_group: self.configuration.client_log_group.clone(),
             version: token.clone(),
             secret_arn: secret_arn.clone(),
         };
@@ -178,7 +178,7 @@ fn execution(id: &str) -> String {
 fn result(attempt: Attempt) -> ResultWire {
     let reason = match attempt.outcome {
         AttemptOutcome::Failed { reason, .. } => Some(reason),
-        AttemptOutcome::Connected | AttemptOutcome::Running { .. } => None,
+        AttemptOutcome::Connected | AttemptOutcome::Waiting | AttemptOutcome::Running { .. } => None,
     };
     ResultWire {
         from: attempt.of,
