@@ -120,15 +120,11 @@ pub async fn handle(
     invocation: Invocation,
 ) -> Result<Progress, ProgressError> {
     let progress = Progress::previous(&invocation.event);
-    match invocation.event.get("test") {
-        Some(test) => {
-            let test = ConnectionTest::deserialize(test)
-                .map_err(|error| ProgressError::Invalid(error.to_string()))?;
-            function.try_out(&test, progress, invocation.now).await
-        }
-        None => {
-            let event = invocation.event.get("request").unwrap_or(&Value::Null);
-            function.prove(event, progress, invocation.now).await
-        }
+    if let Some(test) = invocation.event.get("test") {
+        let test = ConnectionTest::deserialize(test);
+        let test = test.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+        return function.try_out(&test, progress, invocation.now).await;
     }
+    let event = invocation.event.get("request").unwrap_or(&Value::Null);
+    function.prove(event, progress, invocation.now).await
 }

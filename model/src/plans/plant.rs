@@ -177,7 +177,7 @@ impl Plant {
             Self::SkipsTheSnapshot | Self::RestoresTheOldest => &[Invariant::DataKept],
             Self::ForgetsTheSnapshot => &[Invariant::Ends, Invariant::DataKept, Invariant::Owned],
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
-            Self::TellsThePassword => &[Invariant::NothingLeaks],
+            Self::TellsThePassword | Self::CommandsThePassword => &[Invariant::NothingLeaks],
             Self::CutsOthersOff => &[Invariant::Access, Invariant::ForeignUntouched],
             Self::KeepsAnOldCopy | Self::RebuildsWithoutAToken => &[Invariant::SecretAgrees],
             Self::KeepsContainersAfterARollback => &[Invariant::VariablesAgree],
@@ -192,7 +192,6 @@ impl Plant {
             Self::CopiesItsPrevious => &[Invariant::ImagesKept],
             Self::StartsUnrecorded => &[Invariant::Recorded],
             Self::ProvesWithoutRunning => &[Invariant::Proved],
-            Self::CommandsThePassword => &[Invariant::NothingLeaks],
             Self::PublishesToAnother => {
                 &[Invariant::ForeignUntouched, Invariant::ImagesKept, Invariant::VariablesAgree]
             }
