@@ -218,6 +218,10 @@ static REPLACEMENTS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ("test-django2", "shop"),
         ("shop([-/])(dev|prod|qa|staging)", "shop${1}dev"),
         ("(dev|prod|qa|staging)-shop", "dev-shop"),
+        ("(task/demo)/[0-9a-f]{32}$", "$1/0123456789abcdef0123456789abcdef"),
+        ("(client/client)/[0-9a-f]{32}$", "$1/0123456789abcdef0123456789abcdef"),
+        ("(execution:stagedb-database:test)-[0-9a-f]{32}$", "$1-0123456789abcdef0123456789abcdef"),
+        ("(task-definition/stagedb-shop-dev(-test)?):[0-9]+$", "$1:1"),
         ("(service/demo|task-definition)/(shop-web|shop-worker|shop-dev)", "$1/shop-dev"),
     ];
     pairs.into_iter().filter_map(|(pattern, by)| Some((Regex::new(pattern).ok()?, by))).collect()

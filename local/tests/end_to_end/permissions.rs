@@ -128,9 +128,10 @@ fn no_role_can_touch_what_stagedb_does_not_own() {
     of_databases(&mut table);
     of_access(&mut table);
     of_publishing(&mut table);
+    of_clients(&mut table);
     of_stage_stacks(&mut table);
     of_the_history(&mut table);
-    assert!(table.seen.len() >= 60, "{} denials: {:#?}", table.seen.len(), table.seen);
+    assert!(table.seen.len() >= 70, "{} denials: {:#?}", table.seen.len(), table.seen);
 }
 
 fn of_settings_api(table: &mut Denials<'_>) {
@@ -607,6 +608,60 @@ fn of_publishing(table: &mut Denials<'_>) {
     table.denied_elsewhere(ROLE, "a task definition", &register, "ecs:RegisterTaskDefinition");
 }
 
+fn of_clients(table: &mut Denials<'_>) {
+    const ROLE: &str = "ClientProgressRole";
+    let ecs = |operation: &str, body: Value| {
+        let targets = [
+            "AmazonEC2ContainerServiceV20141113.RunTask",
+            "AmazonEC2ContainerServiceV20141113.StopTask",
+            "AmazonEC2ContainerServiceV20141113.DescribeTasks",
+            "AmazonEC2ContainerServiceV20141113.UpdateService",
+        ];
+        let target = targets.into_iter().find(|target| target.ends_with(operation)).unwrap();
+        Call::Json(target, body)
+    };
+    let local = table.local;
+    let network = service_named(local, "test-django2-prod")["networkConfiguration"].clone();
+    let run = |definition: &str, role: &str| {
+        json!({
+            "cluster": "demo", "taskDefinition": definition, "launchType": "EC2", "networkConfiguration": network,
+            "overrides": {"executionRoleArn": role}, "startedBy": "stagedb/x", "clientToken": "x",
+        })
+    };
+    let theirs = "arn:aws:iam::000000000000:role/team-billing";
+    let call = ecs("RunTask", run("billing", theirs));
+    table.denied(ROLE, "another team's task definition", &call, "ecs:RunTask");
+    let call = ecs("RunTask", run("test-django2-dev", theirs));
+    table.denied(ROLE, "the task definition of a stage's service", &call, "ecs:RunTask");
+    let call = ecs("RunTask", run("stagedb-test-django2-dev", "arn:aws:iam::000000000000:role/admin"));
+    table.denied(ROLE, "a role that isn't in TaskRoles", &call, "iam:PassRole");
+    // A team's own task, with the tags that its service has.
+    let mut task = run("billing", theirs);
+    task["tags"] =
+        json!([{"key": "stagedb:stage", "value": "dev"}, {"key": "stagedb:stack", "value": "shop"}]);
+    let started = local.post_json("AmazonEC2ContainerServiceV20141113.RunTask", &task).unwrap();
+    let arn = started["tasks"][0]["taskArn"].as_str().unwrap();
+    let call = ecs("StopTask", json!({"cluster": "demo", "task": arn}));
+    table.denied(ROLE, "a task of a stage's service", &call, "ecs:StopTask");
+    let call = ecs("DescribeTasks", json!({"cluster": "demo", "tasks": [arn]}));
+    table.denied(ROLE, "a task of a stage's service", &call, "ecs:DescribeTasks");
+    let call = ecs("UpdateService", json!({"cluster": "demo", "service": "test-django2-dev"}));
+    table.denied(ROLE, "a stage's service", &call, "ecs:UpdateService");
+    for (about, id) in [
+        ("another team's secret", "billing/password"),
+        ("a secret with a stage's kind of name", "dev-billing-postgres"),
+    ] {
+        let get = Call::Json("secretsmanager.GetSecretValue", json!({"SecretId": id}));
+        table.denied(ROLE, about, &get, "secretsmanager:GetSecretValue");
+    }
+    let read = json!({"logGroupName": "/ecs/test-django2", "logStreamName": "x"});
+    let call = Call::Json("Logs_20140328.GetLogEvents", read);
+    table.denied(ROLE, "the log of a stage's service", &call, "logs:GetLogEvents");
+    let execution = "arn:aws:states:us-east-1:000000000000:execution:stagedb-database:0123456789abcdef-1";
+    let call = Call::Json("AWSStepFunctions.DescribeExecution", json!({"executionArn": execution}));
+    table.denied("SettingsApiRole", "a request of CloudFormation", &call, "states:DescribeExecution");
+}
+
 /// CloudFormation makes its calls for a stage's stack as this role.
 fn of_stage_stacks(table: &mut Denials<'_>) {
     const ROLE: &str = "StageStackRole";
@@ -635,6 +690,12 @@ fn of_stage_stacks(table: &mut Denials<'_>) {
     );
     table.denied(ROLE, "a stage's database", &delete, "rds:DeleteDBInstance");
     let put = json!({"Name": "/billing/name", "Value": "x", "Type": "String", "Overwrite": true});
+    let register = json!({
+        "family": "billing", "containerDefinitions": [{"name": "web", "image": "web:1"}],
+        "tags": [{"key": "stagedb:stage", "value": "dev"}],
+    });
+    let call = Call::Json("AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition", register);
+    table.denied(ROLE, "another team's family", &call, "ecs:RegisterTaskDefinition");
     table.denied(
         ROLE,
         "another team's parameter",
