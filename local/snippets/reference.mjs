@@ -21,7 +21,7 @@ for (const line of readFileSync(process.argv[2], "utf8").split("\n").filter(Bool
   const types = await Promise.all(action.resourceTypes.map((type) => iamResourceTypeDetails(service, type.name)));
   const fits = decision.resource === "*" ? !action.resourceTypes.some((type) => type.required) : types.some((type) => matches(type.arn, decision.resource));
   if (!fits) problems.add(`${decision.action} isn't authorized on ${decision.resource}`);
-  const known = [...action.conditionKeys, ...action.resourceTypes.flatMap((type) => type.conditionKeys), ...types.flatMap((type) => type.conditionKeys)].map(simple);
+  const known = [...action.conditionKeys, ...action.resourceTypes.flatMap((type) => type.conditionKeys), ...types.flatMap((type) => type.conditionKeys ?? [])].map(simple);
   for (const key of Object.keys(decision.context)) {
     if (!known.includes(simple(key))) problems.add(`${decision.action} has no condition key ${key}`);
   }

@@ -186,6 +186,7 @@ pub const ASKED_FOR: &[&str] = &[
     "aws:requesttag/stagedb:stage",
     "aws:requesttag/stagedb:stage-stack-id",
     "aws:resourcetag/stagedb:attachable",
+    "aws:resourcetag/stagedb:client",
     "aws:resourcetag/stagedb:stack",
     "aws:resourcetag/stagedb:stage",
     "aws:resourcetag/stagedb:stage-stack-id",
