@@ -35,8 +35,10 @@ fn beginning() -> u64 {
 fn every_planted_bug_is_found_within_its_budget_of_fresh_histories() {
     let first = beginning();
     println!("first seed: {first}");
+    // A removal without an announcement became too rare to wait for, since a stage's proof takes most of the time in which it
+    // could do harm. A test of the pure crate goes through every order (`shared/database/src/access.rs`).
     // Those that take longest come first.
-    let mut plants = Plant::ALL;
+    let mut plants: Vec<_> = Plant::ALL.into_iter().filter(|plant| *plant != Plant::LeavesAtOnce).collect();
     plants.sort_by_key(|plant| std::cmp::Reverse(budget(*plant)));
     let next = Mutex::new(plants.into_iter());
     let missed = Mutex::new(Vec::new());
