@@ -126,8 +126,25 @@ impl ClientProgress {
         Ok(())
     }
 
+    /// Looks at the tasks, and starts those that connections wait for. Returns whether everything is known.
+    pub(crate) async fn advance(
+        &self,
+        attempts: &mut [Attempt],
+        registration: &Registration,
+        task_definition_arn: &str,
+        token: &str,
+        look: Look<'_>,
+    ) -> Result<bool, AwsError> {
+        self.look(attempts, look).await?;
+        if attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
+            let places = self.places(registration).await?;
+            self.start(attempts, &places, task_definition_arn, token).await?;
+        }
+        Ok(are_over(attempts))
+    }
+
     /// Looks at the tasks that are running.
-    pub(crate) async fn look(&self, attempts: &mut [Attempt], look: Look<'_>) -> Result<(), AwsError> {
+    async fn look(&self, attempts: &mut [Attempt], look: Look<'_>) -> Result<(), AwsError> {
         let elapsed = look.elapsed();
         for attempt in attempts.iter_mut() {
             let AttemptOutcome::Running { task, seen, stopped, late } = attempt.outcome.clone() else {
@@ -190,7 +207,7 @@ impl ClientProgress {
 }
 
 /// Whether everything is known.
-pub(crate) fn are_over(attempts: &[Attempt]) -> bool {
+fn are_over(attempts: &[Attempt]) -> bool {
     let is_over = |outcome: &AttemptOutcome| {
         matches!(outcome, AttemptOutcome::Connected | AttemptOutcome::Failed { .. })
     };

@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::{
     ClientProgress, Progress, ProgressError,
-    attempts::{Look, are_over, attempt, pause},
+    attempts::{Look, attempt, pause},
     request::{ProofRequest, proof_request},
 };
 
@@ -101,13 +101,9 @@ impl ClientProgress {
         let token = addressee.token();
         let limit = PROOF_LIMIT;
         let look = Look { log_group: &wanted.log_group, started_at, now, limit };
-        self.look(&mut progress.attempts, look).await.map_err(ProofError::Aws)?;
-        if progress.attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
-            let places = self.places(&wanted.registration).await.map_err(ProofError::Aws)?;
-            let arn = &wanted.task_definition_arn;
-            self.start(&mut progress.attempts, &places, arn, &token).await.map_err(ProofError::Aws)?;
-        }
-        if !are_over(&progress.attempts) {
+        let arn = &wanted.task_definition_arn;
+        let advanced = self.advance(&mut progress.attempts, &wanted.registration, arn, &token, look).await;
+        if !advanced.map_err(ProofError::Aws)? {
             return Ok(Taken::Again(progress.again(pause(started_at, now))));
         }
         let answer = answer(&progress.attempts);

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::{
     ClientProgress, Progress, ProgressError,
-    attempts::{Look, are_over, attempt, pause},
+    attempts::{Look, attempt, pause},
 };
 
 /// How long to wait after a change in EC2, which shows it a moment later.
@@ -83,12 +83,8 @@ impl ClientProgress {
     ) -> Result<Progress, ProgressError> {
         let started_at = progress.started_at.unwrap_or(now);
         let look = Look { log_group: &test.log_group, started_at, now, limit: TEST_LIMIT };
-        self.look(&mut progress.attempts, look).await?;
-        if progress.attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
-            let places = self.places(&registration(test)?).await?;
-            self.start(&mut progress.attempts, &places, &test.task_definition_arn, &test.version).await?;
-        }
-        if !are_over(&progress.attempts) {
+        let (arn, attempts) = (&test.task_definition_arn, &mut progress.attempts);
+        if !self.advance(attempts, &registration(test)?, arn, &test.version, look).await? {
             return Ok(progress.again(pause(started_at, now)));
         }
         // The label moves on with another test, so a client that started late has read what that one stored.
