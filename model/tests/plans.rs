@@ -191,12 +191,17 @@ fn a_fault_in_a_plan_is_either_at_a_call_or_at_an_operation() {
 
 /// How many calls to AWS the API and publish-variables make for a save, in a world with this many stages. How often
 /// database-progress looks depends on how long RDS takes.
+///
+/// A look that meets another event, or a user who looks at the stages in the end, makes more. The fewest are the save's own.
 fn calls_of_a_save(stages: u8, before: &[Action]) -> u64 {
+    (0..16).map(|seed| calls_with(seed, stages, before)).min().expect("there are seeds")
+}
+
+fn calls_with(seed: u64, stages: u8, before: &[Action]) -> u64 {
     let last = stages - 1;
     let on = |action: &Action| Step { after: Pause::AtRest, stage: last, action: *action, beside: false };
     let calls = |steps: Vec<Step>| {
-        // With this seed, nobody looks at the stages in the end.
-        let plan = Plan { seed: 2, registered: true, steps, faults: Vec::new(), weather: Weather::default() };
+        let plan = Plan { seed, registered: true, steps, faults: Vec::new(), weather: Weather::default() };
         let outcome = run(&plan, None, false);
         assert_eq!(outcome.violations, [], "{plan}");
         let of = |kind: Kind| outcome.figures.calls_of.get(&kind).copied().unwrap_or_default();

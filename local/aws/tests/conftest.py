@@ -23,14 +23,14 @@ def aws():
 def jobs(aws):
     """A cluster to run tasks in. Its AWS is empty afterward."""
     yield Jobs(aws)
-    assert aws.http("POST", "/_ministack/reset")[0] == 200
+    aws.reset()
 
 
 @pytest.fixture
 def nothing_left(aws):
     """Empties the AWS after each test, because dozens of servers would slow the others down."""
     yield
-    assert aws.http("POST", "/_ministack/reset")[0] == 200
+    aws.reset()
 
 
 @pytest.fixture

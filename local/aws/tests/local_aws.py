@@ -101,12 +101,23 @@ class LocalAws:
             config=boto3.session.Config(retries={"total_max_attempts": 1}),
         )
 
-    def http(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None):
+    def reset(self) -> None:
+        """Empties the AWS. That takes a while on a busy machine, because it stops every server and every task."""
+        assert self.http("POST", "/_ministack/reset", timeout=300)[0] == 200
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 20,
+    ):
         """Returns status, headers, and body. A body that isn't bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()

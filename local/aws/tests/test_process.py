@@ -181,6 +181,6 @@ def test_a_port_in_use_is_named(aws):
 def test_a_reset_stops_the_databases():
     with LocalAws() as own:
         own.create_database("one")
-        assert own.http("POST", "/_ministack/reset")[0] == 200
+        own.reset()
         wait_for(lambda: not [c for c in commands_naming(str(own.directory)) if "postgres" in c])
         own.create_database("one")
