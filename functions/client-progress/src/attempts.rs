@@ -5,7 +5,6 @@ use std::time::Duration;
 use aws::{AwsError, Place, Run, RunError};
 use database::{
     Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, StoppedTask, client_result,
-    connect_command,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -29,8 +28,26 @@ const STOP_LIMIT: Duration = Duration::from_mins(2);
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How long the first pauses are used.
 const QUICK: Duration = Duration::from_secs(10);
+/// The client that logs in as the master user, for users.
+const MASTER_CLIENT: &str = "master user's client";
 /// ECS shows this reason when it stops a task for us.
 const TOO_LONG: &str = "stagedb: the client task took too long";
+
+/// What the tasks of a request run, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work<'a> {
+    /// The services and jobs.
+    pub(crate) registration: &'a Registration,
+    /// The ARN of the client's task definition.
+    pub(crate) task_definition_arn: &'a str,
+    /// The client's command.
+    pub(crate) command: &'a str,
+    /// The execution role of the master user's client, which runs once. `None`: a client runs in each place, with the execution
+    /// role of the service there.
+    pub(crate) master_role: Option<&'a str>,
+    /// Identifies the request. Repeated with the same, it starts the same tasks.
+    pub(crate) token: &'a str,
+}
 
 /// The time of a look.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +91,16 @@ pub(crate) fn attempt(place: &Place) -> Attempt {
 }
 
 impl ClientProgress {
+    /// Where the tasks run.
+    pub(crate) async fn places(&self, work: Work<'_>) -> Result<Vec<Place>, AwsError> {
+        let places = self.places_of(work.registration).await?;
+        let Some(role) = work.master_role else { return Ok(places) };
+        let first = places.into_iter().next();
+        Ok(first.map(|place| place.as_role(MASTER_CLIENT.to_owned(), role)).into_iter().collect())
+    }
+
     /// The places where the tasks of a stage's services and jobs run, each once.
-    pub(crate) async fn places(&self, registration: &Registration) -> Result<Vec<Place>, AwsError> {
+    async fn places_of(&self, registration: &Registration) -> Result<Vec<Place>, AwsError> {
         let services = self.services.look(&registration.services).await?;
         let mut places: Vec<Place> = services.iter().filter_map(Place::of_service).collect();
         // A job runs where somebody starts it, which is where the services are.
@@ -97,10 +122,9 @@ impl ClientProgress {
         &self,
         attempts: &mut [Attempt],
         places: &[Place],
-        task_definition_arn: &str,
-        token: &str,
+        work: Work<'_>,
     ) -> Result<(), AwsError> {
-        let command = connect_command();
+        let Work { task_definition_arn, command, .. } = work;
         let waiting = attempts.iter_mut().filter(|attempt| attempt.outcome == AttemptOutcome::Waiting);
         for attempt in waiting.take(STARTS) {
             let Some(place) = places.iter().find(|place| place.of == attempt.of) else {
@@ -108,8 +132,8 @@ impl ClientProgress {
                 attempt.outcome = AttemptOutcome::failed(&ClientFailure::NotRun(words));
                 continue;
             };
-            let token = token_in(place, attempt.tries, token);
-            let run = Run { task_definition_arn, command: &command, token: &token };
+            let token = token_in(place, attempt.tries, work.token);
+            let run = Run { task_definition_arn, command, token: &token };
             match self.tasks.run(place, run).await {
                 Ok(task) => {
                     info!(of = place.of, task, "started a client task");
@@ -130,15 +154,13 @@ impl ClientProgress {
     pub(crate) async fn advance(
         &self,
         attempts: &mut [Attempt],
-        registration: &Registration,
-        task_definition_arn: &str,
-        token: &str,
+        work: Work<'_>,
         look: Look<'_>,
     ) -> Result<bool, AwsError> {
         self.look(attempts, look).await?;
         if attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
-            let places = self.places(registration).await?;
-            self.start(attempts, &places, task_definition_arn, token).await?;
+            let places = self.places(work).await?;
+            self.start(attempts, &places, work).await?;
         }
         Ok(are_over(attempts))
     }

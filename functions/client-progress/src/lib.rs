@@ -2,33 +2,43 @@
 //! each place where they run, looks at the tasks, stops those that take too long, and says what it has found.
 //!
 //! `Custom::PostgresProof` is a resource of the stage stack, before `Connection`: unless every place can connect, nothing is
-//! published. A test is the same for a database that isn't saved yet, and changes nothing.
+//! published. A test is the same for a database that isn't saved yet, and changes nothing. `Custom::PostgresLogins` comes before
+//! that: a client that logs in as the master user gives a login its password. When the rebuild has ended, another one disables
+//! the login from before.
 //!
 //! The state machine keeps what ECS has said between two calls. A call that is repeated with less starts the same tasks, because
 //! their tokens follow from the request.
 
 mod attempts;
+mod logins;
 mod proof;
 mod request;
+mod resource;
+mod settle;
 mod trial;
 
 use std::{sync::Arc, time::Duration};
 
-use aws::{AwsError, ClientTasks, SdkConfig, Secrets, SecurityGroups, StageServices, TaskDefinitions, Turns};
+use aws::{
+    AwsError, ClientTasks, RunningTasks, SdkConfig, Secrets, SecurityGroups, Stacks, StageServices,
+    TaskDefinitions, Turns,
+};
 use custom_resource::{Responder, SendError, Unanswerable};
-use database::{Attempt, ConnectionTest};
+use database::{Attempt, ConnectionTest, SettleRequest};
 use lambda::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 use time::{OffsetDateTime, serde::rfc3339};
 
-pub use request::{ProofRequest, proof_request};
+pub use request::{ClientRequest, Purpose, client_request};
 
 /// What the function needs.
 #[derive(Debug)]
 pub struct ClientProgress {
     tasks: ClientTasks,
+    running: RunningTasks,
+    stacks: Stacks,
     services: StageServices,
     definitions: TaskDefinitions,
     groups: SecurityGroups,
@@ -43,6 +53,8 @@ impl ClientProgress {
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             tasks: ClientTasks::new(config),
+            running: RunningTasks::new(config),
+            stacks: Stacks::new(config),
             services: StageServices::new(config),
             definitions: TaskDefinitions::new(config),
             groups: SecurityGroups::new(config),
@@ -69,7 +81,7 @@ pub struct Progress {
     /// When a test opened the database's security group.
     #[serde(with = "rfc3339::option")]
     pub opened_at: Option<OffsetDateTime>,
-    /// Since when a test only waits for another claimant of a rule.
+    /// Since when it only waits: for another claimant of a rule, or for tasks from before a rebuild.
     #[serde(with = "rfc3339::option")]
     pub left_since: Option<OffsetDateTime>,
     /// Whether a test knows all its connections, and takes back what it needed for them.
@@ -97,9 +109,12 @@ pub enum ProgressError {
     /// AWS is too slow for one step per turn.
     #[error("the step took longer than a turn")]
     TooLong,
-    /// The event isn't a test that the API starts.
+    /// The event, or the stage stack that it's about, can't be read.
     #[error("the event isn't valid: {0}")]
     Invalid(String),
+    /// Obsolete logins are still enabled. The next rebuild tries again.
+    #[error("the obsolete logins couldn't be disabled: {0}")]
+    NotSettled(String),
     /// The event doesn't say where to send the answer.
     #[error(transparent)]
     Unanswerable(#[from] Unanswerable),
@@ -125,6 +140,11 @@ pub async fn handle(
         let test = test.map_err(|error| ProgressError::Invalid(error.to_string()))?;
         return function.try_out(&test, progress, invocation.now).await;
     }
+    if let Some(request) = invocation.event.get("settle") {
+        let request = SettleRequest::deserialize(request);
+        let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+        return function.settle(&request, progress, invocation.now).await;
+    }
     let event = invocation.event.get("request").unwrap_or(&Value::Null);
-    function.prove(event, progress, invocation.now).await
+    function.serve(event, progress, invocation.now).await
 }

@@ -1,17 +1,21 @@
-//! The properties of `Custom::PostgresProof`, parsed once and strictly.
+//! The properties of `Custom::PostgresProof` and `Custom::PostgresLogins`, parsed once and strictly.
 
 use std::collections::BTreeMap;
 
-use custom_resource::{InvalidRequest, Request, RequestType};
-use database::{Connection, Generation, Registration};
+use custom_resource::{InvalidRequest, Properties, Request, RequestType};
+use database::{Connection, Generation, Login, Registration};
 
-/// What to prove before it's published.
+/// What clients do for a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProofRequest {
+pub struct ClientRequest {
+    /// What it is.
+    pub purpose: Purpose,
     /// The ARN of the stage's secret.
     pub secret_arn: String,
     /// The generation of the credentials.
     pub generation: Generation,
+    /// The login, if the stage has ever had the app login.
+    pub login: Option<Login>,
     /// The database.
     pub connection: Connection,
     /// The ARN of the client's task definition.
@@ -22,33 +26,90 @@ pub struct ProofRequest {
     pub registration: Registration,
 }
 
-/// Parses what CloudFormation asks for. `None` if there is nothing to prove.
+/// What clients are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// They prove what's about to be published.
+    Proof,
+    /// One gives a login its password.
+    Logins {
+        /// The login.
+        login: Login,
+        /// The ARN of the secret with the master user's credentials.
+        master_secret_arn: String,
+        /// The execution role of the master user's client.
+        role_arn: String,
+    },
+}
+
+const PROOF: &str = "Custom::PostgresProof";
+const LOGINS: &str = "Custom::PostgresLogins";
+/// What a login is about. If none of it changes, the login stays as it is.
+const OF_LOGIN: [&str; 5] = ["Login", "Generation", "Source", "Identifier", "DatabaseName"];
+
+/// Parses what CloudFormation asks for. `None` if there is nothing to do.
 ///
 /// # Errors
 /// The first property that is missing or isn't valid.
-pub fn proof_request(request: &Request) -> Result<Option<ProofRequest>, InvalidRequest> {
-    if request.resource_type != "Custom::PostgresProof" {
-        return Err(InvalidRequest::ResourceType("Custom::PostgresProof"));
-    }
+pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, InvalidRequest> {
+    let is_proof = match request.resource_type.as_str() {
+        PROOF => true,
+        LOGINS => false,
+        _ => return Err(InvalidRequest::ResourceType("Custom::PostgresProof or Custom::PostgresLogins")),
+    };
     let properties = &request.properties;
     properties.stage()?;
     if request.request_type == RequestType::Delete || properties.text("Source")? == "none" {
         return Ok(None);
     }
-    let mut registration = BTreeMap::new();
-    for name in ["Services", "Jobs", "ConnectionProof"] {
-        registration.insert(name.to_owned(), properties.text(name)?.to_owned());
-    }
-    let registration = Registration::from_parameters(&registration)?;
-    if !registration.proves {
-        return Ok(None);
-    }
-    Ok(Some(ProofRequest {
+    let registration = registration(properties)?;
+    let login = login(properties)?;
+    let purpose = if is_proof {
+        if !registration.proves {
+            return Ok(None);
+        }
+        Purpose::Proof
+    } else {
+        let is_same = |name| {
+            Ok::<_, InvalidRequest>(properties.optional(name)? == request.old_properties.optional(name)?)
+        };
+        let is_as_before =
+            OF_LOGIN.into_iter().map(is_same).collect::<Result<Vec<_>, _>>()?.into_iter().all(|same| same);
+        match login.clone().filter(|login| !login.is_master && !is_as_before) {
+            None => return Ok(None),
+            Some(login) => Purpose::Logins {
+                login,
+                master_secret_arn: properties.text("MasterSecretArn")?.to_owned(),
+                role_arn: properties.text("RoleArn")?.to_owned(),
+            },
+        }
+    };
+    Ok(Some(ClientRequest {
+        purpose,
         secret_arn: properties.text("SecretArn")?.to_owned(),
         generation: properties.parse("Generation")?,
+        login,
         connection: properties.connection()?,
         task_definition_arn: properties.text("TaskDefinitionArn")?.to_owned(),
         log_group: properties.text("LogGroupName")?.to_owned(),
         registration,
     }))
+}
+
+fn registration(properties: &Properties) -> Result<Registration, InvalidRequest> {
+    let mut registration = BTreeMap::new();
+    for name in ["Services", "Jobs", "ConnectionProof"] {
+        registration.insert(name.to_owned(), properties.text(name)?.to_owned());
+    }
+    Ok(Registration::from_parameters(&registration)?)
+}
+
+/// An earlier version of the template had no login.
+fn login(properties: &Properties) -> Result<Option<Login>, InvalidRequest> {
+    match properties.optional("Login")?.as_deref() {
+        None | Some("none") => Ok(None),
+        // Only a created database has one.
+        Some(_) if properties.text("Source")? != "created" => Ok(None),
+        Some(_) => properties.parse("Login").map(Some),
+    }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use aws::{AwsError, TEST_LABEL};
 use database::{
     AccessStep, Attempt, AttemptOutcome, Claimant, ClientFailure, ConnectionTest, QUIET, Registration, Stage,
-    TEST_LIMIT, Wanted,
+    TEST_LIMIT, Wanted, connect_command,
 };
 use time::OffsetDateTime;
 use tracing::warn;
 
 use crate::{
     ClientProgress, Progress, ProgressError,
-    attempts::{Look, attempt, pause},
+    attempts::{Look, Work, attempt, pause},
 };
 
 /// How long to wait after a change in EC2, which shows it a moment later.
@@ -68,9 +68,11 @@ impl ClientProgress {
             return Ok(Progress { opened_at, left_since, ..progress }.again(PAUSE));
         }
         let progress = Progress { opened_at, started_at: Some(now), ..progress };
-        let places = self.places(&registration(test)?).await?;
+        let (registration, command) = (registration(test)?, connect_command());
+        let work = work(test, &registration, &command);
+        let places = self.places(work).await?;
         let mut attempts: Vec<_> = places.iter().map(attempt).collect();
-        self.start(&mut attempts, &places, &test.task_definition_arn, &test.version).await?;
+        self.start(&mut attempts, &places, work).await?;
         Ok(Progress { attempts, ..progress }.again(pause(now, now)))
     }
 
@@ -83,8 +85,8 @@ impl ClientProgress {
     ) -> Result<Progress, ProgressError> {
         let started_at = progress.started_at.unwrap_or(now);
         let look = Look { log_group: &test.log_group, started_at, now, limit: TEST_LIMIT };
-        let (arn, attempts) = (&test.task_definition_arn, &mut progress.attempts);
-        if !self.advance(attempts, &registration(test)?, arn, &test.version, look).await? {
+        let (registration, command) = (registration(test)?, connect_command());
+        if !self.advance(&mut progress.attempts, work(test, &registration, &command), look).await? {
             return Ok(progress.again(pause(started_at, now)));
         }
         // The label moves on with another test, so a client that started late has read what that one stored.
@@ -125,6 +127,11 @@ fn stage(test: &ConnectionTest) -> Result<Stage, ProgressError> {
 fn registration(test: &ConnectionTest) -> Result<Registration, ProgressError> {
     let registration = Registration::from_parameters(&test.registration);
     registration.map_err(|error| ProgressError::Invalid(error.to_string()))
+}
+
+fn work<'a>(test: &'a ConnectionTest, registration: &'a Registration, command: &'a str) -> Work<'a> {
+    let (task_definition_arn, token) = (&test.task_definition_arn, &test.version);
+    Work { registration, task_definition_arn, command, master_role: None, token }
 }
 
 /// The rules that the clients need, all in one security group.

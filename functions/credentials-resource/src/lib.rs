@@ -16,14 +16,11 @@ use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets, Turn
 use custom_resource::{
     Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
 };
-use database::{After, Connection, Generation, SecretArn};
+use database::{After, Connection, Generation, Login, MASTER, SecretArn, Stage, credentials_label};
 use lambda::Invocation;
 use thiserror::Error;
 use time::OffsetDateTime;
 use tracing::{Instrument, error, warn};
-
-/// The user that owns a created database.
-const USERNAME: &str = "postgres";
 
 /// The requests that must be over before credentials are stored, because a connection reads them.
 const BEFORE_CREDENTIALS: &[After] = &[After::Any("Credentials"), After::Any("Connection")];
@@ -99,22 +96,30 @@ enum SecretError {
 enum Desired {
     /// Leave the secret as it is.
     Nothing,
-    /// A username and a new password for this generation.
-    Credentials { secret_arn: String, generation: Generation },
+    /// The master user and a new password for this generation. `was_app` says whether an app login was published before.
+    Master { secret_arn: String, generation: Generation, stage: Stage, was_app: bool },
+    /// A login with a new password. The master user's is in a secret of its own.
+    App { secret_arn: String, generation: Generation, stage: Stage, login: Login },
+    /// The stage is deleted, and had a secret with the master user's credentials.
+    Deleted { stage: Stage },
     /// The credentials of an attached database.
     Attached { secret_arn: String, generation: Generation, from: Option<SecretArn> },
     /// The endpoint of this generation's database.
-    Connection { secret_arn: String, generation: Generation, connection: Connection },
+    Connection { secret_arn: String, label: String, connection: Connection },
 }
 
 impl CredentialsResource {
     async fn outcome(&self, addressee: &Addressee, request: &Request, now: OffsetDateTime) -> Outcome {
         match self.done(addressee, request, now).await {
-            // Without a database, nothing is published. The credentials resource never publishes anything.
-            Ok(version) => Outcome::Success(BTreeMap::from([(
-                "SecretVersion",
-                version.unwrap_or_else(|| "none".to_owned()),
-            )])),
+            Ok(done) => {
+                let or = |text: Option<String>, other: &str| text.unwrap_or_else(|| other.to_owned());
+                let own = request.properties.text("SecretArn").unwrap_or("none");
+                // Without a database, nothing is published. The credentials resource never publishes anything.
+                Outcome::Success(BTreeMap::from([
+                    ("SecretVersion", or(done.published, "none")),
+                    ("MasterSecretArn", or(done.master_secret_arn, own)),
+                ]))
+            }
             Err(failure) => {
                 error!(error = lambda::chain(&failure), "the secret wasn't updated");
                 Outcome::Failed(failure.to_string())
@@ -122,17 +127,21 @@ impl CredentialsResource {
         }
     }
 
-    /// Does what a request asks for. Returns the version that clients read from now on, if the request publishes one.
+    /// Does what a request asks for.
     async fn done(
         &self,
         addressee: &Addressee,
         request: &Request,
         now: OffsetDateTime,
-    ) -> Result<Option<String>, SecretError> {
+    ) -> Result<Done, SecretError> {
         let desired = desired(request)?;
         let before = match desired {
-            Desired::Nothing => return Ok(None),
-            Desired::Credentials { .. } | Desired::Attached { .. } => BEFORE_CREDENTIALS,
+            Desired::Nothing => return Ok(Done::default()),
+            Desired::Deleted { stage } => {
+                self.secrets.delete(&stage.master_secret_name()).await?;
+                return Ok(Done::default());
+            }
+            Desired::Master { .. } | Desired::App { .. } | Desired::Attached { .. } => BEFORE_CREDENTIALS,
             Desired::Connection { .. } => BEFORE_CONNECTION,
         };
         let asked = request.asked(addressee, before);
@@ -147,24 +156,55 @@ impl CredentialsResource {
         let work = move || async move {
             let secrets = &self.secrets;
             match desired {
-                Desired::Nothing => Ok(None),
-                Desired::Credentials { secret_arn, generation } => {
-                    write_credentials(secrets, secret_arn, generation, in_use, token).await.map(|()| None)
+                Desired::Nothing | Desired::Deleted { .. } => Ok(Done::default()),
+                Desired::Master { secret_arn, generation, stage, was_app } => {
+                    let from = if *was_app { Some(stage.master_secret_name()) } else { None };
+                    write_master(secrets, secret_arn, generation, from.as_deref(), in_use, token).await?;
+                    Ok(Done::default())
+                }
+                Desired::App { secret_arn, generation, stage, login } => {
+                    let master = stage.master_secret_name();
+                    let about = format!(
+                        "Master user of the Postgres of stack {}, stage {}",
+                        stage.stack, stage.stage
+                    );
+                    let master = secrets.ensure(&master, stage, &about).await?;
+                    write_master(secrets, &master, generation, Some(secret_arn), in_use, token).await?;
+                    write_login(secrets, secret_arn, login, token).await?;
+                    Ok(Done { master_secret_arn: Some(master), published: None })
                 }
                 Desired::Attached { secret_arn, generation, from: Some(from) } => {
-                    let copied = copy_credentials(secrets, secret_arn, generation, from, in_use, token);
-                    copied.await.map(|()| None)
+                    copy_credentials(secrets, secret_arn, generation, from, in_use, token).await?;
+                    Ok(Done::default())
                 }
                 Desired::Attached { secret_arn, generation, from: None } => {
                     let typed = secrets.labelled(secret_arn, &generation.staging_label()).await?;
-                    typed.map(|_| None).ok_or(SecretError::NoCredentials)
+                    typed.map(|_| Done::default()).ok_or(SecretError::NoCredentials)
                 }
-                Desired::Connection { secret_arn, generation, connection } => {
-                    write_connection(secrets, secret_arn, generation, connection, token).await.map(Some)
+                Desired::Connection { secret_arn, label, connection } => {
+                    let published = write_connection(secrets, secret_arn, label, connection, token).await?;
+                    Ok(Done { published: Some(published), master_secret_arn: None })
                 }
             }
         };
         self.turns.take(&addressee.stack_id, &asked, now, work).await?
+    }
+}
+
+/// What a request has led to.
+#[derive(Debug, Default)]
+struct Done {
+    /// The version of the secret that clients read from now on.
+    published: Option<String>,
+    /// The secret with the master user's credentials, if that isn't the stage's own.
+    master_secret_arn: Option<String>,
+}
+
+/// The login. An earlier version of the template had none.
+fn login(properties: &Properties) -> Result<Option<Login>, InvalidRequest> {
+    match properties.optional("Login")?.as_deref() {
+        None | Some("none") => Ok(None),
+        Some(_) => properties.parse("Login").map(Some),
     }
 }
 
@@ -178,9 +218,14 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
             return Err(InvalidRequest::ResourceType(allowed));
         }
     };
-    // CloudFormation itself deletes the secret.
+    // CloudFormation itself deletes the stage's secret.
     if request.request_type == RequestType::Delete {
-        return Ok(Desired::Nothing);
+        let has_another = is_credentials && login(properties)?.is_some();
+        return Ok(if has_another {
+            Desired::Deleted { stage: properties.stage()? }
+        } else {
+            Desired::Nothing
+        });
     }
     let source = source(properties)?;
     if source == Source::None {
@@ -188,6 +233,8 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
     }
     let secret_arn = properties.text("SecretArn")?.to_owned();
     let generation = properties.parse("Generation")?;
+    // Only a created database has one.
+    let login = login(properties)?.filter(|login| source == Source::Created && !login.is_master);
     if is_credentials {
         return Ok(match source {
             Source::Attached => Desired::Attached {
@@ -199,11 +246,21 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
                     Some(_) => Some(properties.parse("CredentialsSecretArn")?),
                 },
             },
-            Source::Created | Source::None => Desired::Credentials { secret_arn, generation },
+            Source::Created | Source::None => {
+                let stage = properties.stage()?;
+                match login {
+                    Some(login) => Desired::App { secret_arn, generation, stage, login },
+                    None => {
+                        let was_app = was_app(&request.old_properties, &generation)?;
+                        Desired::Master { secret_arn, generation, stage, was_app }
+                    }
+                }
+            }
         });
     }
     let connection = properties.connection()?;
-    Ok(Desired::Connection { secret_arn, generation, connection })
+    let label = credentials_label(&generation, login.as_ref());
+    Ok(Desired::Connection { secret_arn, label, connection })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,11 +282,20 @@ fn source(properties: &Properties) -> Result<Source, InvalidRequest> {
     }
 }
 
-/// Generates a password for this generation, if it has none.
-async fn write_credentials(
+/// Whether an app login to the same data was published before the update, so that the master user's password is in the other
+/// secret.
+fn was_app(before: &Properties, generation: &Generation) -> Result<bool, InvalidRequest> {
+    let is_same = before.optional("Generation")?.as_deref() == Some(generation.to_string().as_str());
+    Ok(is_same && login(before)?.is_some_and(|login| !login.is_master))
+}
+
+/// Stores the master user's credentials for this generation, if the secret doesn't have them: those in the other secret, or else
+/// a new password.
+async fn write_master(
     secrets: &Secrets,
     arn: &str,
     generation: &Generation,
+    from: Option<&str>,
     in_use: &[String],
     token: &str,
 ) -> Result<(), SecretError> {
@@ -238,8 +304,25 @@ async fn write_credentials(
         return Ok(());
     }
     secrets.forget_old_generations(arn, in_use).await?;
+    let known = match from {
+        Some(from) => secrets.labelled(from, &label).await?,
+        None => None,
+    };
+    let credentials = match known {
+        Some(version) => version.value.credentials,
+        None => Credentials { username: MASTER.to_owned(), password: secrets.random_password().await? },
+    };
+    put_aside(secrets, arn, token, credentials, &label).await
+}
+
+/// Generates a login's password, if it has none.
+async fn write_login(secrets: &Secrets, arn: &str, login: &Login, token: &str) -> Result<(), SecretError> {
+    let label = login.staging_label();
+    if secrets.labelled(arn, &label).await?.is_some() {
+        return Ok(());
+    }
     let password = secrets.random_password().await?;
-    let credentials = Credentials { username: USERNAME.to_owned(), password };
+    let credentials = Credentials { username: login.app.user().to_owned(), password };
     put_aside(secrets, arn, token, credentials, &label).await
 }
 
@@ -292,12 +375,11 @@ async fn put_aside(
 async fn write_connection(
     secrets: &Secrets,
     arn: &str,
-    generation: &Generation,
+    label: &str,
     connection: &Connection,
     token: &str,
 ) -> Result<String, SecretError> {
-    let version =
-        secrets.labelled(arn, &generation.staging_label()).await?.ok_or(SecretError::NoCredentials)?;
+    let version = secrets.labelled(arn, label).await?.ok_or(SecretError::NoCredentials)?;
     let value = SecretValue::of(version.value.credentials, connection);
     match secrets.current(arn).await? {
         Some(current) if current.value == value => return Ok(current.id),

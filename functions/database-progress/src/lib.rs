@@ -307,7 +307,13 @@ impl DatabaseProgress {
         generation: &Generation,
     ) -> Result<Credentials, WriteError> {
         let label = generation.staging_label();
-        let version = self.secrets.labelled(&request.secret_arn, &label).await.map_err(WriteError::Aws)?;
+        let mut version =
+            self.secrets.labelled(&request.secret_arn, &label).await.map_err(WriteError::Aws)?;
+        // With the app login, the master user has a secret of its own.
+        if version.is_none() && request.has_app_login {
+            let name = request.request.stage.master_secret_name();
+            version = self.secrets.labelled(&name, &label).await.map_err(WriteError::Aws)?;
+        }
         version.map(|version| version.value.credentials).ok_or_else(|| {
             WriteError::Refused("the secret has no username and password for this database".to_owned())
         })

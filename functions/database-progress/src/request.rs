@@ -10,6 +10,8 @@ pub struct DatabaseRequest {
     pub request: database::Request,
     /// The ARN of the stage's secret.
     pub secret_arn: String,
+    /// Whether the containers don't log in as the master user, whose credentials are in another secret.
+    pub has_app_login: bool,
     /// The physical ID of the resource, derived from names alone.
     pub physical_id: String,
 }
@@ -37,11 +39,13 @@ pub fn database_request(addressee: &Addressee, request: &Request) -> Result<Data
     } else {
         addressee.logical_id.clone()
     };
+    let desired = if operation == Operation::Delete { Desired::None } else { desired(properties)? };
     Ok(DatabaseRequest {
+        has_app_login: matches!(&desired, Desired::Created(created) if created.settings.app_login),
         request: database::Request {
             operation,
             owner: Owner { stage_stack_id: addressee.stack_id.clone(), logical_id },
-            desired: if operation == Operation::Delete { Desired::None } else { desired(properties)? },
+            desired,
             previous: Previous {
                 generation: generation(&request.old_properties)?,
                 is_attached: request.old_properties.text("Source") == Ok("attached"),

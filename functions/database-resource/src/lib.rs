@@ -1,4 +1,5 @@
-//! `Custom::PostgresDatabase` and `Custom::PostgresProof`: hands each CloudFormation request to a state machine, which answers it.
+//! `Custom::PostgresDatabase`, `Custom::PostgresLogins`, and `Custom::PostgresProof`: hands each CloudFormation request to a state
+//! machine, which answers it. The end of a rebuild is handed over, too, because logins may be left to disable.
 //!
 //! The function itself answers only what the state machine can't: a request that couldn't be handed over, and one whose
 //! execution failed, was stopped, or timed out. It shares no code path with database-progress and client-progress, so that a
@@ -6,11 +7,12 @@
 
 use std::sync::Arc;
 
-use aws::{Executions, SdkConfig};
+use aws::{AwsError, Executions, SdkConfig};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
 use lambda::Invocation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 use tracing::{Instrument, error, info};
 
 /// What the function needs.
@@ -26,7 +28,7 @@ pub struct DatabaseResource {
 pub struct Functions {
     /// For databases.
     pub database_progress: String,
-    /// For proofs.
+    /// For proofs and logins.
     pub client_progress: String,
 }
 
@@ -54,12 +56,25 @@ pub enum Event {
         /// Why, as a message for the user.
         reason: String,
     },
+    /// A rebuild has ended, so logins may be left to disable.
+    Settle {
+        /// The ARN of the stage's stack.
+        stack_id: String,
+        /// Which rebuild.
+        operation: String,
+        /// How many executions have waited for tasks from before.
+        round: u64,
+    },
     /// The state machine failed, and nobody waits for an answer: it had the request answered, or it tested a connection.
     Over,
 }
 
-/// The type of the resource that proves connections.
-const PROOF: &str = "Custom::PostgresProof";
+/// The source of our own events.
+const STAGEDB: &str = "stagedb";
+/// How many executions wait for tasks from before a rebuild, each for almost an hour. The next rebuild looks again.
+const ROUNDS: u64 = 24;
+/// The types of the resources that clients work for.
+const OF_CLIENTS: [&str; 2] = ["Custom::PostgresProof", "Custom::PostgresLogins"];
 /// The error that the state machine ends with once its failure has been answered (template.yaml).
 const ANSWERED: &str = "DatabaseProgressFailed";
 
@@ -69,17 +84,25 @@ impl From<Value> for Event {
             let request = failed.get_mut("request").map(Value::take);
             let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
             let resource_type = request.as_ref().and_then(|request| request.get("ResourceType"));
-            let function = match resource_type.and_then(Value::as_str) {
-                Some(PROOF) => "client-progress",
-                _ => "database-progress",
-            };
+            let is_of_clients =
+                resource_type.and_then(Value::as_str).is_some_and(|name| OF_CLIENTS.contains(&name));
+            let function = if is_of_clients { "client-progress" } else { "database-progress" };
             let reason = format!(
                 "The request couldn't be processed ({error}). See the log of the function {function} for the cause."
             );
             return Self::failed(request, reason);
         }
+        let detail = |name| event.pointer(&format!("/detail/{name}")).and_then(Value::as_str);
+        if event.get("source").and_then(Value::as_str) == Some(STAGEDB) {
+            let stack_id =
+                event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Self::Settle {
+                stack_id,
+                operation: detail("operation").unwrap_or_default().to_owned(),
+                round: 0,
+            };
+        }
         if event.get("source").and_then(Value::as_str) == Some("aws.states") {
-            let detail = |name| event.pointer(&format!("/detail/{name}")).and_then(Value::as_str);
             let ended = match detail("status") {
                 Some("FAILED") if detail("error") == Some(ANSWERED) => return Self::Over,
                 Some("FAILED") => "failed",
@@ -88,6 +111,11 @@ impl From<Value> for Event {
             };
             let reason = format!("The state machine that works on the database {ended}. Save again.");
             let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
+            if detail("status") == Some("TIMED_OUT")
+                && let Some(settle) = input.as_ref().and_then(|input| input.get("settle"))
+            {
+                return Self::settle_again(settle);
+            }
             let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
             return Self::failed(request, reason);
         }
@@ -96,6 +124,16 @@ impl From<Value> for Event {
 }
 
 impl Event {
+    /// Tasks from before a rebuild, such as long jobs, outlast an execution.
+    fn settle_again(settle: &Value) -> Self {
+        let text = |name| settle.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let round = settle.get("round").and_then(Value::as_u64).unwrap_or_default() + 1;
+        if round >= ROUNDS {
+            return Self::Over;
+        }
+        Self::Settle { stack_id: text("stackId"), operation: text("operation"), round }
+    }
+
     /// The request of a test of a connection is null.
     fn failed(request: Option<Value>, reason: String) -> Self {
         match request {
@@ -105,23 +143,43 @@ impl Event {
     }
 }
 
+/// Why an event wasn't handled.
+#[derive(Debug, Error)]
+pub enum HandleError {
+    /// The event doesn't say where to send the answer, or the answer couldn't be delivered.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// Step Functions can't be reached, or refuses.
+    #[error("the state machine couldn't be started")]
+    NotStarted(#[source] AwsError),
+}
+
 /// Handles one event.
 ///
 /// # Errors
-/// The event doesn't say where to send the answer, or the answer couldn't be delivered.
-pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), AnswerError> {
+/// See [`HandleError`].
+pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), HandleError> {
     match Event::from(invocation.event) {
         Event::Over => Ok(()),
+        Event::Settle { stack_id, operation, round } => {
+            let name = format!("settle-{}", hex(&[&stack_id, &operation, &round.to_string()]));
+            let input = json!({
+                "request": null, "function": resource.functions.client_progress,
+                "settle": { "stackId": stack_id, "operation": operation, "round": round },
+            });
+            resource.executions.start(&name, &input).await.map_err(HandleError::NotStarted)?;
+            Ok(())
+        }
         Event::Request(event) => {
             let work = |addressee: Addressee, request: Request| {
                 if let Ok(stage) = request.properties.stage() {
                     lambda::log_stage(&stage.stack, &stage.stage);
                 }
                 let executions = resource.executions.clone();
-                let function = match request.resource_type.as_str() {
-                    PROOF => &resource.functions.client_progress,
-                    _ => &resource.functions.database_progress,
-                };
+                let functions = &resource.functions;
+                let is_of_clients = OF_CLIENTS.contains(&request.resource_type.as_str());
+                let function =
+                    if is_of_clients { &functions.client_progress } else { &functions.database_progress };
                 let input = json!({ "request": event, "function": function });
                 async move { start(&executions, &addressee, &input).await }.in_current_span()
             };
@@ -132,16 +190,18 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
                 Request::physical_id,
                 work,
             )
-            .await
+            .await?;
+            Ok(())
         }
         Event::Failed { request, reason } => {
-            let addressee = Addressee::from_event(&request)?;
+            let addressee = Addressee::from_event(&request).map_err(AnswerError::from)?;
             let parsed = Request::from_event(&request).and_then(|parsed| parsed.physical_id());
             let answer = match parsed {
                 Ok(derived_id) => Answer::new(&addressee, &derived_id, Outcome::Failed(reason)),
                 Err(invalid) => Answer::invalid(&addressee, &request, &invalid),
             };
-            Ok(resource.responder.send(&addressee, &answer).await?)
+            resource.responder.send(&addressee, &answer).await.map_err(AnswerError::from)?;
+            Ok(())
         }
     }
 }
@@ -151,10 +211,8 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
 /// An earlier request for the same resource may still be in progress, or this one may be too late. The execution checks
 /// at every step whether it's its turn.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
-    let resource =
-        Sha256::new().chain_update(&addressee.stack_id).chain_update(&addressee.logical_id).finalize();
-    let prefix = resource.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let name = format!("{prefix}-{}", addressee.request_id);
+    let resource = hex(&[&addressee.stack_id, &addressee.logical_id]);
+    let name = format!("{resource}-{}", addressee.request_id);
     match executions.start(&name, input).await {
         Ok(started) => {
             info!(cloudformation_request_id = addressee.request_id, ?started, "handed to the state machine");
@@ -166,4 +224,13 @@ async fn start(executions: &Executions, addressee: &Addressee, input: &Value) ->
             Some(Outcome::Failed(reason))
         }
     }
+}
+
+/// The beginning of a hash of these, for a name.
+fn hex(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

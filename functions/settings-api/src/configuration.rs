@@ -29,6 +29,8 @@ pub struct Configuration {
     pub access_function_arn: String,
     /// The image of the client that tests connections.
     pub client_image: String,
+    /// The execution role of the client that sets up logins.
+    pub logins_role_arn: String,
     /// The log group for what clients write.
     pub client_log_group: String,
     /// The function that tests connections, which the state machine calls.
@@ -60,6 +62,7 @@ impl Configuration {
             database_function_arn: lambda::required("DATABASE_FUNCTION_ARN")?,
             access_function_arn: lambda::required("ACCESS_FUNCTION_ARN")?,
             client_image: lambda::required("CLIENT_IMAGE")?,
+            logins_role_arn: lambda::required("LOGINS_ROLE_ARN")?,
             client_log_group: lambda::required("CLIENT_LOG_GROUP")?,
             client_progress_arn: lambda::required("CLIENT_PROGRESS_ARN")?,
             state_machine_arn: lambda::required("STATE_MACHINE_ARN")?,

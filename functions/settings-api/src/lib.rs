@@ -69,6 +69,7 @@ impl SettingsApi {
                 Endpoint::PutDatabase => self.put_database(&stage, call).await,
                 Endpoint::DeleteDatabase => self.delete_database(&stage, call).await,
                 Endpoint::PostPreview => self.preview_database(&stage, call).await,
+                Endpoint::PostRotation => self.rotate_login(&stage, call).await,
                 Endpoint::PostConnectionTest => self.post_connection_test(&stage, call).await,
                 Endpoint::GetConnectionTest => self.get_connection_test(&stage, call).await,
                 Endpoint::GetSnapshots => self.get_snapshots(&stage).await,

@@ -313,6 +313,17 @@ fn changing() -> Vec<Verb> {
         },
         Verb {
             method: Method::POST,
+            path: ROTATION,
+            id: "rotateLogin",
+            summary: "Rotate the app login: the other login gets a new password, and the containers are redeployed with it",
+            query: &[],
+            body: None,
+            changes: true,
+            successes: vec![(202, begun, schema::<RebuildingWire>())],
+            refusals: &[400, 404, 409, 412, 422],
+        },
+        Verb {
+            method: Method::POST,
             path: TEST,
             id: "testConnection",
             summary: "Test a connection to a database before it's attached, from everywhere the services and jobs run",
@@ -381,6 +392,7 @@ fn access() -> Vec<Verb> {
 const STAGE: &str = "/api/stacks/{stack}/stages/{stage}";
 const DATABASE: &str = "/api/stacks/{stack}/stages/{stage}/database";
 const PREVIEW: &str = "/api/stacks/{stack}/stages/{stage}/database/preview";
+const ROTATION: &str = "/api/stacks/{stack}/stages/{stage}/database/rotation";
 const TEST: &str = "/api/stacks/{stack}/stages/{stage}/database/connection-test";
 const METRICS: &str = "/api/stacks/{stack}/stages/{stage}/database/metrics";
 const SNAPSHOTS: &str = "/api/stacks/{stack}/stages/{stage}/snapshots";

@@ -118,6 +118,14 @@ impl Place {
         [self.cluster.clone(), subnets, sorted(&self.security_groups), self.execution_role_arn.clone()]
     }
 
+    /// The same place with another execution role.
+    #[must_use]
+    pub fn as_role(mut self, of: String, execution_role_arn: &str) -> Self {
+        self.of = of;
+        execution_role_arn.clone_into(&mut self.execution_role_arn);
+        self
+    }
+
     fn network(&self) -> Option<NetworkConfiguration> {
         let found = self.launch.network.as_ref()?.awsvpc_configuration()?;
         let network = AwsVpcConfiguration::builder()

@@ -17,6 +17,7 @@ mod json;
 mod metrics;
 mod protections;
 mod raw;
+mod running_tasks;
 mod secrets;
 mod security_groups;
 mod service_notes;
@@ -38,9 +39,10 @@ pub use executions::{Execution, ExecutionState, Executions, Started};
 pub use history_log::{HistoryLog, Lines};
 pub use metrics::{Measured, Metrics, Point};
 pub use protections::Protections;
+pub use running_tasks::{Of, RunningTasks};
 pub use secrets::{
-    AboutSecret, Credentials, ForeignSecret, PROOF_LABEL, Password, PutError, SecretError, SecretValue,
-    SecretVersion, Secrets, TEST_LABEL,
+    AboutSecret, Credentials, ForeignSecret, LOGINS_LABEL, LoginsValue, PROOF_LABEL, Password, PutError,
+    SecretError, SecretValue, SecretVersion, Secrets, TEST_LABEL,
 };
 pub use security_groups::SecurityGroups;
 pub use service_notes::{Note, Rebuilt};

@@ -1,17 +1,19 @@
 //! The secret of a stage: its value, and a version for each generation.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
-use database::Connection;
+use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata, types::Tag};
+use database::{Connection, Stage};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use time::OffsetDateTime;
 
 use crate::{
-    AwsError, TAG_STACK,
+    AwsError, TAG_STACK, TAG_STAGE,
     config::{Lazy, client},
     error::failed,
+    instant::instant,
 };
 
 /// The label of the version that clients read.
@@ -20,6 +22,8 @@ const CURRENT: &str = "AWSCURRENT";
 pub const PROOF_LABEL: &str = "stagedb-proof";
 /// The label of the version that the client reads to test a connection.
 pub const TEST_LABEL: &str = "stagedb-test";
+/// The label of the version that the client reads to set up logins.
+pub const LOGINS_LABEL: &str = "stagedb-logins";
 /// How many earlier generations' credentials are kept, besides a new one.
 const GENERATIONS_KEPT: usize = 10;
 /// The length of a generated password in characters. RDS accepts up to 128.
@@ -105,6 +109,24 @@ impl SecretValue {
     }
 }
 
+/// What the master user's client reads: the master user's credentials, with the database, and what to do with the logins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoginsValue {
+    /// The master user's credentials.
+    #[serde(flatten)]
+    pub user: SecretValue,
+    /// The login to enable, or that stays enabled, or "none".
+    pub login: String,
+    /// How the server recognizes its password, or "none". Nobody can log in with it.
+    pub verifier: String,
+    /// When it got its password, or "none".
+    pub since: String,
+    /// When the obsolete passwords were made, separated by commas, or "none".
+    pub obsolete: String,
+    /// The label of the master user's password that is no longer published, or "none".
+    pub master: String,
+}
+
 /// One version of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretVersion {
@@ -112,6 +134,8 @@ pub struct SecretVersion {
     pub id: String,
     /// Its value.
     pub value: SecretValue,
+    /// When it was stored.
+    pub stored_at: OffsetDateTime,
 }
 
 /// Why a value wasn't stored.
@@ -197,7 +221,12 @@ impl Secrets {
             let words = "the secret's value isn't the JSON that stagedb wrote. Restore the earlier value";
             return Err(AwsError::unexpected("GetSecretValue", words));
         };
-        Ok(Some(SecretVersion { id: reply.version_id().unwrap_or_default().to_owned(), value }))
+        let id = reply.version_id().unwrap_or_default().to_owned();
+        Ok(Some(SecretVersion {
+            id,
+            value,
+            stored_at: reply.created_date().map_or(OffsetDateTime::UNIX_EPOCH, instant),
+        }))
     }
 
     /// The credentials in a secret that stagedb doesn't manage.
@@ -262,6 +291,61 @@ impl Secrets {
         self.put_with_labels(arn, token, value, &[label]).await.map(|_| ())
     }
 
+    /// Stores what the master user's client reads. Safe to repeat with the same token: what was stored first counts.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn put_for_logins(&self, arn: &str, token: &str, value: &LoginsValue) -> Result<(), AwsError> {
+        match self.put_with_labels(arn, token, value, &[LOGINS_LABEL]).await {
+            Ok(_) | Err(PutError::PutBefore) => Ok(()),
+            Err(PutError::Aws(error)) => Err(error),
+        }
+    }
+
+    /// The ARN of a secret of a stage besides its own, which is created if it doesn't exist. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed, or another secret has this name.
+    pub async fn ensure(&self, name: &str, stage: &Stage, description: &str) -> Result<String, AwsError> {
+        let tag = |(key, value): (&str, String)| Tag::builder().key(key).value(value).build();
+        let tags = [(TAG_STACK, stage.stack.to_string()), (TAG_STAGE, stage.stage.to_string())].map(tag);
+        let call = self.client.create_secret().name(name).description(description);
+        match call.set_tags(Some(tags.to_vec())).send().await {
+            Ok(reply) => Ok(reply.arn().unwrap_or_default().to_owned()),
+            Err(error) if error.code() == Some("ResourceExistsException") => {
+                let reply = self.client.describe_secret().secret_id(name).send().await;
+                Ok(reply.map_err(failed("DescribeSecret"))?.arn().unwrap_or_default().to_owned())
+            }
+            Err(error) => Err(failed("CreateSecret")(error)),
+        }
+    }
+
+    /// Deletes a secret, as CloudFormation does: at once. If it's gone, this succeeds.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn delete(&self, name: &str) -> Result<(), AwsError> {
+        let call = self.client.delete_secret().secret_id(name).force_delete_without_recovery(true);
+        match call.send().await {
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(()),
+            reply => reply.map(|_| ()).map_err(failed("DeleteSecret")),
+        }
+    }
+
+    /// The staging labels of a secret, each with the ID of its version.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn labels(&self, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
+        let reply =
+            self.client.describe_secret().secret_id(arn).send().await.map_err(failed("DescribeSecret"))?;
+        let versions = reply.version_ids_to_stages().into_iter().flatten();
+        let labels = |(version, labels): (&String, &Vec<String>)| {
+            labels.iter().map(|label| (label.clone(), version.clone())).collect::<Vec<_>>()
+        };
+        Ok(versions.flat_map(labels).collect())
+    }
+
     /// Removes the labels of old generations to make room for a new one, because Secrets Manager allows 20 labels over
     /// all versions of a secret. The newest ten are kept, and the ones `in_use` regardless of their age, because a
     /// rollback needs them. Safe to repeat.
@@ -269,15 +353,9 @@ impl Secrets {
     /// # Errors
     /// AWS failed.
     pub async fn forget_old_generations(&self, arn: &str, in_use: &[String]) -> Result<(), AwsError> {
-        let reply =
-            self.client.describe_secret().secret_id(arn).send().await.map_err(failed("DescribeSecret"))?;
-        let versions = reply.version_ids_to_stages().into_iter().flatten();
-        let mut labels: Vec<(&String, &String)> = versions
-            .flat_map(|(version, labels)| labels.iter().map(move |label| (label, version)))
-            .filter(|(label, _)| label.starts_with("generation-") && !in_use.contains(label))
-            .collect();
+        let mut labels = self.labels(arn).await?;
+        labels.retain(|label, _| label.starts_with("generation-") && !in_use.contains(label));
         // A generation is a time, so its label sorts by age.
-        labels.sort_unstable();
         let old = labels.len().saturating_sub(GENERATIONS_KEPT);
         for (label, version) in labels.into_iter().take(old) {
             let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(label);
@@ -312,7 +390,7 @@ impl Secrets {
         &self,
         arn: &str,
         token: &str,
-        value: &SecretValue,
+        value: &impl Serialize,
         labels: &[&str],
     ) -> Result<String, PutError> {
         let text = serde_json::to_string(value).unwrap_or_default();

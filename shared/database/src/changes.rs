@@ -121,6 +121,18 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
         let after = live.engine_version.map_or_else(String::new, |version| version.to_string());
         changes.push(change("engineVersion", pending.to_string(), after, Effect::InPlace, true, detail));
     }
+    if current.app_login != desired.app_login {
+        let detail = if desired.app_login {
+            "The containers log in as app_1 or app_2, which act as the role app. That role gets what the master user owns in this \
+             database, for which each table is locked for a moment. The master user's password moves to a secret that the \
+             containers can't read. Until the last container from before has stopped, both can log in."
+        } else {
+            "The containers log in as the master user, which can manage roles and reach all databases. When the last container \
+             from before has stopped, the master user gets what the role app owns, and app_1 and app_2 can't log in anymore."
+        };
+        let [before, after] = [current.app_login, desired.app_login].map(|is_on| is_on.to_string());
+        changes.push(change("appLogin", before, after, Effect::InPlace, true, detail));
+    }
     if current.apply != desired.apply {
         let detail = match desired.apply {
             Apply::Now => "Changes that wait for the maintenance window are made in this rebuild.",

@@ -10,8 +10,8 @@ mod task;
 
 use std::time::Duration;
 
-pub use attempt::{Attempt, AttemptOutcome, ConnectionTest};
-pub use command::{CLIENT, connect_command};
+pub use attempt::{Attempt, AttemptOutcome, ConnectionTest, SettleRequest};
+pub use command::{CLIENT, connect_command, logins_command, settle_command};
 pub use failure::{ClientFailure, client_result};
 pub use task::{ClientTask, StoppedTask};
 

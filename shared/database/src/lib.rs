@@ -14,6 +14,7 @@ mod differences;
 mod failure;
 mod generation;
 mod history;
+mod login;
 mod names;
 mod next_step;
 mod observed;
@@ -42,8 +43,8 @@ pub use access::{AccessStep, Claimant, IngressRule, Wanted, access_steps, claim_
 pub use capacity::{Capacity, capacity};
 pub use changes::{Change, Effect, creation};
 pub use client::{
-    Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, PROOF_LIMIT, StoppedTask,
-    TEST_LIMIT, client_result, connect_command,
+    Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, PROOF_LIMIT, SettleRequest,
+    StoppedTask, TEST_LIMIT, client_result, connect_command, logins_command, settle_command,
 };
 pub use connection::Connection;
 pub use containers::{
@@ -56,6 +57,7 @@ pub use history::{
     Changed, Clean, Cursor, End, Entry, Filter, Found, Kind, Observations, Outcome, Pages, Record,
     ShownRecord, Who, ends, outside_changes, was_running,
 };
+pub use login::{AppLogin, Leftover, Login, LoginError, MASTER, OWNER, credentials_label};
 pub use names::{NameError, StackName, Stage, StageName};
 pub use next_step::next_step;
 pub use observed::{

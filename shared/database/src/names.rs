@@ -149,6 +149,12 @@ impl Stage {
     pub fn secret_name(&self) -> String {
         format!("{}-{}-postgres", self.stage, self.stack)
     }
+
+    /// The name of the secret with the master user's credentials, if the containers don't log in as the master user.
+    #[must_use]
+    pub fn master_secret_name(&self) -> String {
+        format!("{}-{}-postgres-master", self.stage, self.stack)
+    }
 }
 
 impl fmt::Display for Stage {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::{Containers, ServiceContainers, all_containers, failure::advice};
+use crate::{Containers, Login, ServiceContainers, all_containers, failure::advice};
 
 /// How long the containers can take to get their variables once the stage stack is complete. After that, the rebuild
 /// counts as failed: delivering the event and retrying takes a few minutes at most.
@@ -128,7 +128,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildStep {
-    /// What is done: `credentials`, `database`, `access`, `proof`, `connection`, or `containers`.
+    /// What is done: `credentials`, `database`, `access`, `login`, `proof`, `connection`, or `containers`.
     pub name: &'static str,
     /// The service whose containers they are, as `cluster/service`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,11 +187,14 @@ pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: Of
         ("credentials", "Credentials"),
         ("database", "Database"),
         ("access", "Access"),
+        ("login", "Logins"),
         ("proof", "Proof"),
         ("connection", "Connection"),
     ]
+    .into_iter()
+    .filter(|(name, _)| *name != "login" || sets_up_a_login(events))
     .map(|(name, logical_id)| resource_step(name, logical_id, events))
-    .into();
+    .collect();
     steps.extend(services.iter().map(|service| containers_step(stack.status, service, ended_at)));
     let advice = reason.as_deref().filter(|_| phase != Phase::Updating).map(advice);
     let next_step = match stack.status {
@@ -212,6 +215,13 @@ pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: Of
         started_at: events.last().map(|e| e.at),
         steps,
     }
+}
+
+/// Without the app login, there is nothing to show.
+fn sets_up_a_login(events: &[StackEvent]) -> bool {
+    let is_of_app = |login: &String| Login::try_from(login.clone()).is_ok_and(|login| !login.is_master);
+    let mut of_logins = events.iter().filter(|event| event.logical_id == "Logins" && !event.is_stack);
+    of_logins.any(|event| event.properties.get("Login").is_some_and(is_of_app))
 }
 
 /// The reasons for all failures, oldest first.

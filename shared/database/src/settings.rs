@@ -94,6 +94,14 @@ settings! {
             later: "You can't change it later.",
             rule: Rule::Fixed,
         }
+        /// Whether the containers log in as a user of their own instead of the master user. It owns the database's objects, can't
+        /// manage roles, and can't reach other databases.
+        app_login: bool = "appLogin" as "AppLogin" {
+            need: default(false),
+            label: "App login",
+            later: "You can change it later.",
+            rule: Rule::Special,
+        }
         /// When changes that interrupt the database are made: in the rebuild, or in the next maintenance window.
         apply: Apply = "apply" as "Apply" {
             need: default(Apply::Now),

@@ -41,6 +41,7 @@ pub(crate) enum Endpoint {
     PutDatabase,
     DeleteDatabase,
     PostPreview,
+    PostRotation,
     PostConnectionTest,
     GetConnectionTest,
     GetSnapshots,
@@ -53,12 +54,13 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// The endpoints that change a stage.
-    pub(crate) const CHANGES: [Self; 9] = [
+    pub(crate) const CHANGES: [Self; 10] = [
         Self::PutStage,
         Self::DeleteStage,
         Self::PutDatabase,
         Self::DeleteDatabase,
         Self::PostPreview,
+        Self::PostRotation,
         Self::PostConnectionTest,
         Self::PostRebuild,
         Self::PostRuntimeVariables,
@@ -76,6 +78,7 @@ impl Endpoint {
             Self::PutDatabase => "putDatabase",
             Self::DeleteDatabase => "deleteDatabase",
             Self::PostPreview => "previewDatabase",
+            Self::PostRotation => "rotateLogin",
             Self::PostConnectionTest => "testConnection",
             Self::GetConnectionTest => "getConnectionTest",
             Self::GetSnapshots => "getSnapshots",
@@ -104,6 +107,7 @@ impl Endpoint {
             Self::PutStage
             | Self::PutDatabase
             | Self::PostPreview
+            | Self::PostRotation
             | Self::PostConnectionTest
             | Self::PostRebuild
             | Self::PostRuntimeVariables => Action::Change,
@@ -191,6 +195,7 @@ impl Route {
                     (["database"], &Method::DELETE) => Endpoint::DeleteDatabase,
                     (["database", "metrics"], &Method::GET) => Endpoint::GetMetrics,
                     (["database", "preview"], &Method::POST) => Endpoint::PostPreview,
+                    (["database", "rotation"], &Method::POST) => Endpoint::PostRotation,
                     (["database", "connection-test"], &Method::POST) => Endpoint::PostConnectionTest,
                     (["database", "connection-test"], &Method::GET) => Endpoint::GetConnectionTest,
                     (["history"], &Method::GET) => Endpoint::GetHistory,

@@ -6,3 +6,4 @@ pub(crate) mod get;
 pub(crate) mod metrics;
 pub(crate) mod preview;
 pub(crate) mod put;
+pub(crate) mod rotation;

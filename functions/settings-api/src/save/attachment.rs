@@ -19,7 +19,7 @@ use crate::{
     hash::hash,
     record::Recorded,
     response::Problem,
-    stage_stack::{begun_by, generation, settings},
+    stage_stack::{begun_by, generation, login, settings},
 };
 
 impl SettingsApi {
@@ -72,7 +72,12 @@ impl SettingsApi {
         };
         let needed = aside.is_some() || before.as_ref() != Some(&desired);
         Ok(Plan {
-            parameters: parameters(stack, &Settings::Attached(desired.clone()), Some(&generation)),
+            parameters: parameters(
+                stack,
+                &Settings::Attached(desired.clone()),
+                Some(&generation),
+                login(stack).as_ref(),
+            ),
             changes: attachment(before.as_ref(), &desired, aside.is_some()),
             settings: Settings::Attached(desired),
             warnings,

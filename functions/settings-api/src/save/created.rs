@@ -2,8 +2,8 @@
 
 use aws::StageStack;
 use database::{
-    Apply, CreatedSettings, EngineVersion, Instance, Objection, Settings, Situation, SnapshotId, Status,
-    check_change, check_creation, check_restoration, creation,
+    Apply, CreatedSettings, EngineVersion, Instance, Login, Objection, Settings, Situation, SnapshotId,
+    Status, check_change, check_creation, check_restoration, creation,
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{Call, SettingsApi},
     response::{FieldError, Problem},
-    stage_stack::{begun_by, generation, settings},
+    stage_stack::{begun_by, generation, login, settings},
 };
 
 impl SettingsApi {
@@ -96,7 +96,10 @@ impl SettingsApi {
         objections.extend(in_snapshot.map(|s| check_restoration(&desired, s)).unwrap_or_default());
         refuse(objections)?;
         let generation = begun_by(call)?;
-        let parameters = parameters(stack, &Settings::Created(desired.clone()), Some(&generation));
+        // A snapshot may have earlier passwords.
+        let login = Login::after(login(stack).as_ref(), desired.app_login, false, &generation);
+        let created = Settings::Created(desired.clone());
+        let parameters = parameters(stack, &created, Some(&generation), login.as_ref());
         let changes = creation(&desired);
         let (settings, warnings) = (Settings::Created(desired), Vec::new());
         Ok(Plan { settings, changes, warnings, parameters, aside: None, seen: None, needed: true })
@@ -157,8 +160,13 @@ impl SettingsApi {
                 exact(desired.engine_version, current.engine_version, version, &upgrades);
             warnings = warnings_of(&current, &desired, live.as_ref());
         }
+        if desired.app_login != current.app_login {
+            self.refuse_unless_settled(stack).await?;
+        }
+        let login = Login::after(login(stack).as_ref(), desired.app_login, true, &begun_by(call)?);
+        let created = Settings::Created(desired.clone());
         Ok(Plan {
-            parameters: parameters(stack, &Settings::Created(desired.clone()), generation(stack).as_ref()),
+            parameters: parameters(stack, &created, generation(stack).as_ref(), login.as_ref()),
             needed: desired != current,
             settings: Settings::Created(desired),
             changes,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws::{SecretValue, SeenService, StageStack};
-use database::{Change, Generation, Settings};
+use database::{Change, Generation, Login, Settings};
 
 use super::Wish;
 use crate::{
@@ -61,10 +61,12 @@ pub(crate) fn parameters(
     stack: &StageStack,
     settings: &Settings,
     generation: Option<&Generation>,
+    login: Option<&Login>,
 ) -> BTreeMap<String, String> {
     let generation = generation.map_or_else(|| "none".to_owned(), ToString::to_string);
     let mut parameters = stack.parameters.clone();
     parameters.insert("Generation".to_owned(), generation);
+    parameters.insert("Login".to_owned(), login.map_or_else(|| "none".to_owned(), ToString::to_string));
     parameters.extend(settings.parameters().into_iter().map(|(name, value)| (name.to_owned(), value)));
     parameters
 }

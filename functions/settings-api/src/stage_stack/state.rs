@@ -1,7 +1,7 @@
 //! The state of the stage that a request is about.
 
 use aws::{Lookup, StageStack};
-use database::{Generation, InvalidParameter, Settings, StackStatus, Stage};
+use database::{Generation, InvalidParameter, Leftover, Login, Settings, StackStatus, Stage};
 
 use crate::{
     api::{Call, SettingsApi},
@@ -60,6 +60,11 @@ pub(crate) fn generation(stack: &StageStack) -> Option<Generation> {
     stack.parameters.get("Generation").filter(|g| *g != "none")?.clone().try_into().ok()
 }
 
+/// The login in the stage stack's parameters. A stage that never had the app login has none.
+pub(crate) fn login(stack: &StageStack) -> Option<Login> {
+    stack.parameters.get("Login")?.clone().try_into().ok()
+}
+
 /// The generation that this request starts.
 pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
     let request = hash(&[call.token().as_bytes()]);
@@ -68,6 +73,28 @@ pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
 }
 
 impl SettingsApi {
+    /// Whether logins from before are still enabled, because the containers that use them may still be running.
+    pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<bool, Problem> {
+        let (Some(login), Some(generation), Some(arn)) =
+            (login(stack), generation(stack), stack.outputs.get("SecretArn"))
+        else {
+            return Ok(true);
+        };
+        let labels = self.secrets.labels(arn).await?;
+        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, &login).is_none())
+    }
+
+    /// Refuses another login while one from before may be in use: it would get a new password.
+    pub(crate) async fn refuse_unless_settled(&self, stack: &StageStack) -> Result<(), Problem> {
+        if self.is_settled(stack).await? {
+            return Ok(());
+        }
+        Err(Problem::conflict(
+            "Containers or jobs from before the last change of the login are still running, or stopped a moment ago. Until their login \
+             is disabled, the login can't change again. stagedb disables it when the last one has stopped.",
+        ))
+    }
+
     /// The stack of a registered stage.
     pub(crate) async fn stage_stack(&self, stage: &Stage) -> Result<StageStack, Problem> {
         match self.stacks.stack(&stage.stage_stack_name()).await? {

@@ -21,11 +21,12 @@ pub(crate) enum Update {
 
 impl SettingsApi {
     /// The parameters that say how stagedb is deployed: the functions behind the custom resources, and the client.
-    pub(crate) fn deployment(&self) -> [(String, String); 5] {
+    pub(crate) fn deployment(&self) -> [(String, String); 6] {
         let configuration = &self.configuration;
         [
             ("ClientImage".to_owned(), configuration.client_image.clone()),
             ("ClientLogGroup".to_owned(), configuration.client_log_group.clone()),
+            ("LoginsRoleArn".to_owned(), configuration.logins_role_arn.clone()),
             ("CredentialsFunctionArn".to_owned(), configuration.credentials_function_arn.clone()),
             ("DatabaseFunctionArn".to_owned(), configuration.database_function_arn.clone()),
             ("AccessFunctionArn".to_owned(), configuration.access_function_arn.clone()),
@@ -37,7 +38,7 @@ impl SettingsApi {
         migrate(&mut parameters);
         parameters.extend(self.deployment());
         // A stack from an earlier version doesn't have every parameter.
-        for name in ["Rebuild", "Lookup"] {
+        for name in ["Rebuild", "Lookup", "Login"] {
             parameters.entry(name.to_owned()).or_insert_with(|| "none".to_owned());
         }
         parameters

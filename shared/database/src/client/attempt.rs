@@ -36,6 +36,14 @@ pub struct ConnectionTest {
     pub secret_arn: String,
 }
 
+/// What to settle once a rebuild has ended: which logins are still enabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleRequest {
+    /// The ARN of the stage's stack.
+    pub stack_id: String,
+}
+
 /// A connection from one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,10 +6,40 @@ pub const CLIENT: &str = "client";
 const CONNECT_SECONDS: u64 = 10;
 /// How many seconds the command can take. A task that nobody watches ends by itself.
 pub(super) const COMMAND_SECONDS: u64 = 30;
-/// The command that connects once, for a container whose entry point is `sh -c`. It verifies the server's certificate if the
-/// Region's root certificates are known. The libraries' variables (`PGHOST`, `PGPASSWORD`, and so on) are already set.
+
+/// The statements that give a login its password.
+const LOGINS: &str = include_str!("sql/logins.sql");
+/// The statements that disable what is obsolete.
+const SETTLE: &str = include_str!("sql/settle.sql");
+
+/// The command that connects once.
 #[must_use]
 pub fn connect_command() -> String {
+    command("--command='SELECT 1'", "")
+}
+
+/// The command that gives a login its password, as the master user.
+#[must_use]
+pub fn logins_command() -> String {
+    statements(LOGINS)
+}
+
+/// The command that disables obsolete logins, as the master user.
+#[must_use]
+pub fn settle_command() -> String {
+    statements(SETTLE)
+}
+
+/// Statements for `psql`, which reads their values from variables of the environment. So no value is ever part of a statement.
+fn statements(sql: &str) -> String {
+    let variables = ["login", "verifier", "since", "obsolete", "master"];
+    let variables = variables.map(|name| format!("\\getenv {name} STAGEDB_{}\n", name.to_uppercase()));
+    command("--file=-", &format!(" <<'SQL'\n{}{sql}SQL", variables.concat()))
+}
+
+/// A command for a container whose entry point is `sh -c`. It verifies the server's certificate if the Region's root certificates
+/// are known. The libraries' variables (`PGHOST`, `PGPASSWORD`, and so on) are already set.
+fn command(work: &str, input: &str) -> String {
     format!(
         r#"if [ -n "${{RDS_CERTIFICATES:-}}" ]; then
   PGSSLROOTCERT=$(mktemp) && printf '%s\n' "$RDS_CERTIFICATES" > "$PGSSLROOTCERT" || exit 70
@@ -19,7 +49,7 @@ else
 fi
 export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb PGCONNECT_TIMEOUT={CONNECT_SECONDS}
 exec timeout {COMMAND_SECONDS} \
-  psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --command='SELECT 1'"#
+  psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 {work}{input}"#
     )
 }
 
@@ -28,10 +58,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_has_no_credentials_and_sets_none() {
-        let command = connect_command();
-        for name in ["PGPASSWORD", "PGUSER", "PGHOST"] {
-            assert!(!command.contains(name), "{command}");
+    fn a_command_has_no_credentials_and_sets_none() {
+        for command in [connect_command(), logins_command(), settle_command()] {
+            for name in ["PGPASSWORD", "PGUSER", "PGHOST"] {
+                assert!(!command.contains(name), "{command}");
+            }
+        }
+    }
+
+    /// ECS's limit for all overrides of a task (RunTask, `overrides`).
+    #[test]
+    fn a_command_fits_into_the_overrides_of_a_task() {
+        for command in [connect_command(), logins_command(), settle_command()] {
+            assert!(command.len() < 7_500, "{}", command.len());
         }
     }
 }

@@ -177,7 +177,8 @@ fn not_run(task: &StoppedTask) -> ClientFailure {
 /// The last message of `psql` in the output, without its prefix.
 fn last_error(output: &str) -> Option<String> {
     let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut of_psql = lines().filter(|line| line.contains("failed: ") || line.contains("error: "));
+    let is_of_psql = |line: &&str| ["failed: ", "error: ", "ERROR:"].iter().any(|words| line.contains(words));
+    let mut of_psql = lines().filter(is_of_psql);
     let line = of_psql.next_back().or_else(|| lines().next_back())?;
     let line = line.split_once("psql: error: ").map_or(line, |(_, after)| after);
     Some(line.to_owned())
@@ -196,6 +197,10 @@ fn in_words(line: &str) -> ClientFailure {
         } else {
             ClientFailure::Server(words)
         };
+    }
+    // "psql:<stdin>:12: ERROR:  permission denied for …"
+    if let Some((_, words)) = line.rsplit_once("ERROR:") {
+        return ClientFailure::Server(short(words.trim()));
     }
     let said = short(line);
     if has(&["could not translate host name", "Name or service not known"]) {

@@ -1,8 +1,9 @@
 //! `GET …/database`: the settings, the live state, and the changes that are possible.
 
+use aws::StageStack;
 use database::{
-    AttachedSettings, CreatedSettings, EngineVersion, Instance, Rule, Settings, Stage, Status, StorageGiB,
-    earliest_storage_change, minimum_growth,
+    AppLogin, AttachedSettings, CreatedSettings, EngineVersion, Instance, MASTER, Rule, Settings, Stage,
+    Status, StorageGiB, earliest_storage_change, minimum_growth,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,7 +19,7 @@ use crate::{
     routes::endpoint::EndpointWire,
     save::{SettingsWire, used_by},
     schema,
-    stage_stack::{etag, settings},
+    stage_stack::{etag, login, settings},
 };
 
 /// A stage's database.
@@ -33,9 +34,23 @@ pub(crate) struct DatabaseWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveWire>,
     changeable: ChangeableWire,
+    /// Which user the containers log in as. Missing if that was always the master user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<LoginWire>,
     /// Other stages that use the same attached database, as `{stack}/{stage}`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     used_by: Vec<String>,
+}
+
+/// Which user the containers log in as.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Login)]
+#[serde(rename_all = "camelCase")]
+struct LoginWire {
+    /// The user: `app_1`, `app_2`, or `postgres`, the master user.
+    user: &'static str,
+    /// Whether it's the only one that is enabled. Until the last container from before has stopped, its login is enabled, too.
+    is_settled: bool,
 }
 
 /// A database as RDS shows it.
@@ -137,9 +152,17 @@ impl SettingsApi {
             let instance = self.databases.instance(&stage.identifier()).await?;
             // An instance with this identifier that another stack created isn't this stage's.
             let own = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
-            self.own(stage, settings, own, at_rest, call.now).await?
+            let is_created = matches!(settings, Settings::Created(_));
+            let wire = self.own(stage, settings, own, at_rest, call.now).await?;
+            DatabaseWire { login: if is_created { self.login_of(&stack).await? } else { None }, ..wire }
         };
         Ok(Reply::json(200, &wire).with_etag(tag))
+    }
+
+    async fn login_of(&self, stack: &StageStack) -> Result<Option<LoginWire>, Problem> {
+        let Some(login) = login(stack) else { return Ok(None) };
+        let user = login.published().map_or(MASTER, AppLogin::user);
+        Ok(Some(LoginWire { user, is_settled: self.is_settled(stack).await? }))
     }
 
     async fn own(
@@ -185,6 +208,7 @@ impl SettingsApi {
                 database_name: at_rest && !is_created,
             },
             live: live.map(|live| own_live(of.identifier(), live)),
+            login: None,
             used_by: Vec::new(),
         })
     }
@@ -227,6 +251,7 @@ impl SettingsApi {
                 engine_versions: Vec::new(),
                 database_name: at_rest,
             },
+            login: None,
             used_by: others.iter().filter(|other| *other != stage).map(ToString::to_string).collect(),
         })
     }

@@ -1,0 +1,33 @@
+//! What the master user's client reads to give a login its password.
+
+use aws::{LoginsValue, SecretValue};
+use database::Login;
+use postgres_protocol::password::scram_sha_256;
+
+use crate::{ClientProgress, request::ClientRequest, resource::ClientError};
+
+impl ClientProgress {
+    /// Stores the master user's credentials, with the login and the verifier of its password. The password itself stays where it
+    /// is, so that no statement, and no log of Postgres, can contain it.
+    pub(crate) async fn put_aside_for_logins(
+        &self,
+        wanted: &ClientRequest,
+        login: &Login,
+        master_secret_arn: &str,
+        token: &str,
+    ) -> Result<(), ClientError> {
+        let own = self.secrets.labelled(&wanted.secret_arn, &login.staging_label()).await?;
+        let own = own.ok_or(ClientError::NoCredentials)?.value.credentials;
+        let master = self.secrets.labelled(master_secret_arn, &wanted.generation.staging_label()).await?;
+        let master = master.ok_or(ClientError::NoCredentials)?.value.credentials;
+        let value = LoginsValue {
+            user: SecretValue::of(master, &wanted.connection),
+            login: own.username.clone(),
+            verifier: scram_sha_256(own.password.expose().as_bytes()),
+            since: login.since.to_string(),
+            obsolete: "none".to_owned(),
+            master: "none".to_owned(),
+        };
+        Ok(self.secrets.put_for_logins(master_secret_arn, token, &value).await?)
+    }
+}

@@ -1,0 +1,235 @@
+//! Disables the logins that nobody uses anymore, once a rebuild has ended and the last task from before it has stopped.
+//!
+//! It decides from what is there: the login in the stage stack, the staging labels of the secret, and the tasks. A password's
+//! time never comes back, so what is obsolete at one time stays obsolete, whatever starts meanwhile.
+
+use std::time::Duration;
+
+use aws::{AwsError, LOGINS_LABEL, LoginsValue, Lookup, Of, SecretValue, StageStack};
+use database::{
+    Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
+    PROOF_LIMIT, Registration, SettleRequest, StackStatus, settle_command,
+};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use crate::{
+    ClientProgress, Progress, ProgressError,
+    attempts::{Look, Work, attempt, pause},
+};
+
+/// How long to wait between two looks at the tasks from before.
+const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
+/// How long the first pause is used.
+const QUICK: Duration = Duration::from_mins(5);
+/// How long to wait for tasks from before, such as jobs. The next rebuild looks again.
+const GIVE_UP: Duration = Duration::from_hours(24);
+
+/// What to settle.
+struct Unsettled {
+    stack: StageStack,
+    registration: Registration,
+    generation: Generation,
+    login: Login,
+    leftover: Leftover,
+}
+
+impl ClientProgress {
+    /// Takes the next step.
+    pub(crate) async fn settle(
+        &self,
+        request: &SettleRequest,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) -> Result<Progress, ProgressError> {
+        let Some(unsettled) = self.unsettled(request).await? else { return Ok(Progress::done()) };
+        let command = settle_command();
+        let token = token(&unsettled);
+        let output = |name: &str| unsettled.stack.outputs.get(name).map(String::as_str).unwrap_or_default();
+        let parameter =
+            |name: &str| unsettled.stack.parameters.get(name).map(String::as_str).unwrap_or_default();
+        let work = Work {
+            registration: &unsettled.registration,
+            task_definition_arn: output("LoginsTaskDefinitionArn"),
+            command: &command,
+            master_role: Some(parameter("LoginsRoleArn")),
+            token: &token,
+        };
+        let Some(started_at) = progress.started_at else {
+            return self.begin_to_settle(&unsettled, work, progress, now).await;
+        };
+        let mut progress = progress;
+        let look = Look { log_group: parameter("ClientLogGroup"), started_at, now, limit: PROOF_LIMIT };
+        if !self.advance(&mut progress.attempts, work, look).await? {
+            return Ok(progress.again(pause(started_at, now)));
+        }
+        if let Some(failure) = progress.attempts.iter().find_map(Attempt::failure) {
+            return Err(ProgressError::NotSettled(failure));
+        }
+        // The client may have read what a rebuild stored meanwhile. That rebuild's end leads here again.
+        let master = self.secrets.labelled(output("MasterSecretArn"), LOGINS_LABEL).await?;
+        if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected)
+            && master.is_some_and(|version| version.id == token)
+        {
+            self.forget(&unsettled, &token).await?;
+            info!(login = %unsettled.login, "the logins are settled");
+        }
+        Ok(Progress::done())
+    }
+
+    /// What to settle, if the stage is at rest.
+    async fn unsettled(&self, request: &SettleRequest) -> Result<Option<Unsettled>, ProgressError> {
+        let Lookup::Found(stack) = self.stacks.stack(&request.stack_id).await? else { return Ok(None) };
+        lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
+        let is_at_rest = matches!(stack.status, StackStatus::Complete | StackStatus::RolledBack);
+        if !is_at_rest || stack.source() != "created" {
+            return Ok(None);
+        }
+        let text = |name: &str| stack.parameters.get(name).cloned().unwrap_or_default();
+        let Ok(login) = Login::try_from(text("Login")) else { return Ok(None) };
+        let Ok(generation) = Generation::try_from(text("Generation")) else { return Ok(None) };
+        let registration = Registration::from_parameters(&stack.parameters)
+            .map_err(|error| ProgressError::Invalid(error.to_string()))?;
+        let labels = self.secrets.labels(secret_arn(&stack)).await?;
+        let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, &login);
+        if leftover.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Unsettled { stack: *stack, registration, generation, login, leftover }))
+    }
+
+    /// Starts the client once nobody can need the obsolete logins.
+    async fn begin_to_settle(
+        &self,
+        unsettled: &Unsettled,
+        work: Work<'_>,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) -> Result<Progress, ProgressError> {
+        let since = progress.left_since.unwrap_or(now);
+        if self.has_earlier_tasks(unsettled, now).await? {
+            let waited: Duration = (now - since).try_into().unwrap_or_default();
+            if waited > GIVE_UP {
+                warn!("tasks from before the rebuild are still running, so their login stays enabled");
+                return Ok(Progress::done());
+            }
+            let [soon, later] = PAUSES;
+            let pause = if waited < QUICK { soon } else { later };
+            return Ok(Progress { left_since: Some(since), ..progress }.again(pause));
+        }
+        let places = self.places(work).await?;
+        let mut attempts: Vec<_> = places.iter().map(attempt).collect();
+        if attempts.is_empty() {
+            warn!("no service is active, so the obsolete logins stay enabled");
+            return Ok(Progress::done());
+        }
+        let master_secret_arn = output(&unsettled.stack, "MasterSecretArn");
+        let value = self.value(unsettled, master_secret_arn).await?;
+        self.secrets.put_for_logins(master_secret_arn, work.token, &value).await?;
+        self.start(&mut attempts, &places, work).await?;
+        let progress = Progress { started_at: Some(now), attempts, ..Progress::default() };
+        Ok(progress.again(pause(now, now)))
+    }
+
+    /// Whether a task from before may still be running, or one of our own clients that sets up logins.
+    async fn has_earlier_tasks(
+        &self,
+        unsettled: &Unsettled,
+        now: OffsetDateTime,
+    ) -> Result<bool, ProgressError> {
+        let Unsettled { stack, registration, .. } = unsettled;
+        let invalid = |error: database::InvalidParameter| ProgressError::Invalid(error.to_string());
+        let former = Former::from_parameters(&stack.parameters).map_err(invalid)?;
+        let Some(current) = self.secrets.current(secret_arn(stack)).await? else { return Ok(true) };
+        let published_at = current.stored_at;
+        let services: Vec<_> = registration.services.iter().chain(&former.services).collect();
+        for service in &services {
+            let (cluster, name) = service.key();
+            if self.running.has_older(cluster, Of::Service(name), published_at).await? {
+                return Ok(true);
+            }
+        }
+        let clusters: std::collections::BTreeSet<_> =
+            services.iter().map(|service| service.key().0).collect();
+        let client = format!("stagedb-{}-{}-logins", stack.stage.stack, stack.stage.stage);
+        for cluster in clusters {
+            for job in registration.jobs.iter().chain(&former.jobs) {
+                if self.running.has_older(cluster, Of::Family(job.family.as_ref()), published_at).await? {
+                    return Ok(true);
+                }
+            }
+            if self.running.has_older(cluster, Of::Family(&client), now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the client reads.
+    async fn value(
+        &self,
+        unsettled: &Unsettled,
+        master_secret_arn: &str,
+    ) -> Result<LoginsValue, ProgressError> {
+        let Unsettled { stack, generation, login, leftover, .. } = unsettled;
+        let master = self.secrets.labelled(master_secret_arn, &generation.staging_label()).await?;
+        let missing =
+            || ProgressError::Invalid("the secret has no credentials of the master user".to_owned());
+        let credentials = master.ok_or_else(missing)?.value.credentials;
+        let none = || "none".to_owned();
+        Ok(LoginsValue {
+            user: SecretValue::of(credentials, &connection(stack)?),
+            login: login.published().map_or_else(none, |app| app.user().to_owned()),
+            verifier: none(),
+            since: none(),
+            obsolete: if leftover.obsolete.is_empty() { none() } else { leftover.obsolete.join(",") },
+            master: leftover.master.clone().unwrap_or_else(none),
+        })
+    }
+
+    /// Takes the labels off what is obsolete now.
+    async fn forget(&self, unsettled: &Unsettled, token: &str) -> Result<(), AwsError> {
+        let arn = secret_arn(&unsettled.stack);
+        let labels = self.secrets.labels(arn).await?;
+        for label in unsettled.leftover.labels() {
+            if let Some(version) = labels.get(&label) {
+                self.secrets.forget(arn, &label, version).await?;
+            }
+        }
+        self.secrets.forget(output(&unsettled.stack, "MasterSecretArn"), LOGINS_LABEL, token).await
+    }
+}
+
+fn output<'a>(stack: &'a StageStack, name: &str) -> &'a str {
+    stack.outputs.get(name).map(String::as_str).unwrap_or_default()
+}
+
+fn secret_arn(stack: &StageStack) -> &str {
+    output(stack, "SecretArn")
+}
+
+fn connection(stack: &StageStack) -> Result<Connection, ProgressError> {
+    let invalid =
+        |words: &str| ProgressError::Invalid(format!("the output {words} of the stage stack isn't valid"));
+    let text = |name: &str| output(stack, name).to_owned();
+    Ok(Connection {
+        identifier: text("Identifier"),
+        host: text("Host"),
+        port: text("Port").parse().map_err(|_| invalid("Port"))?,
+        database_name: ExistingDatabaseName::try_from(text("DatabaseName"))
+            .map_err(|_| invalid("DatabaseName"))?,
+    })
+}
+
+/// The same for the same state of a stage.
+fn token(unsettled: &Unsettled) -> String {
+    let mut hash = Sha256::new().chain_update(&unsettled.stack.id).chain_update(unsettled.login.to_string());
+    for label in unsettled.leftover.labels() {
+        hash.update([0]);
+        hash.update(label);
+    }
+    hash.update([0]);
+    hash.update(&unsettled.stack.operation);
+    hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
