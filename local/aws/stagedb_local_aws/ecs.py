@@ -9,7 +9,7 @@ from ministack.core.concurrency import spawn_background
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 from ministack.services import ecs as service
 
-from stagedb_local_aws import cloudformation
+from stagedb_local_aws import cloudformation, ecs_service_tasks
 from stagedb_local_aws.settings import Timings
 
 Answer = tuple[int, dict, bytes]
@@ -46,7 +46,7 @@ class Services:
             _emit(service_key, primary, "IN_PROGRESS")
             time.sleep(self._timings.ecs_steady_seconds)
             primary[_OURS] = False
-            if _cannot_start(primary):
+            if ecs_service_tasks.cannot_start(primary):
                 self._break_circuit(cluster_name, service_key, primary)
                 return
             _complete_elsewhere(cluster_name, service_key, primary["id"])
@@ -76,6 +76,8 @@ class Services:
             return
         failed["rolloutState"] = "FAILED"
         failed["rolloutStateReason"] = "ECS deployment circuit breaker: tasks failed to start."
+        failed["desiredCount"] = 0
+        ecs_service_tasks.stop_deployment(record, failed)
         _emit(service_key, failed, "FAILED")
         definition = record.get(_COMPLETED)
         if not breaker.get("rollback") or definition is None:
@@ -83,35 +85,27 @@ class Services:
         failed["status"] = "ACTIVE"
         back = make_deployment(definition, record["desiredCount"])
         back["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to deploymentId {back['id']}."
+        ecs_service_tasks.hand_over(record, back)
         record["deployments"].insert(0, back)
         record["taskDefinition"] = definition
         service._reconcile_service_tasks(cluster_name, service_key)
 
 
-def _cannot_start(deployment: dict) -> bool:
-    """An image with the tag `broken` can't start, and one with `broken-with-secrets` or `broken-without-secrets` not so."""
-    definition = service._task_defs.get(service._resolve_td_key(deployment["taskDefinition"]), {})
-    containers = definition.get("containerDefinitions", [])
-    tags = {container.get("image", "").rpartition(":")[2]: bool(container.get("secrets")) for container in containers}
-    return "broken" in tags or tags.get("broken-with-secrets", False) or not tags.get("broken-without-secrets", True)
-
-
 def list_services(data: dict) -> Answer:
     status, headers, body = _list_services_elsewhere(data)
-    return (status, headers, body) if status != 200 else _page(body, "serviceArns", data, _PAGE)
+    return (status, headers, body) if status != 200 else page(json.loads(body)["serviceArns"], "serviceArns", data, _PAGE)
 
 
 def list_clusters(data: dict) -> Answer:
     status, headers, body = _list_clusters_elsewhere(data)
-    return (status, headers, body) if status != 200 else _page(body, "clusterArns", data, _PAGE_MAX)
+    return (status, headers, body) if status != 200 else page(json.loads(body)["clusterArns"], "clusterArns", data)
 
 
-def _page(body: bytes, name: str, data: dict, default: int) -> Answer:
+def page(everything: list, name: str, data: dict, default: int = _PAGE_MAX) -> Answer:
     size = data.get("maxResults", default)
     start = data.get("nextToken", "0")
     if not 1 <= size <= _PAGE_MAX or not start.isdecimal():
         return error_response_json("InvalidParameterException", "Invalid nextToken or maxResults.", 400)
-    everything = json.loads(body)[name]
     end = int(start) + size
     answer: dict = {name: everything[int(start) : end]}
     if end < len(everything):
@@ -188,6 +182,7 @@ _describe_services_elsewhere = service._describe_services
 
 def install(timings: Timings) -> None:
     services = Services(timings)
+    ecs_service_tasks.install()
     service._make_deployment = make_deployment
     service._complete_service_deployment = services.complete_later
     service._sanitize = wire_shape

@@ -74,7 +74,7 @@ class Container:
             "containerArn": task_arn.replace(":task/", ":container/") + f"/{new_uuid()}",
             "taskArn": task_arn,
             "name": definition["name"],
-            "image": definition["image"],
+            "image": definition.get("image", ""),
             "runtimeId": None,
             "lastStatus": "PENDING",
             "exitCode": None,
@@ -103,7 +103,7 @@ class Run:
         self._stop_requested = threading.Event()
         self.definition = json.loads(json.dumps(request.definition))
         self.id = secrets.token_hex(16)
-        self.arn = _arn(f"task/{request.cluster['clusterName']}/{self.id}")
+        self.arn = arn_of_task(request.cluster, self.id)
         overrides = {each["name"]: each for each in request.overrides.get("containerOverrides", [])}
         self._containers = [
             Container(definition, overrides.get(definition["name"], {}), self.arn)
@@ -112,7 +112,7 @@ class Run:
         self._place = place_of_task(request.network)
         role = request.overrides.get("executionRoleArn") or self.definition.get("executionRoleArn", "")
         self._agent = Agent(host.decisions, role, self.id)
-        self.record = _record(request, self.arn, [container.record for container in self._containers], tags)
+        self.record = record_of(request, self.arn, [container.record for container in self._containers], tags)
 
     def start(self) -> None:
         service._tasks[self.arn] = self.record
@@ -161,7 +161,7 @@ class Run:
         for container, log in zip(self._containers, logs, strict=True):
             container.process = self._process(container, log)
             container.record |= {"lastStatus": "RUNNING", "runtimeId": f"{self.id}-{secrets.randbelow(10**10):010}"}
-        self.record["startedAt"] = _now()
+        self.record["startedAt"] = now()
         self._enter("RUNNING")
         while not self._stop_requested.wait(POLL_SECONDS):
             ended = [container.process.exit_code() is not None for container in self._containers]
@@ -219,7 +219,7 @@ class Run:
         with self._lock:
             if self.record["stopCode"] is None:
                 self.record |= {"stopCode": code, "stoppedReason": reason}
-                self.record |= {"desiredStatus": "STOPPED", "stoppingAt": _now()}
+                self.record |= {"desiredStatus": "STOPPED", "stoppingAt": now()}
 
     def _end(self) -> None:
         self._enter("DEPROVISIONING")
@@ -228,7 +228,7 @@ class Run:
                 container.finish()
             except Exception:
                 logger.exception("ECS: a container of the task %s did not end well", self.id)
-        self.record["executionStoppedAt"] = self.record["stoppedAt"] = _now()
+        self.record["executionStoppedAt"] = self.record["stoppedAt"] = now()
         if self._behavior == "gone":
             service._tasks.pop(self.arn, None)
         self._enter("STOPPED")
@@ -239,7 +239,7 @@ class Run:
         service._recount_cluster(service._resolve_cluster_name(self.record["clusterArn"]))
 
 
-def _record(request: Request, arn: str, containers: list[dict], tags: list[dict]) -> dict:
+def record_of(request: Request, arn: str, containers: list[dict], tags: list[dict]) -> dict:
     """With every member from the start, because another thread may be reading it."""
     definition, data = request.definition, request.data
     is_fargate = request.launch_type == "FARGATE"
@@ -268,7 +268,7 @@ def _record(request: Request, arn: str, containers: list[dict], tags: list[dict]
         "containers": containers,
         "tags": tags,
         "version": 1,
-        "createdAt": _now(),
+        "createdAt": now(),
         "startedAt": None,
         "stoppingAt": None,
         "executionStoppedAt": None,
@@ -295,11 +295,11 @@ def _cannot_pull(image: str) -> str:
     )
 
 
-def _arn(resource: str) -> str:
-    return f"arn:aws:ecs:{get_region()}:{get_account_id()}:{resource}"
+def arn_of_task(cluster: dict, identifier: str) -> str:
+    return f"arn:aws:ecs:{get_region()}:{get_account_id()}:task/{cluster['clusterName']}/{identifier}"
 
 
-def _now() -> float:
+def now() -> float:
     return round(time.time(), 3)
 
 

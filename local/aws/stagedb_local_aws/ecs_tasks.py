@@ -1,6 +1,6 @@
 """ECS: RunTask runs the commands of a task's containers as processes on this machine.
 
-Tasks of services, and tasks that rules and state machines start, remain MiniStack's: descriptions without a process.
+Tasks of services (`ecs_service_tasks.py`), and tasks that rules and state machines start, are descriptions without a process.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 from ministack.services import ecs as service
 
+from stagedb_local_aws import ecs_service_tasks
+from stagedb_local_aws.ecs import page
 from stagedb_local_aws.ecs_task_requests import Refusal, Request, cluster_of, parse
 from stagedb_local_aws.ecs_task_runs import BEHAVIORS, Behavior, Host, Run
 
 Answer = tuple[int, dict, bytes]
 _DESCRIBED_MAX = 100
 _REASON_MAX = 1024
+_STATUSES = ("RUNNING", "PENDING", "STOPPED")
 
 
 @dataclass
@@ -73,9 +76,36 @@ class Tasks:
             raise Refusal("InvalidParameterException", f"reason must have at most {_REASON_MAX} characters.")
         run = self._runs.get(_task_arn(data))
         if run is None:
-            return _stop_elsewhere(data)
+            return ecs_service_tasks.stop_by_user(data) or _stop_elsewhere(data)
         run.stop(data.get("reason") or "Task stopped by user")
         return json_response({"task": service._sanitize(run.record)})
+
+    def describe(self, data: dict) -> Answer:
+        cluster_of(data)
+        wanted = data.get("tasks", [])
+        if not wanted:
+            raise Refusal("InvalidParameterException", "Tasks cannot be empty.")
+        if len(wanted) > _DESCRIBED_MAX:
+            raise Refusal("InvalidParameterException", f"Tasks cannot have more than {_DESCRIBED_MAX} elements.")
+        ecs_service_tasks.settle(self._host.timings.ecs_drain_seconds)
+        status, headers, body = _describe_elsewhere(data)
+        if status != 200 or "TAGS" in data.get("include", []):
+            return status, headers, body
+        answer = json.loads(body)
+        for task in answer["tasks"]:
+            task["tags"] = []
+        return json_response(answer)
+
+    def list_arns(self, data: dict) -> Answer:
+        wanted = _filters(data)
+        ecs_service_tasks.settle(self._host.timings.ecs_drain_seconds)
+        found = [
+            arn
+            for arn, task in list(service._tasks.items())
+            if all(task.get(name) == value for name, value in wanted.items())
+            and _is_of_family(task, data.get("family", ""))
+        ]
+        return page(found, "taskArns", data)
 
     def _repeated(self, request: Request) -> list[str]:
         """The tasks of an earlier request with the same token."""
@@ -127,27 +157,37 @@ class Tasks:
         return None
 
 
-def describe(data: dict) -> Answer:
-    cluster_of(data)
-    wanted = data.get("tasks", [])
-    if not wanted:
-        raise Refusal("InvalidParameterException", "Tasks cannot be empty.")
-    if len(wanted) > _DESCRIBED_MAX:
-        raise Refusal("InvalidParameterException", f"Tasks cannot have more than {_DESCRIBED_MAX} elements.")
-    status, headers, body = _describe_elsewhere(data)
-    if status != 200 or "TAGS" in data.get("include", []):
-        return status, headers, body
-    answer = json.loads(body)
-    for task in answer["tasks"]:
-        task["tags"] = []
-    return json_response(answer)
-
-
-def list_tasks(data: dict) -> Answer:
-    cluster_of(data)
-    if data.get("startedBy") and (data.get("family") or data.get("serviceName")):
+def _filters(data: dict) -> dict[str, str]:
+    """The members that a task must have to be listed."""
+    cluster = cluster_of(data)
+    started_by, name = data.get("startedBy"), data.get("serviceName")
+    if started_by and (data.get("family") or name):
         raise Refusal("InvalidParameterException", "If you specify startedBy, it must be the only filter.")
-    return _list_elsewhere(data)
+    status = data.get("desiredStatus", "RUNNING")
+    if status not in _STATUSES:
+        raise Refusal("InvalidParameterException", f"desiredStatus must be one of {', '.join(_STATUSES)}.")
+    group = f"service:{_service_name(cluster, name)}" if name else None
+    filters = {
+        "clusterArn": cluster["clusterArn"],
+        "desiredStatus": status,
+        "group": group,
+        "startedBy": started_by,
+        "launchType": data.get("launchType"),
+    }
+    return {name: value for name, value in filters.items() if value}
+
+
+def _service_name(cluster: dict, reference: str) -> str:
+    """Of a service that exists, from its name or ARN."""
+    name, of_cluster = service._resolve_service_ref(reference) or ("", None)
+    is_elsewhere = of_cluster not in (None, cluster["clusterName"])
+    if is_elsewhere or f"{cluster['clusterName']}/{name}" not in service._services:
+        raise Refusal("ServiceNotFoundException", "Service not found.")
+    return name
+
+
+def _is_of_family(task: dict, family: str) -> bool:
+    return not family or f"/{family}:" in task["taskDefinitionArn"]
 
 
 def _tags_of(request: Request) -> list[dict]:
@@ -194,7 +234,6 @@ def _answering(handler: Callable[[dict], Answer]) -> Callable[[dict], Answer]:
 
 _stop_elsewhere = service._stop_task
 _describe_elsewhere = service._describe_tasks
-_list_elsewhere = service._list_tasks
 
 
 def install(host: Host) -> Tasks:
@@ -203,8 +242,8 @@ def install(host: Host) -> Tasks:
     service._ACTION_MAP |= {
         "RunTask": _answering(tasks.run),
         "StopTask": _answering(tasks.stop),
-        "DescribeTasks": _answering(describe),
-        "ListTasks": _answering(list_tasks),
+        "DescribeTasks": _answering(tasks.describe),
+        "ListTasks": _answering(tasks.list_arns),
     }
     reset_elsewhere = service.reset
 

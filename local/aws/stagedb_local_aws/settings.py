@@ -31,6 +31,8 @@ class Timings:
     ecs_steady_seconds: float = 2.0
     ecs_task_start_seconds: float = 0.2
     """From RunTask until the containers run."""
+    ecs_drain_seconds: float = 0.5
+    """How long a service's task still drains its connections once it's told to stop."""
     cloudformation_change_set_seconds: float = 0.5
     """How long it takes to create a change set."""
 

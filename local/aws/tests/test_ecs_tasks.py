@@ -123,7 +123,7 @@ def test_tasks_are_listed_by_family_by_starter_and_by_desired_status(jobs, expec
 
     assert sorted(listed(family="listed")) == sorted([one, other])
     assert listed(startedBy="list-one") == [one]
-    assert listed(serviceName="listed") == []
+    assert expect_error(listed, serviceName="listed")[0] == "ServiceNotFoundException"
     jobs.ecs.stop_task(cluster=CLUSTER, task=one)
     assert listed(family="listed") == [other] and listed(family="listed", desiredStatus="STOPPED") == [one]
     jobs.ecs.stop_task(cluster=CLUSTER, task=other)
