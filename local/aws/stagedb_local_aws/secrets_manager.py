@@ -1,12 +1,15 @@
-"""Secrets Manager: versions that never change, labels that move, and filters that match prefixes."""
+"""Secrets Manager: versions that never change, labels that move, filters that match prefixes, and repeated requests."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 
 from ministack.core.responses import error_response_json, json_response, new_uuid
 from ministack.services import secretsmanager as service
+
+from stagedb_local_aws.permissions import resources
 
 CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 Answer = tuple[int, dict, bytes]
@@ -23,8 +26,7 @@ def put_secret_value(data: dict) -> Answer:
     secret = _changeable(data.get("SecretId"))
     version_id = _put(secret, data, data.get("VersionStages") or [CURRENT])
     labels = secret["Versions"][version_id]["Stages"]
-    identity = {"ARN": secret["ARN"], "Name": secret["Name"]}
-    return json_response({**identity, "VersionId": version_id, "VersionStages": list(labels)})
+    return json_response({**_identity(secret), "VersionId": version_id, "VersionStages": list(labels)})
 
 
 def update_secret(data: dict) -> Answer:
@@ -36,7 +38,7 @@ def update_secret(data: dict) -> Answer:
     token = {name: data[name] for name in ("ClientRequestToken",) if name in data}
     version_id = _put(secret, value | token, [CURRENT])
     _update_elsewhere({name: data[name] for name in data if name not in value})
-    return json_response({"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": version_id})
+    return json_response({**_identity(secret), "VersionId": version_id})
 
 
 def create_secret(data: dict) -> Answer:
@@ -47,6 +49,8 @@ def create_secret(data: dict) -> Answer:
             "You can't create this secret because a secret with this name is already scheduled for deletion.",
         )
     token = _token(data)
+    if existing is not None and (version := existing["Versions"].get(token)) and _value(version) == _value(data):
+        return json_response({**_identity(existing), "VersionId": token})  # A repeated request.
     answer = _create_elsewhere(data)
     if answer[0] != 200:
         return answer
@@ -85,6 +89,36 @@ def get_secret_value(data: dict) -> Answer:
     if "staging label" not in error["message"]:
         return answer
     return error_response_json(error["__type"], error["message"].rstrip("."), 400)
+
+
+def delete_secret(data: dict) -> Answer:
+    """API reference, DeleteSecret: to delete a secret by force that doesn't exist is no error."""
+    answer = _delete_elsewhere(data)
+    is_missing = answer[0] != 200 and json.loads(answer[2])["__type"] == "ResourceNotFoundException"
+    if not (is_missing and data.get("ForceDeleteWithoutRecovery")):
+        return answer
+    arn = resources.secret(data["SecretId"])
+    name = re.sub(r"-\w{6}$", "", arn.partition(":secret:")[2])
+    return json_response({"ARN": arn, "Name": name, "DeletionDate": int(time.time())})
+
+
+def describe_secret(data: dict) -> Answer:
+    answer = _describe_elsewhere(data)
+    return answer if answer[0] != 200 else json_response(_given(json.loads(answer[2])))
+
+
+def list_secrets(data: dict) -> Answer:
+    answer = _list_elsewhere(data)
+    if answer[0] != 200:
+        return answer
+    listed = json.loads(answer[2])
+    return json_response({**listed, "SecretList": [_given(secret) for secret in listed["SecretList"]]})
+
+
+def _given(shown: dict) -> dict:
+    """AWS shows no description, no versions and no access that a secret doesn't have."""
+    optional = ("Description", "LastAccessedDate", "SecretVersionsToStages", "VersionIdsToStages")
+    return {name: value for name, value in shown.items() if value or name not in optional}
 
 
 def list_secret_version_ids(data: dict) -> Answer:
@@ -129,7 +163,7 @@ def _matches(secret: Secret, key: str, value: str) -> bool:
 
 def _put(secret: Secret, data: dict, labels: list[str]) -> str:
     """Adds a version, or recognizes a repeated request. Returns the version ID."""
-    value = {name: data.get(name) for name in ("SecretString", "SecretBinary")}
+    value = _value(data)
     if value == {"SecretString": None, "SecretBinary": None}:
         raise Refusal("InvalidParameterException", "You must provide either SecretString or SecretBinary.")
     if len((value["SecretString"] or "").encode()) > 65_536:
@@ -137,7 +171,7 @@ def _put(secret: Secret, data: dict, labels: list[str]) -> str:
     token = _token(data)
     existing = secret["Versions"].get(token)
     if existing is not None:
-        if {name: existing.get(name) for name in value} == value:
+        if _value(existing) == value:
             return token  # A repeated request. It moves no label, even if the version was replaced long ago.
         raise Refusal(
             "ResourceExistsException",
@@ -154,6 +188,15 @@ def _put(secret: Secret, data: dict, labels: list[str]) -> str:
     secret["LastChangedDate"] = int(time.time())
     service._sync_replicas(secret)
     return token
+
+
+def _value(data: dict) -> dict:
+    """That of a version, or in a request."""
+    return {name: data.get(name) for name in ("SecretString", "SecretBinary")}
+
+
+def _identity(secret: Secret) -> dict[str, str]:
+    return {"ARN": secret["ARN"], "Name": secret["Name"]}
 
 
 def _promote(secret: Secret, version_id: str) -> None:
@@ -213,6 +256,9 @@ _get_elsewhere = service._get_secret_value
 _create_elsewhere = service._create_secret
 _update_elsewhere = service._update_secret
 _update_stage_elsewhere = service._update_secret_version_stage
+_delete_elsewhere = service._delete_secret
+_describe_elsewhere = service._describe_secret
+_list_elsewhere = service._list_secrets
 _list_versions_elsewhere = service._list_secret_version_ids
 
 
@@ -222,6 +268,9 @@ def install() -> None:
     service._update_secret = _answering(update_secret)
     service._create_secret = _answering(create_secret)
     service._update_secret_version_stage = _answering(update_secret_version_stage)
+    service._delete_secret = delete_secret
+    service._describe_secret = describe_secret
+    service._list_secrets = list_secrets
     service._list_secret_version_ids = list_secret_version_ids
     service._filter_secret_names = filter_names
     service._apply_current_promotion = _promote

@@ -4,7 +4,7 @@ import json
 
 import boto3
 import pytest
-from ecs_tasks import ACCOUNT, CLUSTER, numbers
+from ecs_tasks import ACCOUNT, CLUSTER, TRUST, numbers
 from local_aws import REGION, wait_for
 
 ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
@@ -118,6 +118,75 @@ def test_tasks_are_listed_in_a_cluster(jobs, as_role, expect_error):
     assert client.list_tasks(cluster=CLUSTER)["taskArns"] is not None
     resource = f"{ARN}:container-instance/default/*"
     check_denied(expect_error, client.list_tasks, {}, "ecs:ListTasks", resource)
+
+
+def test_the_tasks_of_a_service_are_seen_in_their_cluster_and_have_no_tags(jobs, as_role, expect_error):
+    jobs.ecs.create_service(
+        cluster=CLUSTER,
+        serviceName="seen-service",
+        desiredCount=1,
+        tags=[{"key": "team", "value": "shop"}],
+        **{name: jobs.request(jobs.define("served"))[name] for name in ("taskDefinition", "networkConfiguration")},
+    )
+    client = as_role(
+        allow("ecs:DescribeTasks", f"{ARN}:task/{CLUSTER}/*", **IN_CLUSTER),
+        allow("ecs:ListTasks", **IN_CLUSTER),
+    )
+    (task,) = client.list_tasks(cluster=CLUSTER, serviceName="seen-service")["taskArns"]
+    assert client.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["group"] == "service:seen-service"
+    tagged = as_role(allow("ecs:DescribeTasks", StringEquals={"aws:ResourceTag/team": "shop"}))
+    request = {"cluster": CLUSTER, "tasks": [task]}
+    check_denied(expect_error, tagged.describe_tasks, request, "ecs:DescribeTasks", task)
+    jobs.ecs.delete_service(cluster=CLUSTER, service="seen-service", force=True)
+
+
+def role_of_stack(jobs, name: str, *statements: dict) -> str:
+    """An execution role that a template creates. Returns its ARN."""
+    document = {"Version": "2012-10-17", "Statement": [allow("logs:*"), *statements]}
+    role = {"AssumeRolePolicyDocument": TRUST, "Policies": [{"PolicyName": "own", "PolicyDocument": document}]}
+    template = {
+        "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": role}},
+        "Outputs": {"Role": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}}},
+    }
+    stack = jobs.aws.create_stack(name, template, Capabilities=["CAPABILITY_IAM"])
+    assert stack["StackStatus"] == "CREATE_COMPLETE", jobs.aws.stack_events(name)
+    return stack["Outputs"][0]["OutputValue"]
+
+
+READ, OF_SHOP = "secretsmanager:GetSecretValue", {"StringEquals": {"aws:ResourceTag/team": "shop"}}
+
+
+@pytest.mark.parametrize(
+    ("case", "statements", "own_policy", "is_read"),
+    [
+        ("identity", [allow(READ)], None, True),
+        ("tag", [allow(READ, **OF_SHOP)], None, True),
+        ("other-tag", [allow(READ, StringEquals={"aws:ResourceTag/team": "other"})], None, False),
+        ("nothing", [], None, False),
+        ("resource", [], {"Effect": "Allow"}, True),
+        ("resource-tag", [], {"Effect": "Allow", "Condition": OF_SHOP}, True),
+        ("both", [allow(READ)], {"Effect": "Allow"}, True),
+        ("somebody-else", [allow(READ, **OF_SHOP)], {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "a:b"}, True),
+        ("denied", [allow(READ)], {"Effect": "Deny"}, False),
+    ],
+)
+def test_a_role_of_a_template_reads_a_secret_if_its_own_policy_or_that_of_the_secret_allows_it(
+    jobs, case, statements, own_policy, is_read
+):
+    role = role_of_stack(jobs, f"reads-{case}", *statements)
+    secrets = jobs.aws.client("secretsmanager")
+    tags = [{"Key": "team", "Value": "shop"}]
+    arn = secrets.create_secret(Name=f"read-{case}", SecretString="seen", Tags=tags)["ARN"]
+    if own_policy:
+        statement = {"Principal": {"AWS": role}, "Action": READ, "Resource": "*", **own_policy}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        secrets.put_resource_policy(SecretId=arn, ResourcePolicy=policy)
+    command = ["sh", "-c", "echo $A"]
+    task = jobs.finished(jobs.define(role=role, command=command, secrets=[{"name": "A", "valueFrom": arn}]))
+    if is_read:
+        assert jobs.output(task) == ["seen"], task
+    else:
+        assert "AccessDeniedException" in task["stoppedReason"] and READ in task["stoppedReason"]
 
 
 def test_output_is_read_from_one_stream(jobs, as_role, expect_error):

@@ -89,7 +89,7 @@ def test_an_explicit_deny_wins(aws, as_role, expect_error):
 
 def test_a_call_that_the_local_aws_does_not_know_is_denied_even_if_everything_is_allowed(as_role, expect_error):
     client = as_role("secretsmanager", allow("*"))
-    code, message = expect_error(client.create_secret, Name="unknown", SecretString="x")
+    code, message = expect_error(client.restore_secret, SecretId="unknown")
     assert code == "AccessDeniedException" and "permissions/checks.py" in message
 
 
@@ -111,6 +111,58 @@ def test_no_protocol_gets_around_the_policies(aws, as_role, service, path):
 
 
 ACCOUNT = "000000000000"
+SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+
+
+def test_a_secret_is_created_by_its_name_and_tags(aws, as_role, expect_error):
+    tags = [{"Key": "team", "Value": "shop"}]
+    requested = {"StringEquals": {"aws:RequestTag/team": "shop"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
+    pattern = f"{SECRETS}made/*-??????"
+    create = allow("secretsmanager:CreateSecret", pattern, Condition=requested)
+    tag = {**allow("secretsmanager:TagResource", pattern, Condition=requested), "Sid": "Tag"}
+    client = as_role("secretsmanager", create, tag)
+    made = client.create_secret(Name="made/one", Tags=tags)["ARN"]
+    assert aws.client("secretsmanager").describe_secret(SecretId=made)["Tags"] == tags
+    more = [*tags, {"Key": "stage", "Value": "dev"}]
+    for wrong in ({"Name": "made/two"}, {"Name": "other", "Tags": tags}, {"Name": "made/two", "Tags": more}):
+        code, message = expect_error(client.create_secret, **wrong)
+        assert code == "AccessDeniedException", message
+        assert f"secretsmanager:CreateSecret on resource: {SECRETS}{wrong['Name']}-" in message
+    client = as_role("secretsmanager", create)
+    code, message = expect_error(client.create_secret, Name="made/two", Tags=tags)
+    assert code == "AccessDeniedException" and f"secretsmanager:TagResource on resource: {SECRETS}made/two-" in message
+    client = as_role("secretsmanager", allow("secretsmanager:CreateSecret", f"{SECRETS}made/*"))
+    assert client.create_secret(Name="made/two")["Name"] == "made/two"
+
+
+def test_a_secret_that_exists_is_refused_only_to_those_who_may_create_it(aws, as_role, expect_error):
+    secret(aws, "taken", team="shop")
+    client = as_role("secretsmanager", allow("secretsmanager:CreateSecret", f"{SECRETS}taken-*"))
+    assert expect_error(client.create_secret, Name="taken")[0] == "ResourceExistsException"
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "shop"}}
+    client = as_role("secretsmanager", allow("secretsmanager:CreateSecret", f"{SECRETS}taken-*", Condition=tagged))
+    assert expect_error(client.create_secret, Name="taken")[0] == "AccessDeniedException", "a new one has no tags"
+    named = {"StringEquals": {"secretsmanager:Name": "taken-too"}}
+    client = as_role("secretsmanager", allow("secretsmanager:CreateSecret", Condition=named))
+    assert expect_error(client.create_secret, Name="taken")[0] == "AccessDeniedException"
+    assert client.create_secret(Name="taken-too")["Name"] == "taken-too"
+
+
+@pytest.mark.parametrize("operation", ["describe_secret", "delete_secret"])
+def test_a_secret_is_described_and_deleted_by_its_tags_and_one_that_is_not_there_has_none(
+    aws, as_role, expect_error, operation
+):
+    mine, other = f"{operation}/mine", f"{operation}/other"
+    arn, other_arn = secret(aws, mine, team="shop"), secret(aws, other, team="other")
+    action = "secretsmanager:" + "".join(word.title() for word in operation.split("_"))
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "shop"}}
+    call = getattr(as_role("secretsmanager", allow(action, Condition=tagged)), operation)
+    assert call(SecretId=mine)["ARN"] == arn
+    for hidden, resource in ((other, other_arn), (f"{operation}/none", f"{SECRETS}{operation}/none-")):
+        code, message = expect_error(call, SecretId=hidden)
+        assert code == "AccessDeniedException" and f"{action} on resource: {resource}" in message
+    anything = getattr(as_role("secretsmanager", allow(action)), operation)
+    assert expect_error(anything, SecretId=f"{operation}/none")[0] == "ResourceNotFoundException"
 
 
 def check_limits(as_role, expect_error, service: str, calls: dict, resource: str, other: str) -> None:

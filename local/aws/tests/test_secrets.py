@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -104,6 +105,69 @@ def test_a_name_is_blocked_while_its_deletion_is_scheduled(sm, expect_error):
     sm.delete_secret(SecretId="going")
     code, message = expect_error(sm.create_secret, Name="going", SecretString="y")
     assert code == "InvalidRequestException" and "scheduled for deletion" in message
+
+
+def test_a_secret_may_have_tags_and_no_value(sm):
+    tags = [{"Key": "team", "Value": "shop"}]
+    created = sm.create_secret(Name="valueless", Tags=tags)
+    assert "VersionId" not in created
+    described = sm.describe_secret(SecretId="valueless")
+    assert (described["ARN"], described["Tags"]) == (created["ARN"], tags)
+    assert not {"VersionIdsToStages", "Description", "LastAccessedDate", "DeletedDate"} & described.keys()
+    first = sm.put_secret_value(SecretId="valueless", SecretString="one")["VersionId"]
+    assert sm.describe_secret(SecretId="valueless")["VersionIdsToStages"] == {first: ["AWSCURRENT"]}
+    second = sm.put_secret_value(SecretId="valueless", SecretString="two")["VersionId"]
+    stages = {first: ["AWSPREVIOUS"], second: ["AWSCURRENT"]}
+    assert sm.describe_secret(SecretId="valueless")["VersionIdsToStages"] == stages
+    (entry,) = sm.list_secrets(Filters=[{"Key": "name", "Values": ["valueless"]}])["SecretList"]
+    assert entry["SecretVersionsToStages"] == stages and "Description" not in entry
+
+
+def test_a_value_has_the_time_when_it_was_put(sm, secret):
+    before = int(time.time())
+    sm.put_secret_value(SecretId=secret, SecretString="one")
+    assert before <= sm.get_secret_value(SecretId=secret)["CreatedDate"].timestamp() <= time.time()
+
+
+def test_a_name_can_be_used_only_once_except_by_a_repeated_request(sm, expect_error):
+    token = str(uuid.uuid4())
+    request = {"Name": "once", "SecretString": "one", "ClientRequestToken": token}
+    created = sm.create_secret(**request)
+    assert {name: sm.create_secret(**request)[name] for name in ("ARN", "VersionId")} == {
+        "ARN": created["ARN"],
+        "VersionId": token,
+    }
+    for other in ({"SecretString": "two"}, {"ClientRequestToken": str(uuid.uuid4())}):
+        code, message = expect_error(sm.create_secret, **request | other)
+        assert code == "ResourceExistsException" and "once already exists" in message
+    empty = {"Name": "once-empty", "ClientRequestToken": token}
+    sm.create_secret(**empty)
+    assert expect_error(sm.create_secret, **empty)[0] == "ResourceExistsException"
+
+
+def test_a_secret_deleted_by_force_leaves_its_name_at_once(sm, expect_error):
+    old = sm.create_secret(Name="forced", SecretString="old")["ARN"]
+    deleted = sm.delete_secret(SecretId="forced", ForceDeleteWithoutRecovery=True)
+    assert (deleted["ARN"], deleted["Name"]) == (old, "forced")
+    assert expect_error(sm.describe_secret, SecretId=old)[0] == "ResourceNotFoundException"
+    new = sm.create_secret(Name="forced")["ARN"]
+    assert new != old and expect_error(sm.get_secret_value, SecretId="forced")[0] == "ResourceNotFoundException"
+    sm.delete_secret(SecretId="forced")
+    sm.delete_secret(SecretId="forced", ForceDeleteWithoutRecovery=True)
+    sm.create_secret(Name="forced", SecretString="newest")
+
+
+def test_only_by_force_a_secret_that_does_not_exist_is_deleted(sm, expect_error):
+    assert expect_error(sm.delete_secret, SecretId="never-made")[0] == "ResourceNotFoundException"
+    assert sm.delete_secret(SecretId="never-made", ForceDeleteWithoutRecovery=True)["Name"] == "never-made"
+
+
+def test_a_secret_without_the_tags_is_not_listed(sm):
+    sm.create_secret(Name="listed/tagged", Tags=[{"Key": "stagedb:use", "Value": "listing"}])
+    sm.create_secret(Name="listed/other", Tags=[{"Key": "stagedb:use", "Value": "something"}])
+    sm.create_secret(Name="listed/bare")
+    filters = [{"Key": "tag-key", "Values": ["stagedb:use"]}, {"Key": "tag-value", "Values": ["listing"]}]
+    assert [entry["Name"] for entry in sm.list_secrets(Filters=filters)["SecretList"]] == ["listed/tagged"]
 
 
 FILTERS = [

@@ -312,6 +312,15 @@ def on_secret(call: Call) -> Iterator[Check]:
     yield Check(call.action, resources.secret(secret), keys)
 
 
+def create_secret(call: Call) -> Iterator[Check]:
+    """The secret has no tags before it's made. API reference, CreateSecret: tags take another permission."""
+    name = call.text("Name")
+    secret = resources.new_secret(name)
+    yield Check(call.action, secret, {**call.tags, "secretsmanager:Name": name})
+    if call.tags:
+        yield Check("secretsmanager:TagResource", secret, call.tags)
+
+
 def start_execution(call: Call) -> Iterator[Check]:
     yield Check(call.action, call.text("stateMachineArn"))
 
@@ -422,6 +431,7 @@ CALLS: dict[str, Needs] = {
     "rds:ModifyDBInstance": modify_instance,
     "rds:RemoveTagsFromResource": tag_rds,
     "rds:RestoreDBInstanceFromDBSnapshot": restore_instance,
+    "secretsmanager:CreateSecret": create_secret,
     "secretsmanager:DeleteSecret": on_secret,
     "secretsmanager:DescribeSecret": on_secret,
     "secretsmanager:GetRandomPassword": anything,

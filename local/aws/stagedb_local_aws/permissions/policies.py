@@ -20,6 +20,7 @@ KEYS = frozenset({
     "events:source",
     "iam:awsservicename",
     "iam:passedtoservice",
+    "secretsmanager:name",
     "secretsmanager:secretid",
     "secretsmanager:versionstage",
 })  # fmt: skip

@@ -81,7 +81,12 @@ def secret(name_or_arn: str) -> str:
     _, found = secrets._resolve(name_or_arn)
     if found:
         return found["ARN"]
-    return name_or_arn if name_or_arn.startswith("arn:") else arn("secretsmanager", f"secret:{name_or_arn}-AbCdEf")
+    return name_or_arn if name_or_arn.startswith("arn:") else new_secret(name_or_arn)
+
+
+def new_secret(name: str) -> str:
+    """Also if there is a secret with this name already: its ARN and tags say nothing about another one."""
+    return arn("secretsmanager", f"secret:{name}-AbCdEf")
 
 
 def _of_secret(resource: str, _rest: str) -> Tags:
