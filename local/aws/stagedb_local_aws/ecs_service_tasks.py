@@ -109,7 +109,7 @@ def stop_deployment(record: dict, deployment: dict) -> None:
 
 
 def reconcile(cluster_name: str, service_key: str) -> None:
-    """A deployment that failed or was overtaken keeps no tasks, and neither takes those of the last complete one away."""
+    """A deployment that failed or was overtaken keeps no tasks. Those of the last complete one stay until the next is."""
     record = service._services.get(service_key)
     if record is None:
         return

@@ -209,7 +209,9 @@ def test_what_ecs_does_not_know_is_an_error(ecs, expect_error):
         assert expect_error(ecs.list_tasks, cluster=CLUSTER, **wrong)[0] == "InvalidParameterException"
 
 
-@pytest.mark.parametrize(("source", "team"), [("SERVICE", "service"), ("TASK_DEFINITION", "definition"), ("NONE", None)])
+@pytest.mark.parametrize(
+    ("source", "team"), [("SERVICE", "service"), ("TASK_DEFINITION", "definition"), ("NONE", None)]
+)
 def test_tasks_have_the_tags_that_their_service_propagates(ecs, source, team):
     name = f"tags-{source}"
     container = {"name": "web", "image": "nginx"}
@@ -218,3 +220,15 @@ def test_tasks_have_the_tags_that_their_service_propagates(ecs, source, team):
     create(ecs, name, tags=of_service, propagateTags=source)
     (task,) = described(ecs, listed(ecs, name), include=["TAGS"])
     assert task["tags"] == ([{"key": "team", "value": team}] if team else [])
+
+
+def test_only_so_many_stopped_tasks_are_shown(ecs):
+    register(ecs, "many")
+    create(ecs, "many", 205)
+    ecs.update_service(cluster=CLUSTER, service="many", desiredCount=0)
+
+    def stopped() -> list[str]:
+        pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, desiredStatus="STOPPED")
+        return [arn for page in pages for arn in page["taskArns"]]
+
+    wait_for(lambda: len(stopped()) == 200)
