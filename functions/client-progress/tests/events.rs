@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use client_progress::{ProofRequest, proof_request};
+use client_progress::{ClientRequest, Purpose, client_request};
 use custom_resource::{InvalidRequest, Request};
-use database::ConnectionTest;
+use database::{ConnectionTest, SettleRequest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ fn sample(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
 }
 
-fn asked(event: &Value) -> Result<Option<ProofRequest>, InvalidRequest> {
-    proof_request(&Request::from_event(&event["request"]).unwrap())
+fn asked(event: &Value) -> Result<Option<ClientRequest>, InvalidRequest> {
+    client_request(&Request::from_event(&event["request"]).unwrap())
 }
 
 #[test]
@@ -27,6 +27,16 @@ fn every_sample_event_asks_for_what_its_name_says() {
     assert_eq!(proof.log_group, "/stagedb/clients");
     assert_eq!(asked(&sample("update-skipped.json")), Ok(None));
     assert_eq!(asked(&sample("delete.json")), Ok(None));
+    let logins = asked(&sample("update-logins.json")).unwrap().unwrap();
+    let Purpose::Logins { login, role_arn, .. } = logins.purpose else {
+        unreachable!("{:?}", logins.purpose)
+    };
+    assert_eq!(
+        (login.app.user(), role_arn.as_str()),
+        ("app_1", "arn:aws:iam::123456789012:role/stagedb-LoginsRole")
+    );
+    let settle = SettleRequest::deserialize(&sample("settle.json")["settle"]).unwrap();
+    assert!(settle.stack_id.contains(":stack/test-django2-dev/"), "{settle:?}");
     let test = ConnectionTest::deserialize(&sample("test.json")["test"]).unwrap();
     assert_eq!((test.identifier.as_str(), test.source_groups.len()), ("orders", 1));
 }
@@ -49,5 +59,32 @@ fn a_property_that_is_missing_or_not_valid_is_named() {
     );
     let mut event = sample("update-prove.json");
     event["request"]["ResourceType"] = json!("Custom::Else");
-    assert_eq!(asked(&event).unwrap_err().to_string(), "ResourceType must be Custom::PostgresProof");
+    assert_eq!(
+        asked(&event).unwrap_err().to_string(),
+        "ResourceType must be Custom::PostgresProof or Custom::PostgresLogins"
+    );
+}
+
+#[test]
+fn a_login_is_set_up_only_if_something_about_it_changes() {
+    let with = |changed: &[(&str, &str)]| {
+        let mut event = sample("update-logins.json");
+        let before = event["request"]["ResourceProperties"].clone();
+        event["request"]["OldResourceProperties"] = before;
+        for (name, value) in changed {
+            event["request"]["ResourceProperties"][*name] = json!(value);
+        }
+        asked(&event).unwrap().is_some()
+    };
+    assert!(!with(&[]));
+    assert!(!with(&[
+        ("Services", "demo/web/web"),
+        ("Host", "elsewhere"),
+        ("TaskDefinitionArn", "arn:other")
+    ]));
+    assert!(with(&[("Login", "app_2/20261128-142202")]));
+    assert!(with(&[("Generation", "20261128-142202")]));
+    assert!(!with(&[("Login", "master_1/20261128-142202")]));
+    assert!(!with(&[("Login", "none")]));
+    assert!(!with(&[("Source", "attached"), ("Login", "app_2/20261128-142202")]));
 }

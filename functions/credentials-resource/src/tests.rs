@@ -17,11 +17,15 @@ fn asked(event: &Value) -> Result<Desired, InvalidRequest> {
 fn every_sample_event_asks_for_what_its_name_says() {
     let secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:dev-test-django2-postgres-AbCdEf";
     let generation: Generation = "20261122-135501".to_owned().try_into().unwrap();
-    let credentials =
-        Desired::Credentials { secret_arn: secret_arn.to_owned(), generation: generation.clone() };
+    let credentials = Desired::Master {
+        secret_arn: secret_arn.to_owned(),
+        generation: generation.clone(),
+        stage: stage(),
+        was_app: false,
+    };
     let connection = Desired::Connection {
         secret_arn: secret_arn.to_owned(),
-        generation,
+        label: generation.staging_label(),
         connection: Connection {
             identifier: "test-django2-dev-postgres".to_owned(),
             host: "test-django2-dev-postgres.c9akciq32.us-east-1.rds.amazonaws.com".to_owned(),
@@ -51,6 +55,42 @@ fn every_sample_event_asks_for_what_its_name_says() {
         assert!(Addressee::from_event(&sample(name)).is_ok(), "{name}");
         assert_eq!(asked(&sample(name)), Ok(expected), "{name}");
     }
+}
+
+fn stage() -> Stage {
+    let text = |text: &str| text.to_owned();
+    Stage { stack: text("test-django2").try_into().unwrap(), stage: text("dev").try_into().unwrap() }
+}
+
+#[test]
+fn with_the_app_login_the_login_and_the_master_user_have_credentials_of_their_own() {
+    let first: Login = "app_1/20261128-142201".to_owned().try_into().unwrap();
+    let with = |name: &str, login: &str, before: Option<&str>| {
+        let mut event = sample(name);
+        event["ResourceProperties"]["Login"] = json!(login);
+        if let Some(before) = before {
+            let mut properties = event["ResourceProperties"].clone();
+            properties["Login"] = json!(before);
+            event["OldResourceProperties"] = properties;
+        }
+        asked(&event).unwrap()
+    };
+    let credentials = |login: &str, before| with("credentials-update.json", login, before);
+    assert!(
+        matches!(credentials("app_1/20261128-142201", Some("none")), Desired::App { login, .. } if login == first)
+    );
+    let back = credentials("master_1/20261128-142202", Some("app_1/20261128-142201"));
+    assert!(matches!(back, Desired::Master { was_app: true, .. }), "{back:?}");
+    let again = credentials("master_1/20261128-142202", Some("master_1/20261128-142202"));
+    assert!(matches!(again, Desired::Master { was_app: false, .. }), "{again:?}");
+    let label = |login: &str| match with("connection-update.json", login, None) {
+        Desired::Connection { label, .. } => label,
+        other => unreachable!("{other:?}"),
+    };
+    assert_eq!(label("app_1/20261128-142201"), "login-20261128-142201");
+    assert_eq!(label("master_1/20261128-142201"), "generation-20261122-135501");
+    let deleted = with("credentials-delete.json", "master_1/20261128-142202", None);
+    assert_eq!(deleted, Desired::Deleted { stage: stage() });
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn api() -> Arc<SettingsApi> {
         access_function_arn: "arn:access".to_owned(),
         client_image: "postgres:17".to_owned(),
         client_log_group: "/stagedb/clients".to_owned(),
+        logins_role_arn: "arn:aws:iam::123456789012:role/logins".to_owned(),
         client_progress_arn: "arn:client".to_owned(),
         state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:stagedb-database".to_owned(),
         engine_version: "17".to_owned().try_into().unwrap(),
