@@ -17,6 +17,7 @@ mod events;
 mod failed_creation;
 mod faults;
 mod history;
+mod logins;
 mod permissions;
 mod preview;
 mod recovery;

@@ -60,7 +60,7 @@ struct StepWire {
 impl SettingsApi {
     pub(crate) async fn get_rebuild(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
         let stack = self.stage_stack(stage).await?;
-        let events = self.stacks.events(&stack.id, None).await?;
+        let events = self.stacks.events(&stack.id, Some("Logins")).await?;
         let services = self.containers(&stack).await?;
         let observation = StackObservation { status: stack.status, events };
         Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now))))

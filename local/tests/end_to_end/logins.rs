@@ -1,0 +1,323 @@
+//! The app login: containers log in as a user of their own, which owns the database's objects and nothing else, and its password is
+//! rotated without a failed login.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use local::LocalAws;
+use serde_json::{Value, json};
+
+use crate::created::the_examples_connect;
+use crate::world::{
+    PASSWORD, STACK, container, eventually, follow, jq, micro, psql, query, save, save_and_follow, secret,
+    service, stage_path, world,
+};
+
+fn with_login(is_on: bool) -> Value {
+    let mut settings = micro();
+    settings["appLogin"] = json!(is_on);
+    settings
+}
+
+/// The user that the page shows, and whether it's the only one.
+fn login(local: &LocalAws) -> Value {
+    local.api("GET", &stage_path("dev", "/database"), None).unwrap().body["login"].clone()
+}
+
+fn settles(local: &LocalAws, user: &str) {
+    eventually("the logins are settled", || login(local)["isSettled"] == true);
+    assert_eq!(login(local)["user"], user);
+}
+
+/// The master user's credentials, with where the database is.
+fn master(local: &LocalAws) -> Value {
+    let name = format!("dev-{STACK}-postgres-master");
+    let stacks =
+        local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
+    let [generation] =
+        jq(".Stacks[0].Parameters[] | select(.ParameterKey == \"Generation\").ParameterValue", &stacks)
+            .try_into()
+            .unwrap();
+    let generation = generation.as_str().unwrap();
+    let body = json!({"SecretId": name, "VersionStage": format!("generation-{generation}")});
+    let answer = local.post_json("secretsmanager.GetSecretValue", &body).unwrap();
+    let credentials: Value = serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap();
+    let mut secret = secret(local, "dev");
+    secret["username"] = credentials["username"].clone();
+    secret[PASSWORD] = credentials[PASSWORD].clone();
+    secret
+}
+
+/// What Postgres says to credentials that are refused.
+fn refusal(secret: &Value, sql: &str) -> String {
+    let output = psql(secret, secret[PASSWORD].as_str().unwrap(), sql);
+    assert!(!output.status.success(), "{sql}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn logs_in(secret: &Value) -> bool {
+    psql(secret, secret[PASSWORD].as_str().unwrap(), "select 1").status.success()
+}
+
+fn rotate(local: &LocalAws) {
+    let answer = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let (rebuild, _) = follow(local, "dev");
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+}
+
+/// How long tasks that are replaced keep running, as with a load balancer.
+fn drain_for(local: &LocalAws, seconds: f64) {
+    local.control("PUT", "/_local/timings", Some(&json!({"ecs_drain_seconds": seconds}))).unwrap();
+}
+
+/// The logins that can log in.
+fn enabled(local: &LocalAws) -> String {
+    let sql = "select string_agg(rolname, ',' order by rolname) from pg_roles where rolcanlogin and rolname like 'app%'";
+    query(&master(local), sql)
+}
+
+#[test]
+fn with_the_app_login_containers_own_their_objects_and_nothing_else() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    let steps = local.api("GET", &stage_path("dev", "/rebuild"), None).unwrap().body["steps"].clone();
+    let step = steps.as_array().unwrap().iter().find(|step| step["name"] == "login").unwrap();
+    assert_eq!(step["status"], "complete", "{steps}");
+    settles(&local, "app_1");
+
+    let app = secret(&local, "dev");
+    assert_eq!(app["username"], "app_1");
+    let mut keys: Vec<_> = app.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["dbInstanceIdentifier", "dbname", "engine", "host", PASSWORD, "port", "username"]);
+    assert_eq!(query(&app, "select session_user || ' acts as ' || current_user"), "app_1 acts as app");
+    query(&app, "create extension pgcrypto; create schema sales; create table sales.orders (id int)");
+    assert_eq!(query(&app, "select tableowner from pg_tables where tablename = 'orders'"), "app");
+    for (sql, reason) in [
+        ("create role other", "permission denied to create role"),
+        ("reset role; create role other", "permission denied to create role"),
+        ("create database other", "permission denied to create database"),
+        ("set role postgres", "permission denied to set role \"postgres\""),
+        ("select pg_read_file('/etc/passwd')", "permission denied for function pg_read_file"),
+    ] {
+        assert!(refusal(&app, sql).contains(reason), "{sql}");
+    }
+    let mut elsewhere = app.clone();
+    elsewhere["dbname"] = json!("postgres");
+    assert!(refusal(&elsewhere, "select 1").contains("permission denied for database \"postgres\""));
+    the_examples_connect(&local, "dev", "connected to app as app");
+
+    the_master_users_secret_is_out_of_reach(&local);
+    no_password_is_in_a_log_an_event_or_a_parameter(&local, &[&app, &master(&local)]);
+}
+
+fn the_master_users_secret_is_out_of_reach(local: &LocalAws) {
+    assert_eq!(query(&master(local), "select current_user"), "postgres");
+    let filters = ["--filters", "Key=tag-key,Values=aws:cloudformation:stack-name"];
+    let listed = local.aws(&[&["secretsmanager", "list-secrets"][..], &filters].concat()).unwrap();
+    assert!(listed.to_string().contains(&format!("dev-{STACK}-postgres")), "{listed}");
+    assert!(!listed.to_string().contains("postgres-master"), "{listed}");
+    let name = format!("dev-{STACK}-postgres");
+    let versions = local.aws(&[
+        "secretsmanager",
+        "list-secret-version-ids",
+        "--include-deprecated",
+        "--secret-id",
+        &name,
+    ]);
+    for version in versions.unwrap()["Versions"].as_array().unwrap() {
+        let body = json!({"SecretId": name, "VersionId": version["VersionId"]});
+        let answer = local.post_json("secretsmanager.GetSecretValue", &body).unwrap();
+        let master = master(local)[PASSWORD].as_str().unwrap().to_owned();
+        assert!(!answer["SecretString"].as_str().unwrap().contains(&master), "{version}");
+    }
+}
+
+fn no_password_is_in_a_log_an_event_or_a_parameter(local: &LocalAws, secrets: &[&Value]) {
+    let seen = [
+        local.function_logs().unwrap(),
+        local.aws(&["cloudformation", "describe-stacks"]).unwrap().to_string(),
+        local
+            .aws(&["cloudformation", "describe-stack-events", "--stack-name", "test-django2-dev"])
+            .unwrap()
+            .to_string(),
+        local.control("GET", "/_local/ecs/tasks", None).unwrap().to_string(),
+    ];
+    for secret in secrets {
+        let password = secret[PASSWORD].as_str().unwrap();
+        assert!(seen.iter().all(|text| !text.contains(password)), "the password of {}", secret["username"]);
+    }
+    assert!(seen.iter().all(|text| !text.contains("SCRAM-SHA-256$4096")), "a verifier");
+}
+
+#[test]
+fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_containers_keep_working() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(false));
+    assert_eq!(login(&local), Value::Null);
+    let before = secret(&local, "dev");
+    query(
+        &before,
+        "create extension pgcrypto; create schema sales; create table sales.orders (id int); insert into sales.orders values (7); \
+         create function sales.total() returns int language sql as 'select 7'; create table items (id int)",
+    );
+
+    let preview =
+        local.api("POST", &stage_path("dev", "/database/preview"), Some(&with_login(true))).unwrap();
+    let change = &preview.body["changes"][0];
+    assert_eq!(
+        (&change["field"], &change["before"], &change["after"]),
+        (&json!("appLogin"), &json!("false"), &json!("true"))
+    );
+    assert!(change["detail"].as_str().unwrap().contains("log in as app_1 or app_2"), "{change}");
+
+    // A container from before the save reconnects all the time, also until it's replaced.
+    drain_for(&local, 6.0);
+    save_and_follow(&local, "dev", &with_login(true));
+    let app = secret(&local, "dev");
+    assert_eq!(login(&local), json!({"user": "app_1", "isSettled": false}));
+    assert_eq!(
+        query(&before, "insert into sales.orders values (8); select count(*) from sales.orders")
+            .lines()
+            .last(),
+        Some("2")
+    );
+    query(&before, "create table made_before_it_was_replaced (id int)");
+    settles(&local, "app_1");
+    let owners =
+        "select string_agg(distinct tableowner, ',') from pg_tables where schemaname in ('sales', 'public')";
+    assert_eq!(query(&app, owners), "app");
+    assert_eq!(
+        query(
+            &app,
+            "alter table items add name text; drop function sales.total(); select sum(id) from sales.orders"
+        )
+        .lines()
+        .last(),
+        Some("15")
+    );
+
+    let again = local.api("PUT", &stage_path("dev", "/database"), Some(&with_login(false))).unwrap();
+    assert_eq!(again.status, 202, "{}", again.text);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+    let master = secret(&local, "dev");
+    assert_eq!(master["username"], "postgres");
+    assert_eq!(
+        query(&app, "insert into sales.orders values (9); select 1").lines().last(),
+        Some("1"),
+        "until it's replaced"
+    );
+    let refused = local.api("PUT", &stage_path("dev", "/database"), Some(&with_login(true))).unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("are still running"), "{}", refused.text);
+    settles(&local, "postgres");
+    assert_eq!(query(&master, owners), "postgres");
+    assert_eq!(
+        query(&master, "alter table sales.orders add note text; select sum(id) from sales.orders")
+            .lines()
+            .last(),
+        Some("24")
+    );
+    assert!(refusal(&app, "select 1").contains("password authentication failed"));
+}
+
+#[test]
+fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_task_is_gone() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    settles(&local, "app_1");
+    let first = secret(&local, "dev");
+    query(&first, "create table kept (row text)");
+
+    drain_for(&local, 5.0);
+    rotate(&local);
+    let second = secret(&local, "dev");
+    assert_eq!(second["username"], "app_2");
+    assert_ne!(second[PASSWORD], first[PASSWORD]);
+    query(&second, "alter table kept add other text");
+    assert!(logs_in(&first), "a task from before is still running");
+    assert_eq!(enabled(&local), "app_1,app_2");
+    let refused = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    settles(&local, "app_2");
+    assert_eq!(enabled(&local), "app_2");
+    assert!(refusal(&first, "select 1").contains("password authentication failed"));
+    assert!(logs_in(&second));
+    let containers = local.container_environment(STACK, "dev").unwrap();
+    assert_eq!(containers["PG_USER"], "app_2");
+    assert_eq!(containers["PG_CREDENTIALS_SECRET"], second[PASSWORD].as_str().unwrap());
+}
+
+#[test]
+fn a_rotation_that_fails_changes_nothing_and_leaves_no_login_behind() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    settles(&local, "app_1");
+    let first = secret(&local, "dev");
+    let before = (service(&local, "dev")["taskDefinition"].clone(), container(&local, "dev"));
+
+    for (family, behavior, reason) in [
+        (format!("stagedb-{STACK}-dev-logins"), "killed", "The app login couldn't be set up"),
+        (format!("stagedb-{STACK}-dev"), "killed", "The connection test failed"),
+    ] {
+        let plan = json!({family: {"behavior": behavior, "times": null}});
+        local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+        let answer = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let (rebuild, _) = follow(&local, "dev");
+        assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
+        let said = rebuild.reason.unwrap();
+        assert!(said.starts_with(reason) && said.contains("was killed"), "{said}");
+        local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+        settles(&local, "app_1");
+        assert_eq!(secret(&local, "dev"), first);
+        assert_eq!(enabled(&local), "app_1");
+        assert_eq!((service(&local, "dev")["taskDefinition"].clone(), container(&local, "dev")), before);
+    }
+    rotate(&local);
+    settles(&local, "app_2");
+}
+
+#[test]
+fn only_a_created_database_with_the_app_login_is_rotated() {
+    let local = world();
+    let refused = |reason: &str| {
+        let answer = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        assert!(answer.text.contains(reason), "{}", answer.text);
+    };
+    refused("has no database");
+    save(&local, "dev", &with_login(false), 202);
+    follow(&local, "dev");
+    refused("Turn on the app login first");
+}
+
+#[test]
+fn a_container_that_reconnects_all_the_time_sees_no_failed_login_over_many_rotations() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    settles(&local, "app_1");
+    let is_over = AtomicBool::new(false);
+    let (logins, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // What a container gets when it starts now.
+                let given = secret(&local, "dev");
+                let kind = if logs_in(&given) { &logins } else { &failures };
+                kind.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        for rotation in 0..3 {
+            rotate(&local);
+            settles(&local, if rotation % 2 == 0 { "app_2" } else { "app_1" });
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(logins.load(Ordering::Relaxed) > 50);
+    assert_eq!(failures.load(Ordering::Relaxed), 0);
+}
