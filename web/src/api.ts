@@ -10,6 +10,7 @@ export type Problem = Schemas["Problem"];
 export type Database = Schemas["Database"];
 /** A database with its ETag, for `If-Match`. */
 export type Read = Database & { etag: string | undefined };
+export type Login = Schemas["Login"];
 export type Settings = Schemas["Settings"];
 export type Save = Schemas["Save"];
 export type Rebuild = Schemas["Rebuild"];
@@ -276,6 +277,14 @@ export function makeApi(session: Session, forbidden: Signal) {
           client.DELETE("/api/stacks/{stack}/stages/{stage}/database", {
             params: { ...stagePath(name), header: { "If-Match": etag, "Idempotency-Key": key } },
             body: { confirm },
+          }),
+        )
+      ).data,
+    rotateLogin: async (name: StageName, key: string) =>
+      (
+        await unwrap(
+          client.POST("/api/stacks/{stack}/stages/{stage}/database/rotation", {
+            params: { ...stagePath(name), header: { "Idempotency-Key": key } },
           }),
         )
       ).data,

@@ -11,6 +11,7 @@ export type Operation =
   | "putDatabase"
   | "deleteDatabase"
   | "previewDatabase"
+  | "rotateLogin"
   | "testConnection"
   | "postRebuild"
   | "postRuntimeVariables"

@@ -21,6 +21,7 @@ it("each operation has words for a change and for a denied attempt", () => {
     [{ operation: "deleteStage" }, "Deregistered the stage"],
     [{ operation: "deleteDatabase", changes: [{ setting: "source", before: "created", after: "none" }] }, "Removed the database"],
     [{ operation: "deleteDatabase", changes: [{ setting: "source", before: "attached", after: "none" }] }, "Detached the database"],
+    [{ operation: "rotateLogin" }, "Rotated the app login"],
     [{ operation: "testConnection" }, "Tested a connection"],
     [{ operation: "postRebuild" }, "Rebuilt the stage"],
     [{ operation: "postRuntimeVariables" }, "Restored the runtime variables"],
@@ -29,6 +30,7 @@ it("each operation has words for a change and for a denied attempt", () => {
     [{ operation: "unheardOf" }, "unheardOf"],
     [{ kind: "denied" }, "Tried to save the database settings"],
     [{ kind: "denied", operation: "previewDatabase" }, "Tried to preview database settings"],
+    [{ kind: "denied", operation: "rotateLogin" }, "Tried to rotate the app login"],
     [{ kind: "denied", operation: "testConnection" }, "Tried to test a connection"],
     [{ kind: "denied", operation: "getConnectionTest" }, "Tried to view a connection test"],
     [{ kind: "denied", operation: "getHistory" }, "Tried to view the history"],
@@ -38,6 +40,7 @@ it("each operation has words for a change and for a denied attempt", () => {
     expect(whatInWords(record(part))).toBe(words);
   }
   expect(OPERATIONS).toContainEqual({ operation: "postRebuild", text: "Rebuild the stage" });
+  expect(OPERATIONS).toContainEqual({ operation: "rotateLogin", text: "Rotate the app login" });
   expect(OPERATIONS).toContainEqual({ operation: "testConnection", text: "Test a connection" });
 });
 
@@ -45,6 +48,8 @@ it("a change has the setting's label, and its values in words", () => {
   for (const [setting, before, after, words] of [
     ["instanceClass", "db.t4g.micro", "db.t4g.small", "Instance class: db.t4g.micro → db.t4g.small"],
     ["multiAz", "false", "true", "Multi-AZ standby: No → Yes"],
+    ["appLogin", "false", "true", "App login: No → Yes"],
+    ["login", "app_1", "app_2", "Login: app_1 → app_2"],
     ["storageGiB", null, "20", "Storage (GiB): 20"],
     ["databaseName", "app", null, "Database name: app → –"],
     ["source", "none", "created", "Source: No database → Managed database"],
@@ -87,7 +92,7 @@ it("a change fits into a line, with its outcome unless it's complete", () => {
   expect(lineOf(record({ changes: many }))).toMatch(/5, .*6, .*7, and 2 more$/);
 });
 
-it("only saves and removals are about the database", () => {
-  const operations = ["putDatabase", "deleteDatabase", "testConnection", "putStage", "postRebuild", null];
-  expect(operations.map((operation) => isOfDatabase({ operation }))).toEqual([true, true, false, false, false, false]);
+it("only saves, removals, and rotations are about the database", () => {
+  const operations = ["putDatabase", "deleteDatabase", "rotateLogin", "testConnection", "putStage", "postRebuild", null];
+  expect(operations.map((operation) => isOfDatabase({ operation }))).toEqual([true, true, true, false, false, false, false]);
 });

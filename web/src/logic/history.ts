@@ -11,6 +11,7 @@ const CHANGES: Record<string, { did: string; tried: string }> = {
   putDatabase: { did: "Saved the database settings", tried: "save the database settings" },
   deleteDatabase: { did: "Removed the database", tried: "remove the database" },
   previewDatabase: { did: "Previewed database settings", tried: "preview database settings" },
+  rotateLogin: { did: "Rotated the app login", tried: "rotate the app login" },
   testConnection: { did: "Tested a connection", tried: "test a connection" },
   postRebuild: { did: "Rebuilt the stage", tried: "rebuild the stage" },
   postRuntimeVariables: { did: "Restored the runtime variables", tried: "restore the runtime variables" },
@@ -75,6 +76,7 @@ const LABELS: Record<string, string> = {
   restoreVariables: "Restore variables",
   connectionProof: PROOF_LABEL,
   protected: "Protected",
+  login: "Login",
 };
 
 function settingValue(setting: string, value: string | null | undefined): string {
@@ -113,7 +115,7 @@ export function outcomeInWords({ kind, outcome }: Pick<HistoryRecord, "kind" | "
 
 /** Whether a record changed the database. */
 export const isOfDatabase = ({ operation }: Pick<HistoryRecord, "operation">) =>
-  operation === "putDatabase" || operation === "deleteDatabase";
+  operation === "putDatabase" || operation === "deleteDatabase" || operation === "rotateLogin";
 
 /** How many changes a single line shows. */
 const LINE = 3;

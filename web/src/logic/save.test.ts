@@ -11,6 +11,7 @@ describe("the body of a save", () => {
         maxStorageGiB: null,
         multiAz: false,
         backupRetentionDays: 7,
+        appLogin: true,
         apply: "now",
         databaseName: "app",
       },
@@ -19,7 +20,7 @@ describe("the body of a save", () => {
 
   it("for a database restored from a snapshot names the snapshot", () => {
     const form = { ...NEW, fromSnapshot: "shop-dev-postgres-1" };
-    expect(ownBody(form, "snapshot")).toMatchObject({ body: { fromSnapshot: "shop-dev-postgres-1" } });
+    expect(ownBody(form, "snapshot")).toMatchObject({ body: { fromSnapshot: "shop-dev-postgres-1", appLogin: true } });
     expect(ownBody(NEW, "snapshot")).toEqual({ errors: { "/fromSnapshot": "Choose a snapshot." } });
   });
 
@@ -53,20 +54,23 @@ describe("the body of a save", () => {
 });
 
 it("saving a form without edits leaves the settings unchanged", () => {
-  const settings = {
-    source: "created" as const,
-    instanceClass: "db.t4g.small",
-    storageGiB: 30,
-    maxStorageGiB: 100,
-    multiAz: true,
-    backupRetentionDays: 14,
-    engineVersion: "17",
-    databaseName: "app",
-    apply: "maintenance-window",
-  };
-  const form = formOf(settings);
-  expect(form).toBeDefined();
-  if (form) expect(ownBody(form, "change")).toEqual({ body: settings });
+  for (const appLogin of [true, false]) {
+    const settings = {
+      source: "created" as const,
+      instanceClass: "db.t4g.small",
+      storageGiB: 30,
+      maxStorageGiB: 100,
+      multiAz: true,
+      backupRetentionDays: 14,
+      engineVersion: "17",
+      databaseName: "app",
+      appLogin,
+      apply: "maintenance-window",
+    };
+    const form = formOf(settings);
+    expect(form).toBeDefined();
+    if (form) expect(ownBody(form, "change")).toEqual({ body: settings });
+  }
   expect(formOf({ source: "none" })).toBeUndefined();
 });
 

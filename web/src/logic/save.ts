@@ -12,10 +12,12 @@ export interface OwnForm {
   databaseName: string;
   inPlace: InPlace;
   engineVersion: string;
+  appLogin: boolean;
   apply: "now" | "maintenance-window";
   fromSnapshot: string;
 }
 
+/** The form for a new database. Unlike the API, the page recommends the app login. */
 export const NEW: OwnForm = {
   instanceClass: "db.t4g.micro",
   storageGiB: "20",
@@ -23,6 +25,7 @@ export const NEW: OwnForm = {
   databaseName: "app",
   inPlace: inPlaceOf({}),
   engineVersion: "",
+  appLogin: true,
   apply: "now",
   fromSnapshot: "",
 };
@@ -70,6 +73,7 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
     storageGiB,
     maxStorageGiB,
     ...values,
+    appLogin: form.appLogin,
     apply: form.apply,
   };
   if (form.engineVersion !== "") body.engineVersion = form.engineVersion;
@@ -115,6 +119,7 @@ export function formOf(settings: Settings): OwnForm | undefined {
     databaseName: settings.databaseName,
     inPlace: inPlaceOf(settings),
     engineVersion: settings.engineVersion,
+    appLogin: settings.appLogin,
     apply: settings.apply === "maintenance-window" ? "maintenance-window" : "now",
     fromSnapshot: "",
   };

@@ -33,9 +33,9 @@ it("a step with a service has the service's name", () => {
 });
 
 it("each step of a rebuild has a title and a hint", () => {
-  const names = ["credentials", "database", "access", "proof", "connection", "containers"];
+  const names = ["credentials", "database", "access", "login", "proof", "connection", "containers"];
   expect(names.map((name) => stepTitle({ name }))).toEqual([
-    "Credentials", "Database", "Network access", "Connection test", "Connection details", "Containers",
+    "Credentials", "Database", "Network access", "App login", "Connection test", "Connection details", "Containers",
   ]);
   expect(names.filter((name) => stepHint(name) === "")).toEqual([]);
 });

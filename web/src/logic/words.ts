@@ -58,6 +58,7 @@ const STEPS: Record<string, { title: string; running: string }> = {
   credentials: { title: "Credentials", running: "Saving the credentials in Secrets Manager" },
   database: { title: "Database", running: "RDS is working on the database. This step takes the longest." },
   access: { title: "Network access", running: "Allowing the stage's services and jobs to connect" },
+  login: { title: "App login", running: "Giving the login its password" },
   proof: { title: "Connection test", running: "Connecting to the database from everywhere the stage's services and jobs run" },
   connection: { title: "Connection details", running: "Saving the host and port in Secrets Manager" },
   containers: { title: "Containers", running: "Starting containers with the new variables, then stopping the old ones" },

@@ -8,6 +8,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useCallback } from "react";
 import { usePage } from "../api";
+import { APP_LOGIN_HINT } from "../logic/login";
 import { capacity, sentence } from "../logic/words";
 import { fieldSentence, type FieldErrors, type OwnForm } from "../logic/save";
 import { IN_PLACE, type Setting, settingLabel } from "../logic/settings";
@@ -84,6 +85,21 @@ export function Storage({ form, change, errors, disabled, storageHint, storageFi
         disabled={disabled ?? storageFixed}
         onChange={({ detail }) => change({ storageGiB: detail.value })}
       />
+    </FormField>
+  );
+}
+
+export function AppLogin({ form, change, errors, disabled }: Pick<Props, "form" | "change" | "errors" | "disabled">) {
+  return (
+    <FormField errorText={fieldSentence(errors["/appLogin"])}>
+      <Toggle
+        checked={form.appLogin}
+        disabled={disabled}
+        onChange={({ detail }) => change({ appLogin: detail.checked })}
+        description={APP_LOGIN_HINT}
+      >
+        {settingLabel("appLogin") ?? "App login"}
+      </Toggle>
     </FormField>
   );
 }

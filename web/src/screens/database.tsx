@@ -10,7 +10,8 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { lazy, Suspense, useCallback } from "react";
-import { type Read, usePage } from "../api";
+import { type Login, type Read, usePage } from "../api";
+import { isAppLogin, isUnsettled, loginInWords, UNSETTLED } from "../logic/login";
 import { IN_PLACE, settingLabel } from "../logic/settings";
 import { databaseStatus, fieldInWords, valueInWords } from "../logic/words";
 import { ChangeForm } from "../parts/change-form";
@@ -19,13 +20,16 @@ import { Copyable } from "../parts/copyable";
 import { LastChange } from "../parts/last-change";
 import { ProblemAlert } from "../parts/problem";
 import { RemoveDatabase } from "../parts/remove-database";
+import { RotateLogin } from "../parts/rotate-login";
 import { useResource } from "../resource";
 import { follow, pathOf } from "../router";
 import { useLock, useStage } from "../stage-context";
 
 const Charts = lazy(() => import("../parts/charts"));
 
+/** Milliseconds between reads while the database is changing, and while the login from before is still enabled. */
 const CHANGING = 2500;
+const UNSETTLED_LOGIN = 10_000;
 
 export default function DatabaseScreen() {
   const { api } = usePage();
@@ -35,9 +39,10 @@ export default function DatabaseScreen() {
     // eslint-disable-next-line react-hooks/exhaustive-deps -- a rebuild that starts or finishes changes the database
     [api, name, version],
   );
-  const { value, error, again } = useResource(read, (database) =>
-    running || (database && databaseStatus(database.state).type === "in-progress") ? CHANGING : null,
-  );
+  const { value, error, again } = useResource(read, (database) => {
+    if (running || (database && databaseStatus(database.state).type === "in-progress")) return CHANGING;
+    return isUnsettled(database?.login) ? UNSETTLED_LOGIN : null;
+  });
   if (error && !value) return <ProblemAlert error={error} header="Couldn't load the database" again={again} />;
   if (!value) return <Spinner size="large" />;
   if (value.settings.source === "none") return <NoDatabase database={value} />;
@@ -93,7 +98,7 @@ function NoDatabase({ database }: { database: Read }) {
 }
 
 function Details({ database }: { database: Read }) {
-  const { live, settings, state, usedBy } = database;
+  const { live, login, settings, state, usedBy } = database;
   const status = databaseStatus(state);
   const created = settings.source === "created";
   const isCluster = settings.source === "attached" && settings.kind === "cluster";
@@ -108,6 +113,7 @@ function Details({ database }: { database: Read }) {
   ];
   if (created) {
     items.push(
+      pair("Login", <LoginValue login={login} />),
       pair("Storage", live?.storageGiB == null ? undefined : `${String(live.storageGiB)} GiB`),
       ...IN_PLACE.map(({ name, label }) => pair(label, valueInWords((live as Record<string, unknown> | undefined)?.[name]))),
       pair("Deletion protection", live?.deletionProtection ? "Yes" : "No"),
@@ -123,7 +129,11 @@ function Details({ database }: { database: Read }) {
   return (
     <Container
       header={
-        <Header variant="h1" description="Here you can configure your database and find connection information">
+        <Header
+          variant="h1"
+          description="Here you can configure your database and find connection information"
+          actions={login && isAppLogin(login) && <RotateLogin login={login} />}
+        >
           Database
         </Header>
       }
@@ -144,6 +154,15 @@ function Details({ database }: { database: Read }) {
         )}
       </SpaceBetween>
     </Container>
+  );
+}
+
+function LoginValue({ login }: { login: Login | null | undefined }) {
+  return (
+    <SpaceBetween size="xxxs">
+      {loginInWords(login)}
+      {isUnsettled(login) && <StatusIndicator type="pending">{UNSETTLED}</StatusIndicator>}
+    </SpaceBetween>
   );
 }
 

@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+import { WAIT } from "./access";
+import { isAppLogin, isUnsettled, loginInWords, otherLogin, rotationLock, WAIT_FOR_LAST } from "./login";
+
+const login = (user: string, isSettled = true) => ({ user, isSettled });
+
+it("a login is shown with what it is, and without one it's the master user", () => {
+  const logins = [login("app_1"), login("app_2"), login("postgres"), null, undefined];
+  expect(logins.map(loginInWords)).toEqual([
+    "app_1 (app login)", "app_2 (app login)", "postgres (master user)", "postgres (master user)", "postgres (master user)",
+  ]);
+  expect(logins.map(isAppLogin)).toEqual([true, true, false, false, false]);
+});
+
+it("a rotation goes to the other login and back", () => {
+  expect(["app_1", "app_2"].map((user) => otherLogin(login(user)))).toEqual(["app_2", "app_1"]);
+});
+
+it("a login is unsettled only if the API says so", () => {
+  expect([login("app_1", false), login("postgres", false), login("app_1"), null, undefined].map(isUnsettled)).toEqual([
+    true, true, false, false, false,
+  ]);
+});
+
+it("the password can't be rotated without the role, during a rebuild, or while the login from before is enabled", () => {
+  const allowed = { allowed: true };
+  expect(rotationLock(allowed, false, login("app_1"))).toEqual({ disabled: false });
+  expect(rotationLock(allowed, false, login("app_1", false))).toEqual({ disabled: true, disabledReason: WAIT_FOR_LAST });
+  expect(rotationLock(allowed, true, login("app_1", false))).toEqual({ disabled: true, disabledReason: WAIT });
+  expect(rotationLock({ allowed: false, reason: "Ask an editor." }, true, login("app_1", false))).toEqual({
+    disabled: true,
+    disabledReason: "Ask an editor.",
+  });
+});

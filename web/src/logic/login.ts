@@ -1,0 +1,42 @@
+/** Which user the containers of a created database log in as. */
+import type { Login } from "../api";
+import { type Access, type Lock, lockOf, WAIT } from "./access";
+
+/** The login of a database. A database that never had the app login has none. */
+type Known = Login | null | undefined;
+
+const MASTER = "postgres";
+
+export const APP_LOGIN_HINT =
+  "Recommended. Containers log in as a user of their own, which owns the database's objects but can't manage roles or reach other databases. You can rotate its password without failed logins.";
+
+/** Shown while the login from before is still enabled. */
+export const UNSETTLED = "The login from before is disabled when the last container from before has stopped.";
+
+/** Why the password can't be rotated yet. */
+export const WAIT_FOR_LAST = "Wait until the last container or job that uses the login from before has stopped.";
+
+/** Whether the containers log in as one of the app logins. */
+export function isAppLogin(login: Known): boolean {
+  return login != null && login.user !== MASTER;
+}
+
+/** The app login that the next rotation publishes. */
+export function otherLogin({ user }: Login): string {
+  return user === "app_1" ? "app_2" : "app_1";
+}
+
+/** Whether the login from before is still enabled. */
+export function isUnsettled(login: Known): boolean {
+  return login?.isSettled === false;
+}
+
+/** The user, and what it is: “app_1 (app login)”. */
+export function loginInWords(login: Known): string {
+  return isAppLogin(login) ? `${login?.user ?? ""} (app login)` : `${MASTER} (master user)`;
+}
+
+/** Whether the password can be rotated, and why not. */
+export function rotationLock(access: Access, running: boolean, login: Known): Lock {
+  return lockOf(access, running && WAIT, isUnsettled(login) && WAIT_FOR_LAST);
+}

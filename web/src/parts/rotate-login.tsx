@@ -1,0 +1,68 @@
+/** A button that rotates the password of the app login, after a confirmation. */
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useState } from "react";
+import { type Login, usePage } from "../api";
+import { forgetSave } from "../logic/last-save";
+import { otherLogin, rotationLock } from "../logic/login";
+import { useAccess, useStage } from "../stage-context";
+import { DialogFooter } from "./dialog-footer";
+import { ProblemAlert } from "./problem";
+
+export function RotateLogin({ login }: { login: Login }) {
+  const { running } = useStage();
+  const lock = rotationLock(useAccess("rotateLogin"), running, login);
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <Button {...lock} onClick={() => setOpen(true)}>
+        Rotate password
+      </Button>
+      {open && <Confirm login={login} close={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function Confirm({ login, close }: { login: Login; close: () => void }) {
+  const { api } = usePage();
+  const { name, begun } = useStage();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  // If the response gets lost and the user tries again, no second rotation starts.
+  const [key] = useState(() => crypto.randomUUID());
+
+  const rotate = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await api.rotateLogin(name, key);
+      forgetSave(name);
+      close();
+      begun();
+    } catch (caught) {
+      setBusy(false);
+      setError(caught as Error);
+    }
+  };
+  return (
+    <Modal
+      visible
+      header="Rotate the password of the app login?"
+      closeAriaLabel="Close without rotating the password"
+      onDismiss={close}
+      footer={<DialogFooter verb="Rotate password" busy={busy} confirm={() => void rotate()} close={close} />}
+    >
+      <SpaceBetween size="m">
+        <Box variant="p">This rebuilds the stage. No login fails meanwhile.</Box>
+        <ol>
+          <li>The other app login, {otherLogin(login)}, gets a new password, and stagedb tests it.</li>
+          <li>The containers are redeployed with the new login.</li>
+          <li>When the last old container has stopped, stagedb disables {login.user}.</li>
+        </ol>
+        {error && <ProblemAlert error={error} header="Couldn't start the rotation" />}
+      </SpaceBetween>
+    </Modal>
+  );
+}
