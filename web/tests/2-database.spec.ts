@@ -26,7 +26,11 @@ test("you can create a database from the list of stacks and follow the rebuild t
   await expect(page.getByText("Must be 1 to 63 characters")).toBeVisible();
   await checkAccessible(page, "a field error");
   await page.getByLabel("Database name").fill("app");
+  // The page recommends the app login.
+  await expect(page.getByRole("checkbox", { name: "App login" })).toBeChecked();
   await page.getByRole("button", { name: "Save", exact: true }).click();
+  const card = page.getByRole("dialog", { name: "Review and save" });
+  await expect(card.getByRole("row", { name: /App login/ })).toContainText("Yes");
   await reviewAndSave(page);
 
   await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeVisible();
@@ -36,8 +40,11 @@ test("you can create a database from the list of stacks and follow the rebuild t
   await expect(page.getByRole("heading", { name: "Rebuilding the stage" })).toBeVisible();
   await waitForCompletion(page, "dev");
   await expect(page.getByText(`${STACK}-dev-postgres`).first()).toBeVisible();
-  // The connection is tested before it's published, and each service's containers are a step of their own.
+  await expect(page.getByText("app_1 (app login)")).toBeVisible();
+  // The login is set up and the connection is tested before they're published, and each service's containers are a step of
+  // their own.
   await page.getByRole("link", { name: "Stage details" }).click();
+  await expect(page.getByText("App login", { exact: true })).toBeVisible();
   await expect(page.getByText("Connection test", { exact: true })).toBeVisible();
   for (const service of [`${STACK}-dev`, `${STACK}-dev-worker`]) {
     await expect(page.getByText(`Containers of ${service}`, { exact: true })).toBeVisible();
@@ -62,7 +69,26 @@ test("the containers have the runtime variables, and the Node.js example connect
   await page.getByRole("tab", { name: "Terraform" }).click();
   await expect(page.getByRole("region", { name: "Terraform" })).toContainText("aws_ssm_parameter");
   await checkAccessible(page, "runtime variables");
-  expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as postgres");
+  expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as app on");
+});
+
+test("you can rotate the password of the app login", async ({ page }) => {
+  await page.goto(stagePath("dev", "/database"));
+  await expect(page.getByText("app_1 (app login)")).toBeVisible();
+  const rotate = page.getByRole("button", { name: "Rotate password" });
+  // The login from before is disabled shortly after its last container has stopped.
+  await expect(rotate).toBeEnabled({ timeout: 90_000 });
+  await rotate.click();
+  const card = page.getByRole("dialog", { name: "Rotate the password of the app login?" });
+  await expect(card.getByText("The other app login, app_2, gets a new password")).toBeVisible();
+  await checkAccessible(page, "the dialog that rotates a password");
+  await card.getByRole("button", { name: "Rotate password" }).click();
+  await expect(card).toBeHidden();
+  await waitForCompletion(page, "dev");
+  await expect(page.getByText("app_2 (app login)")).toBeVisible();
+  await expect(rotate).toBeEnabled({ timeout: 90_000 });
+  // Both logins act as the role that owns the database's objects.
+  expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as app on");
 });
 
 test("a storage increase that is too small is refused with an error at the field", async ({ page }) => {

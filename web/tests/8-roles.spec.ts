@@ -45,6 +45,7 @@ test("a viewer sees everything, and why changes are disabled", async ({ page }) 
   await expect(page.getByText(`Only editors and admins can do this, and your role is viewer. ${EDITORS}`).first()).toBeVisible();
   await expectLocked(page, page.getByRole("button", { name: "Save", exact: true }), "Only editors and admins can do this");
   await expectLocked(page, page.getByRole("button", { name: "Remove database" }), ADMINS);
+  await expectLocked(page, page.getByRole("button", { name: "Rotate password" }), "Only editors and admins can do this");
   await checkInBothModes(page, "the database of a viewer");
 
   await page.getByRole("link", { name: "Stage details" }).click();

@@ -1,5 +1,4 @@
 /** A button that rotates the password of the app login, after a confirmation. */
-import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -55,12 +54,14 @@ function Confirm({ login, close }: { login: Login; close: () => void }) {
       footer={<DialogFooter verb="Rotate password" busy={busy} confirm={() => void rotate()} close={close} />}
     >
       <SpaceBetween size="m">
-        <Box variant="p">This rebuilds the stage. No login fails meanwhile.</Box>
-        <ol>
-          <li>The other app login, {otherLogin(login)}, gets a new password, and stagedb tests it.</li>
-          <li>The containers are redeployed with the new login.</li>
-          <li>When the last old container has stopped, stagedb disables {login.user}.</li>
-        </ol>
+        <div>
+          This rebuilds the stage. No login fails meanwhile.
+          <ol>
+            <li>The other app login, {otherLogin(login)}, gets a new password, and stagedb tests it.</li>
+            <li>The containers are redeployed with the new login.</li>
+            <li>When the last old container has stopped, stagedb disables {login.user}.</li>
+          </ol>
+        </div>
         {error && <ProblemAlert error={error} header="Couldn't start the rotation" />}
       </SpaceBetween>
     </Modal>

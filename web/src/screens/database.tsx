@@ -159,10 +159,14 @@ function Details({ database }: { database: Read }) {
 
 function LoginValue({ login }: { login: Login | null | undefined }) {
   return (
-    <SpaceBetween size="xxxs">
+    <>
       {loginInWords(login)}
-      {isUnsettled(login) && <StatusIndicator type="pending">{UNSETTLED}</StatusIndicator>}
-    </SpaceBetween>
+      {isUnsettled(login) && (
+        <Box variant="small" display="block">
+          {UNSETTLED}
+        </Box>
+      )}
+    </>
   );
 }
 
