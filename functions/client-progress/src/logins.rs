@@ -13,20 +13,27 @@ impl ClientProgress {
         &self,
         wanted: &ClientRequest,
         login: &Login,
+        is_restored: bool,
         master_secret_arn: &str,
         token: &str,
     ) -> Result<(), ClientError> {
-        let own = self.secrets.labelled(&wanted.secret_arn, &login.staging_label()).await?;
-        let own = own.ok_or(ClientError::NoCredentials)?.value.credentials;
+        let none = || "none".to_owned();
+        let (user, verifier) = if login.is_master {
+            (none(), none())
+        } else {
+            let own = self.secrets.labelled(&wanted.secret_arn, &login.staging_label()).await?;
+            let own = own.ok_or(ClientError::NoCredentials)?.value.credentials;
+            (own.username, scram_sha_256(own.password.expose().as_bytes()))
+        };
         let master = self.secrets.labelled(master_secret_arn, &wanted.generation.staging_label()).await?;
         let master = master.ok_or(ClientError::NoCredentials)?.value.credentials;
         let value = LoginsValue {
             user: SecretValue::of(master, &wanted.connection),
-            login: own.username.clone(),
-            verifier: scram_sha_256(own.password.expose().as_bytes()),
+            login: user,
+            verifier,
             since: login.since.to_string(),
-            obsolete: "none".to_owned(),
-            master: "none".to_owned(),
+            obsolete: if is_restored { "all".to_owned() } else { none() },
+            master: none(),
         };
         Ok(self.secrets.put_for_logins(master_secret_arn, token, &value).await?)
     }

@@ -35,6 +35,8 @@ pub enum Purpose {
     Logins {
         /// The login.
         login: Login,
+        /// Whether the data is another one than before. Restored data has logins with earlier passwords.
+        is_restored: bool,
         /// The ARN of the secret with the master user's credentials.
         master_secret_arn: String,
         /// The execution role of the master user's client.
@@ -75,10 +77,12 @@ pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, Invali
         };
         let is_as_before =
             OF_LOGIN.into_iter().map(is_same).collect::<Result<Vec<_>, _>>()?.into_iter().all(|same| same);
-        match login.clone().filter(|login| !login.is_master && !is_as_before) {
+        let is_restored = is_other_data(&request.old_properties, properties)?;
+        match login.clone().filter(|login| !is_as_before && (is_restored || !login.is_master)) {
             None => return Ok(None),
             Some(login) => Purpose::Logins {
                 login,
+                is_restored,
                 master_secret_arn: properties.text("MasterSecretArn")?.to_owned(),
                 role_arn: properties.text("RoleArn")?.to_owned(),
             },
@@ -94,6 +98,12 @@ pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, Invali
         log_group: properties.text("LogGroupName")?.to_owned(),
         registration,
     }))
+}
+
+/// Whether the database had other data before, or there was none.
+fn is_other_data(before: &Properties, after: &Properties) -> Result<bool, InvalidRequest> {
+    let is_same = |name| Ok::<_, InvalidRequest>(before.optional(name)? == after.optional(name)?);
+    Ok(!is_same("Source")? || !is_same("Generation")?)
 }
 
 fn registration(properties: &Properties) -> Result<Registration, InvalidRequest> {

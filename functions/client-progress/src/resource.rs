@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use aws::{AwsError, LOGINS_LABEL, PROOF_LABEL, TurnError};
 use custom_resource::{Addressee, Answer, Outcome as Answered, Request};
-use database::{After, Asked, Attempt, AttemptOutcome, PROOF_LIMIT, connect_command, logins_command};
+use database::{
+    After, Asked, Attempt, AttemptOutcome, PROOF_LIMIT, connect_command, logins_command, settle_command,
+};
 use serde_json::Value;
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -102,6 +104,7 @@ impl ClientProgress {
         let token = addressee.token();
         let command = match wanted.purpose {
             Purpose::Proof => connect_command(),
+            Purpose::Logins { login, .. } if login.is_master => settle_command(),
             Purpose::Logins { .. } => logins_command(),
         };
         let work = work(wanted, &command, &token);
@@ -159,8 +162,9 @@ impl ClientProgress {
         let put_aside = async {
             match &wanted.purpose {
                 Purpose::Proof => self.put_aside_for_proof(wanted, work.token).await,
-                Purpose::Logins { login, master_secret_arn, .. } => {
-                    self.put_aside_for_logins(wanted, login, master_secret_arn, work.token).await
+                Purpose::Logins { login, is_restored, master_secret_arn, .. } => {
+                    self.put_aside_for_logins(wanted, login, *is_restored, master_secret_arn, work.token)
+                        .await
                 }
             }
         };

@@ -250,8 +250,6 @@ fn reading() -> Vec<Verb> {
 }
 
 fn changing() -> Vec<Verb> {
-    let begun = "A rebuild has started. See Location for its path.";
-    let nothing = "Nothing changes, so no rebuild was started.";
     vec![
         Verb {
             method: Method::PUT,
@@ -262,8 +260,8 @@ fn changing() -> Vec<Verb> {
             body: Some(schema::<RegistrationBody>()),
             changes: true,
             successes: vec![
-                (200, nothing, schema::<RegisteredWire>()),
-                (202, begun, schema::<RegisteredWire>()),
+                (200, UNCHANGED, schema::<RegisteredWire>()),
+                (202, BEGUN, schema::<RegisteredWire>()),
             ],
             refusals: CHANGING,
         },
@@ -277,61 +275,6 @@ fn changing() -> Vec<Verb> {
             changes: true,
             successes: vec![(202, "The deletion of the stage stack has started.", schema::<DeletionWire>())],
             refusals: &[400, 404, 409, 412, 422],
-        },
-        Verb {
-            method: Method::PUT,
-            path: DATABASE,
-            id: "putDatabase",
-            summary: "Save the settings, which rebuilds the stage",
-            query: &[],
-            body: Some(schema::<Wish>()),
-            changes: true,
-            successes: vec![(200, nothing, schema::<SavedWire>()), (202, begun, schema::<SavedWire>())],
-            refusals: CHANGING,
-        },
-        Verb {
-            method: Method::DELETE,
-            path: DATABASE,
-            id: "deleteDatabase",
-            summary: "Remove the database: delete a created one with a final snapshot, or detach an attached one",
-            query: &[],
-            body: Some(schema::<Removal>()),
-            changes: true,
-            successes: vec![(202, begun, schema::<RebuildingWire>())],
-            refusals: CHANGING,
-        },
-        Verb {
-            method: Method::POST,
-            path: PREVIEW,
-            id: "previewDatabase",
-            summary: "Preview a save: what it would do, or why it would be refused",
-            query: &[],
-            body: Some(schema::<Wish>()),
-            changes: true,
-            successes: vec![(200, "What a save would do.", schema::<PreviewWire>())],
-            refusals: CHANGING,
-        },
-        Verb {
-            method: Method::POST,
-            path: ROTATION,
-            id: "rotateLogin",
-            summary: "Rotate the app login: the other login gets a new password, and the containers are redeployed with it",
-            query: &[],
-            body: None,
-            changes: true,
-            successes: vec![(202, begun, schema::<RebuildingWire>())],
-            refusals: &[400, 404, 409, 412, 422],
-        },
-        Verb {
-            method: Method::POST,
-            path: TEST,
-            id: "testConnection",
-            summary: "Test a connection to a database before it's attached, from everywhere the services and jobs run",
-            query: &[],
-            body: Some(schema::<Wish>()),
-            changes: true,
-            successes: vec![(202, "The test has started.", schema::<StartedWire>())],
-            refusals: CHANGING,
         },
         Verb {
             method: Method::POST,
@@ -355,8 +298,72 @@ fn changing() -> Vec<Verb> {
             query: &[],
             body: None,
             changes: true,
-            successes: vec![(202, begun, schema::<RebuildingWire>())],
+            successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
             refusals: &[400, 404, 409, 412, 422],
+        },
+    ]
+}
+
+const BEGUN: &str = "A rebuild has started. See Location for its path.";
+const UNCHANGED: &str = "Nothing changes, so no rebuild was started.";
+
+/// The operations that change a database, or show what a change would do.
+fn changing_databases() -> Vec<Verb> {
+    vec![
+        Verb {
+            method: Method::PUT,
+            path: DATABASE,
+            id: "putDatabase",
+            summary: "Save the settings, which rebuilds the stage",
+            query: &[],
+            body: Some(schema::<Wish>()),
+            changes: true,
+            successes: vec![(200, UNCHANGED, schema::<SavedWire>()), (202, BEGUN, schema::<SavedWire>())],
+            refusals: CHANGING,
+        },
+        Verb {
+            method: Method::DELETE,
+            path: DATABASE,
+            id: "deleteDatabase",
+            summary: "Remove the database: delete a created one with a final snapshot, or detach an attached one",
+            query: &[],
+            body: Some(schema::<Removal>()),
+            changes: true,
+            successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
+            refusals: CHANGING,
+        },
+        Verb {
+            method: Method::POST,
+            path: PREVIEW,
+            id: "previewDatabase",
+            summary: "Preview a save: what it would do, or why it would be refused",
+            query: &[],
+            body: Some(schema::<Wish>()),
+            changes: true,
+            successes: vec![(200, "What a save would do.", schema::<PreviewWire>())],
+            refusals: CHANGING,
+        },
+        Verb {
+            method: Method::POST,
+            path: ROTATION,
+            id: "rotateLogin",
+            summary: "Rotate the app login: the other login gets a new password, and the containers are redeployed with it",
+            query: &[],
+            body: None,
+            changes: true,
+            successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
+            refusals: &[400, 404, 409, 412, 422],
+        },
+        Verb {
+            method: Method::POST,
+            path: TEST,
+            id: "testConnection",
+            summary: "Test a connection to a database before it's attached, from everywhere the services and jobs run",
+            query: &[],
+            body: Some(schema::<Wish>()),
+            changes: true,
+            successes: vec![(202, "The test has started.", schema::<StartedWire>())],
+            refusals: CHANGING,
         },
     ]
 }
@@ -441,7 +448,9 @@ pub fn openapi() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     let mut paths = PathsBuilder::new();
-    for verb in lists().into_iter().chain(reading()).chain(changing()).chain(access()) {
+    for verb in
+        lists().into_iter().chain(reading()).chain(changing()).chain(changing_databases()).chain(access())
+    {
         let method = match verb.method {
             Method::PUT => HttpMethod::Put,
             Method::POST => HttpMethod::Post,

@@ -46,6 +46,13 @@ const ADVICE: &[(&str, Advice)] = &[
     ("incompatible-network", change("Free up IP addresses in the stage's subnets, then save again.")),
     ("KMSKeyNotAccessible", change("Enable the KMS key that RDS uses for encryption, then save again.")),
     (
+        "The app login couldn't be set up",
+        change(
+            "Do what the message says is missing, so that a client can run and log in as the master user. Or turn off the app login. \
+             Then save again.",
+        ),
+    ),
+    (
         "password authentication failed",
         change("Correct the username or the password of the database, then save again."),
     ),

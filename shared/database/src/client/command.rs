@@ -66,7 +66,7 @@ mod tests {
         }
     }
 
-    /// ECS's limit for all overrides of a task (RunTask, `overrides`).
+    /// The limit of ECS for all overrides of a task (`RunTask`, `overrides`) is 8,192 characters.
     #[test]
     fn a_command_fits_into_the_overrides_of_a_task() {
         for command in [connect_command(), logins_command(), settle_command()] {

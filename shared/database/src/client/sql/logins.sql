@@ -30,6 +30,11 @@ ALTER ROLE :"login" LOGIN INHERIT NOCREATEDB NOCREATEROLE CONNECTION LIMIT -1 VA
 ALTER ROLE :"login" SET role = 'app';
 COMMENT ON ROLE :"login" IS :'since';
 
+-- In restored data, the other login has an earlier password, which nobody uses.
+SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname)
+  FROM pg_roles
+  WHERE :'obsolete' = 'all' AND rolname IN ('app_1', 'app_2') AND rolname <> :'login' AND rolcanlogin \gexec
+
 -- The new owner must be allowed to create objects where the old ones are.
 SELECT format('ALTER DATABASE %I OWNER TO app', datname)
   FROM pg_database WHERE datname = current_database() AND pg_get_userbyid(datdba) = current_user \gexec

@@ -8,7 +8,7 @@ SELECT FROM pg_advisory_xact_lock(7811);
 SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname)
   FROM pg_roles
   WHERE rolname IN ('app_1', 'app_2') AND rolcanlogin
-    AND shobj_description(oid, 'pg_authid') = ANY (string_to_array(:'obsolete', ',')) \gexec
+    AND (:'obsolete' = 'all' OR shobj_description(oid, 'pg_authid') = ANY (string_to_array(:'obsolete', ','))) \gexec
 
 -- What containers have created as the master user until they were replaced.
 SELECT :'login' <> 'none' AND :'master' <> 'none' AS takes, :'login' = 'none'
