@@ -4,4 +4,5 @@ pub(crate) mod clock;
 pub(crate) mod invariant;
 pub(crate) mod kind;
 pub(crate) mod random;
+pub(crate) mod scram;
 pub(crate) mod wire;

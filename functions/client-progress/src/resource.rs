@@ -102,7 +102,7 @@ impl ClientProgress {
         now: OffsetDateTime,
     ) -> Result<Taken, ClientError> {
         let token = addressee.token();
-        let command = match wanted.purpose {
+        let command = match &wanted.purpose {
             Purpose::Proof => connect_command(),
             Purpose::Logins { login, .. } if login.is_master => settle_command(),
             Purpose::Logins { .. } => logins_command(),

@@ -20,18 +20,16 @@ use crate::{
 };
 
 /// How long to wait between two looks at the tasks from before.
-const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
+const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(5)];
 /// How long the first pause is used.
 const QUICK: Duration = Duration::from_mins(5);
-/// How long to wait for tasks from before, such as jobs. The next rebuild looks again.
-const GIVE_UP: Duration = Duration::from_hours(24);
 
 /// What to settle.
 struct Unsettled {
     stack: StageStack,
     registration: Registration,
     generation: Generation,
-    login: Login,
+    login: Option<Login>,
     leftover: Leftover,
 }
 
@@ -73,7 +71,7 @@ impl ClientProgress {
             && master.is_some_and(|version| version.id == token)
         {
             self.forget(&unsettled, &token).await?;
-            info!(login = %unsettled.login, "the logins are settled");
+            info!("the logins are settled");
         }
         Ok(Progress::done())
     }
@@ -87,12 +85,12 @@ impl ClientProgress {
             return Ok(None);
         }
         let text = |name: &str| stack.parameters.get(name).cloned().unwrap_or_default();
-        let Ok(login) = Login::try_from(text("Login")) else { return Ok(None) };
+        let login = Login::try_from(text("Login")).ok();
         let Ok(generation) = Generation::try_from(text("Generation")) else { return Ok(None) };
         let registration = Registration::from_parameters(&stack.parameters)
             .map_err(|error| ProgressError::Invalid(error.to_string()))?;
         let labels = self.secrets.labels(secret_arn(&stack)).await?;
-        let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, &login);
+        let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
         if leftover.is_none() {
             return Ok(None);
         }
@@ -110,10 +108,6 @@ impl ClientProgress {
         let since = progress.left_since.unwrap_or(now);
         if self.has_earlier_tasks(unsettled, now).await? {
             let waited: Duration = (now - since).try_into().unwrap_or_default();
-            if waited > GIVE_UP {
-                warn!("tasks from before the rebuild are still running, so their login stays enabled");
-                return Ok(Progress::done());
-            }
             let [soon, later] = PAUSES;
             let pause = if waited < QUICK { soon } else { later };
             return Ok(Progress { left_since: Some(since), ..progress }.again(pause));
@@ -180,7 +174,7 @@ impl ClientProgress {
         let none = || "none".to_owned();
         Ok(LoginsValue {
             user: SecretValue::of(credentials, &connection(stack)?),
-            login: login.published().map_or_else(none, |app| app.user().to_owned()),
+            login: login.as_ref().and_then(Login::published).map_or_else(none, |app| app.user().to_owned()),
             verifier: none(),
             since: none(),
             obsolete: if leftover.obsolete.is_empty() { none() } else { leftover.obsolete.join(",") },
@@ -224,7 +218,9 @@ fn connection(stack: &StageStack) -> Result<Connection, ProgressError> {
 
 /// The same for the same state of a stage.
 fn token(unsettled: &Unsettled) -> String {
-    let mut hash = Sha256::new().chain_update(&unsettled.stack.id).chain_update(unsettled.login.to_string());
+    let mut hash = Sha256::new()
+        .chain_update(&unsettled.stack.id)
+        .chain_update(unsettled.login.as_ref().map_or_else(String::new, ToString::to_string));
     for label in unsettled.leftover.labels() {
         hash.update([0]);
         hash.update(label);

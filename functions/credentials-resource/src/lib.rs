@@ -100,7 +100,7 @@ enum Desired {
     Master { secret_arn: String, generation: Generation, stage: Stage, was_app: bool },
     /// A login with a new password. The master user's is in a secret of its own.
     App { secret_arn: String, generation: Generation, stage: Stage, login: Login },
-    /// The stage is deleted, and had a secret with the master user's credentials.
+    /// The stage is deleted, and with it the master user's credentials, if they have a secret of their own.
     Deleted { stage: Stage },
     /// The credentials of an attached database.
     Attached { secret_arn: String, generation: Generation, from: Option<SecretArn> },
@@ -220,8 +220,7 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
     };
     // CloudFormation itself deletes the stage's secret.
     if request.request_type == RequestType::Delete {
-        let has_another = is_credentials && login(properties)?.is_some();
-        return Ok(if has_another {
+        return Ok(if is_credentials {
             Desired::Deleted { stage: properties.stage()? }
         } else {
             Desired::Nothing

@@ -45,7 +45,7 @@ fn every_sample_event_asks_for_what_its_name_says() {
         ("credentials-update-attached-typed.json", attached(None)),
         ("credentials-create-without-database.json", Desired::Nothing),
         ("credentials-update.json", credentials),
-        ("credentials-delete.json", Desired::Nothing),
+        ("credentials-delete.json", Desired::Deleted { stage: stage() }),
         ("connection-update.json", connection),
         ("connection-delete.json", Desired::Nothing),
     ];
@@ -89,8 +89,6 @@ fn with_the_app_login_the_login_and_the_master_user_have_credentials_of_their_ow
     };
     assert_eq!(label("app_1/20261128-142201"), "login-20261128-142201");
     assert_eq!(label("master_1/20261128-142201"), "generation-20261122-135501");
-    let deleted = with("credentials-delete.json", "master_1/20261128-142202", None);
-    assert_eq!(deleted, Desired::Deleted { stage: stage() });
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Invariant {
     Access,
     /// Clients read only what a client in the stage's network has connected with.
     Proved,
+    /// At rest, exactly one login is enabled, and the objects belong to those who log in.
+    Settled,
     /// The password in the secret is the database's password.
     SecretAgrees,
     /// The containers of every registered service, and the latest revision of every job, have the variables of the last
@@ -61,6 +63,7 @@ impl Invariant {
             Self::ForeignUntouched => "what stagedb doesn't manage is never changed",
             Self::Access => "a service has access exactly while its stage has a database",
             Self::Proved => "only what was proved is published",
+            Self::Settled => "at rest, exactly one login is enabled",
             Self::SecretAgrees => "the secret matches the database's password",
             Self::VariablesAgree => "the variables match the last complete state",
             Self::ImagesKept => "a service runs the image that its team deployed last",

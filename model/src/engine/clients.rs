@@ -1,6 +1,6 @@
 //! A client task: it starts after a while, and connects to the database that its secret names.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::{
     plans::plant::Plant,
     services::{
         clients::State,
+        rds::logins,
         stacks::{Stack, StackEvent},
     },
     world::model::{Model, World},
@@ -56,11 +57,8 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
             reason: "ResourceInitializationError: unable to pull secrets: ResourceNotFoundException",
             exit_code: None,
         },
-        (_, Some(value)) => match connect(&mut world, &value, source, model.now()) {
-            Ok(()) => {
-                world.clients.proved.insert(value);
-                State::Stopped { reason: EXITED, exit_code: Some(0) }
-            }
+        (_, Some(value)) => match work(model, &mut world, &task.command, &value, source) {
+            Ok(()) => State::Stopped { reason: EXITED, exit_code: Some(0) },
             Err(words) => {
                 if let Some(words) = cut_off(&world, &value).filter(|_| words == TIMEOUT) {
                     let violation = Violation { invariant: Invariant::Access, words, at: model.now() };
@@ -114,6 +112,59 @@ fn outdated(world: &World, text: &str) -> Option<String> {
     is_older.then(|| format!("the client of {} gets a password from before the rebuild", stack.name))
 }
 
+/// Does what the client's command says.
+fn work(
+    model: &Model,
+    world: &mut World,
+    command: &str,
+    value: &str,
+    source: Option<&str>,
+) -> Result<(), &'static str> {
+    let now = model.now();
+    connect(world, value, source, now)?;
+    if command == database::connect_command() {
+        world.clients.proved.insert(value.to_owned());
+        return Ok(());
+    }
+    let value: Value = serde_json::from_str(value).unwrap_or_default();
+    let identifier = value["dbInstanceIdentifier"].as_str().unwrap_or_default().to_owned();
+    let before = running(world, &identifier, now);
+    let instance = world.rds.instances.get_mut(&identifier).ok_or("FATAL:  the database is gone")?;
+    if command == database::logins_command() {
+        logins::set_up(instance, &value)?;
+    } else {
+        logins::settle(instance, &value);
+    }
+    let after = running(world, &identifier, now);
+    // Containers from before the data was removed and restored may still have a password of that time.
+    let is_kept = value["obsolete"] != "all";
+    for service in before.difference(&after).filter(|_| is_kept) {
+        let words = format!("a container of {service} can't log in anymore");
+        world.violations.push(Violation { invariant: Invariant::LogsIn, words, at: now });
+    }
+    Ok(())
+}
+
+/// The services of the stage with this database whose running containers can log in, one entry for each deployment.
+fn running(world: &World, identifier: &str, now: u64) -> BTreeSet<String> {
+    let (Some(instance), Some(name)) =
+        (world.rds.instances.get(identifier), identifier.strip_suffix("-postgres"))
+    else {
+        return BTreeSet::new();
+    };
+    let services = world.ecs.services.iter().filter(|(service, _)| service.starts_with(name));
+    let mut running = BTreeSet::new();
+    for (service, found) in services {
+        for deployment in found.running(now) {
+            let variable = |name: &str| deployment.variables.get(name).cloned().flatten().unwrap_or_default();
+            if logins::accepts(instance, &variable("PG_USER"), &variable("PG_CREDENTIALS_SECRET")) {
+                running.insert(format!("{service} (deployment {})", deployment.number));
+            }
+        }
+    }
+    running
+}
+
 /// Connects as `psql` would.
 fn connect(world: &mut World, value: &str, source: Option<&str>, now: u64) -> Result<(), &'static str> {
     let value: Value = serde_json::from_str(value).unwrap_or_default();
@@ -137,11 +188,10 @@ fn connect(world: &mut World, value: &str, source: Option<&str>, now: u64) -> Re
     // Users type credentials of the other database that are right.
     let is_typed = instance.foreign && world.typed.values().any(|typed| typed == text("password"));
     let rotated = world.rotations.last().map(|(_, password)| password.as_str());
-    let actual = if instance.foreign { rotated.unwrap_or_default() } else { &instance.password };
-    if text("password") != actual && !is_typed {
+    if instance.foreign && text("password") != rotated.unwrap_or_default() && !is_typed {
         return Err("FATAL:  password authentication failed for user \"theirs\"");
     }
-    if instance.username != text("username") && !instance.foreign {
+    if !instance.foreign && !logins::accepts(instance, text("username"), text("password")) {
         return Err("FATAL:  password authentication failed for user");
     }
     if instance.database_name != text("dbname") && !instance.foreign {

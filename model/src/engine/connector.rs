@@ -253,10 +253,21 @@ impl Connector {
                     model.violated(Invariant::ForeignUntouched, format!("{} of its secret", call.operation));
                 }
                 self.check_proved(call);
-                model.world().secrets.call(call)
+                model.world().secrets.call(call, now)
             }
             Service::Logs => model.world().logs.call(call),
             Service::Parameters => model.world().parameters.call(call),
+            Service::Ecs if call.operation == "ListTasks" => {
+                let world = model.world();
+                Ok(Reply::Json(json!({"taskArns": world.listed_tasks(call, now)})))
+            }
+            Service::Ecs
+                if call.operation == "DescribeTasks"
+                    && call.json()["tasks"][0].as_str().is_some_and(crate::services::ecs::is_of_service) =>
+            {
+                let world = model.world();
+                Ok(Reply::Json(json!({"tasks": world.ecs.described_tasks(call, now), "failures": []})))
+            }
             Service::Ecs if ["RunTask", "DescribeTasks", "StopTask"].contains(&call.operation.as_str()) => {
                 if leaks(&call.json().to_string()) {
                     model.violated(Invariant::NothingLeaks, format!("a secret in {}", call.operation));

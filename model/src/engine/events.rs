@@ -49,11 +49,18 @@ pub(crate) fn put(model: &Arc<Model>, body: &Value) {
             model.violated(Invariant::NothingLeaks, "a secret in an event");
         }
         model.note(|| format!("  event {} {}", entry["DetailType"], entry["Detail"]));
-        let rule =
-            "/Resources/PublishVariables/Properties/Events/VariablesMissing/Properties/Pattern/detail-type/0";
-        if entry["DetailType"] != *Template::application().at(rule) {
+        let is_of = |event: &str| {
+            let rule = format!("/Resources/{event}/Properties/Pattern/detail-type");
+            let types = Template::application().at(&rule).as_array().cloned().unwrap_or_default();
+            types.contains(&entry["DetailType"])
+        };
+        let kind = if is_of("PublishVariables/Properties/Events/VariablesMissing") {
+            Kind::PublishVariables
+        } else if is_of("DatabaseResource/Properties/Events/RebuildEnded") {
+            Kind::DatabaseResource
+        } else {
             continue;
-        }
+        };
         let detail: Value =
             serde_json::from_str(entry["Detail"].as_str().unwrap_or_default()).unwrap_or_default();
         let event = json!({
@@ -61,7 +68,7 @@ pub(crate) fn put(model: &Arc<Model>, body: &Value) {
             "detail-type": entry["DetailType"], "time": clock::text(model.now()), "resources": entry["Resources"],
             "detail": detail,
         });
-        deliver(model, Kind::PublishVariables, &event);
+        deliver(model, kind, &event);
     }
 }
 

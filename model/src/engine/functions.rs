@@ -118,7 +118,7 @@ impl Program {
                     access_function_arn: Kind::AccessResource.arn(),
                     client_image: "postgres:17".to_owned(),
                     client_log_group: "/stagedb/clients".to_owned(),
-                    logins_role_arn: LOGINS_ROLE.to_owned(),
+                    logins_role_arn: "arn:aws:iam::123456789012:role/logins".to_owned(),
                     client_progress_arn: Kind::ClientProgress.arn(),
                     state_machine_arn: crate::services::states::MACHINE.to_owned(),
                     stage_stack_role_arn: "arn:aws:iam::123456789012:role/stage-stacks".to_owned(),

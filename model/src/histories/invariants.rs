@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database::{Filter, Pages};
+use database::{AppLogin, Filter, Login, Pages};
 use serde_json::Value;
 
 use crate::{
     base::invariant::{Invariant, Violation},
     services::{
         ecs::CONTAINER,
-        rds::{Instance, ORDERS, ORDERS_GROUP},
+        rds::{Instance, ORDERS, ORDERS_GROUP, logins},
+        secrets::Secret,
         stacks::Stack,
     },
     world::model::World,
@@ -164,10 +165,15 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
     let Some(value) = secret.and_then(crate::services::secrets::Secret::current) else {
         return wrong(Invariant::SecretAgrees, format!("{identifier} has no secret"));
     };
+    logins_are_settled(world, stack, instance, secret, wrong);
+    let text = |key: &str| value[key].as_str().unwrap_or_default();
+    if !logins::accepts(instance, text("username"), text("password")) {
+        wrong(Invariant::SecretAgrees, format!("{identifier} refuses the credentials in the secret"));
+    }
     let host = instance.endpoint(&identifier).unwrap_or_default();
+    let user = Login::try_from(parameter(stack, "Login").to_owned()).ok().and_then(|login| login.published());
     for (key, expected) in [
-        ("password", instance.password.as_str()),
-        ("username", &instance.username),
+        ("username", user.map_or(instance.username.as_str(), |user| user.user())),
         ("host", &host),
         ("dbname", &instance.database_name),
         ("engine", "postgres"),
@@ -176,6 +182,32 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         if value[key] != *expected {
             wrong(Invariant::SecretAgrees, format!("{key} in the secret doesn't match {identifier}"));
         }
+    }
+}
+
+/// At rest, the login that is published is the only one that is enabled, and the objects belong to those who log in. Unless a
+/// client couldn't run: then the secret says what is left to disable.
+fn logins_are_settled(
+    world: &World,
+    stack: &Stack,
+    instance: &Instance,
+    secret: Option<&Secret>,
+    wrong: &mut impl FnMut(Invariant, String),
+) {
+    let login = Login::try_from(parameter(stack, "Login").to_owned()).ok();
+    let published = login.as_ref().and_then(|login| login.published());
+    let labels: BTreeSet<_> =
+        secret.into_iter().flat_map(|secret| secret.versions.values()).flat_map(|v| &v.labels).collect();
+    let settling = world.executions.all.iter().filter(|(name, _)| name.starts_with("settle-"));
+    let was_hindered = settling.into_iter().any(|(_, execution)| execution.status != "SUCCEEDED");
+    for (user, enabled) in &instance.logins {
+        let is_known = labels.contains(&format!("login-{}", enabled.since)) && was_hindered;
+        if published.map(AppLogin::user) != Some(user) && !is_known {
+            wrong(Invariant::Settled, format!("{user} of {} is still enabled", stack.name));
+        }
+    }
+    if instance.is_owned_by_app != published.is_some() && !was_hindered {
+        wrong(Invariant::Settled, format!("the objects of {} don't belong to those who log in", stack.name));
     }
 }
 
@@ -283,11 +315,20 @@ fn logs_in(world: &World, stack: &Stack, service: &str, wrong: &mut impl FnMut(I
         return;
     }
     let began = rebuilt(stack);
+    let found = world.ecs.services.get(service);
+    let has = |variable: &str| found.and_then(|found| found.variables.get(variable)).cloned().flatten();
+    let instance = world.rds.instances.get(&format!("{name}-postgres"));
+    if let (Some(instance), Some(user), Some(password)) =
+        (instance, has("PG_USER"), has("PG_CREDENTIALS_SECRET"))
+        && stack.source() == "created"
+        && !logins::accepts(instance, &user, &password)
+    {
+        wrong(
+            Invariant::LogsIn,
+            format!("the containers of {service} have a password that the database rejects"),
+        );
+    }
     let actual = match stack.source() {
-        "created" => {
-            let instance = world.rds.instances.get(&format!("{name}-postgres"));
-            instance.map(|instance| instance.password.clone())
-        }
         "attached"
             if parameter(stack, "CredentialsSecretArn") != "none" && stack.status == "UPDATE_COMPLETE" =>
         {
@@ -295,10 +336,8 @@ fn logs_in(world: &World, stack: &Stack, service: &str, wrong: &mut impl FnMut(I
         }
         _ => None,
     };
-    let has =
-        world.ecs.services.get(service).and_then(|service| service.variables.get("PG_CREDENTIALS_SECRET"));
-    if let (Some(actual), Some(Some(has))) = (actual, has)
-        && *has != actual
+    if let (Some(actual), Some(has)) = (actual, has("PG_CREDENTIALS_SECRET"))
+        && has != actual
     {
         wrong(
             Invariant::LogsIn,

@@ -57,6 +57,8 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 (4, "engineVersion", json!("17.6")),
                 (5, "engineVersion", json!("18")),
                 (5, "confirm", json!(identifier)),
+                (6, "appLogin", json!(true)),
+                (7, "appLogin", json!(false)),
             ] {
                 if more & (1 << bit) != 0 {
                     body[name] = value;
@@ -98,6 +100,10 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
         Action::Rebuild => {
             model.world().promised.remove(&name);
             call(model, "POST", &path(number, "/rebuild"), None).await;
+        }
+        Action::RotateLogin => {
+            model.world().promised.remove(&name);
+            call(model, "POST", &path(number, "/database/rotation"), None).await;
         }
         Action::DeleteStage => {
             call(model, "DELETE", &path(number, ""), None).await;

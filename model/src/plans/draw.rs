@@ -22,7 +22,7 @@ impl Plan {
 }
 
 /// The relative frequency of each user action, in histories that have it.
-const WEIGHTS: [(What, u64); 26] = [
+const WEIGHTS: [(What, u64); 27] = [
     (What::Save, 30),
     (What::Remove, 16),
     (What::Rebuild, 6),
@@ -43,6 +43,7 @@ const WEIGHTS: [(What, u64); 26] = [
     (What::Attach, 10),
     (What::Restore, 12),
     (What::Rotate, 4),
+    (What::RotateLogin, 6),
     (What::OpenRule, 2),
     (What::Register, 3),
     (What::RestartTasks, 3),
@@ -52,11 +53,12 @@ const WEIGHTS: [(What, u64); 26] = [
 ];
 
 /// The actions that change a database or the information about it, for histories in quick succession.
-const CHANGES: [(What, u64); 10] = [
+const CHANGES: [(What, u64); 11] = [
     (What::Save, 6),
     (What::Attach, 6),
     (What::Remove, 4),
     (What::Rotate, 5),
+    (What::RotateLogin, 5),
     (What::Rebuild, 3),
     (What::Restore, 2),
     (What::CancelUpdate, 3),
@@ -103,6 +105,7 @@ enum What {
     Attach,
     Restore,
     Rotate,
+    RotateLogin,
     OpenRule,
     Register,
     RestartTasks,
@@ -356,6 +359,7 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::Attach => attach(random),
         What::Restore => Action::Restore,
         What::Rotate => Action::Rotate,
+        What::RotateLogin => Action::RotateLogin,
         What::OpenRule => Action::OpenRule,
         What::Register => Action::Register,
         What::RestartTasks => Action::RestartTasks,
@@ -383,6 +387,12 @@ fn save(random: &mut Random) -> Action {
     let storage = random.pick(&[20, 20, 20, 22, 30, 40, 60, 100]);
     // Most saves leave the other settings alone.
     let more = if random.chance(700) { 0 } else { small(random, 64) };
+    let login = match random.weighted(&[6, 3, 1]) {
+        0 => 0,
+        1 => 1 << 6,
+        _ => 1 << 7,
+    };
+    let more = more | login;
     Action::Save { class, storage, more }
 }
 

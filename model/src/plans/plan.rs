@@ -62,7 +62,7 @@ pub enum Action {
         /// The storage in GiB.
         storage: u32,
         /// Other settings, one bit each: a standby, different backups, maximum storage, apply in the maintenance
-        /// window, minor version upgrade, major version upgrade.
+        /// window, minor version upgrade, major version upgrade, app login, no app login.
         more: u8,
     },
     /// Attaches the existing database that stagedb doesn't manage.
@@ -121,6 +121,8 @@ pub enum Action {
     RestartTasks,
     /// Someone adds a variable with one of our names to the task definition, or removes it again.
     OwnVariable(bool),
+    /// Rotates the app login.
+    RotateLogin,
     /// Someone sets a new password for the database that can be attached, and stores it in its secret.
     Rotate,
     /// Someone manually adds a rule that gives the service access to the database that can be attached.

@@ -21,6 +21,8 @@ pub(crate) struct Clients {
 pub(crate) struct Task {
     pub(crate) definition: String,
     pub(crate) security_group: String,
+    /// What it runs.
+    pub(crate) command: String,
     token: String,
     pub(crate) state: State,
 }
@@ -83,6 +85,15 @@ impl Clients {
         }
     }
 
+    /// The tasks of a family that haven't stopped.
+    pub(crate) fn pending(&self, family: &str) -> Vec<String> {
+        let of_family = |task: &Task| {
+            let family_of = task.definition.rsplit('/').next().and_then(|name| name.split(':').next());
+            task.state == State::Pending && family_of == Some(family)
+        };
+        self.tasks.iter().filter(|(_, task)| of_family(task)).map(|(arn, _)| arn.clone()).collect()
+    }
+
     fn run(&mut self, call: &Call) -> Result<(Reply, Option<Begun>), Failure> {
         let body = call.json();
         let definition = call.text("taskDefinition").unwrap_or_default().to_owned();
@@ -106,13 +117,17 @@ impl Clients {
         }
         self.made += 1;
         let arn = format!("arn:aws:ecs:us-east-1:123456789012:task/demo/{:032x}", self.made);
-        self.tasks.insert(arn.clone(), Task { definition, security_group, token, state: State::Pending });
+        let command = body["overrides"]["containerOverrides"][0]["command"][0].as_str().unwrap_or_default();
+        let command = command.to_owned();
+        self.tasks
+            .insert(arn.clone(), Task { definition, security_group, command, token, state: State::Pending });
         Ok((Reply::Json(json!({"tasks": [{"taskArn": arn}], "failures": []})), Some(Begun::Client(arn))))
     }
 }
 
 fn describe(arn: &str, task: &Task) -> Option<Value> {
-    let mut found = json!({"taskArn": arn, "containers": [{"name": "client"}]});
+    let created = crate::base::clock::BEGINNING.unix_timestamp();
+    let mut found = json!({"taskArn": arn, "containers": [{"name": "client"}], "createdAt": created});
     match &task.state {
         State::Pending => found["lastStatus"] = json!("PENDING"),
         State::Stopped { reason, exit_code } => {

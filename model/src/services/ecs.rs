@@ -45,6 +45,8 @@ pub(crate) struct Service {
     pub(crate) team_refers: bool,
     /// When the team deployed without the variables.
     pub(crate) lacking: Vec<u64>,
+    /// Deployments that others have replaced, whose tasks may still be running.
+    retired: Vec<Deployment>,
     /// How often ECS went back to an earlier definition.
     pub(crate) rolled_back: u32,
 }
@@ -56,10 +58,21 @@ pub(crate) struct Deployment {
     pub(crate) definition: String,
     failed: bool,
     is_rollback: bool,
+    /// The variables that its containers got when they started.
+    pub(crate) variables: BTreeMap<String, Option<String>>,
+    /// Until when its tasks run, once another deployment has replaced it.
+    until: Option<u64>,
 }
 
 /// How long ECS takes to replace tasks, in milliseconds.
 pub(crate) const ROLLOUT: u64 = 60_000;
+/// How long tasks that were replaced keep running, in milliseconds.
+const DRAINING: u64 = 20_000;
+
+/// Whether this is the ARN of a service's task.
+pub(crate) fn is_of_service(arn: &str) -> bool {
+    arn.contains("/of-")
+}
 
 fn no(code: &'static str, words: &str) -> Failure {
     Failure::new(400, code, words)
@@ -68,6 +81,14 @@ fn no(code: &'static str, words: &str) -> Failure {
 impl Service {
     pub(crate) fn definition(&self) -> &str {
         self.deployments.first().map_or("", |deployment| &deployment.definition)
+    }
+
+    /// The deployments whose tasks are running.
+    pub(crate) fn running(&self, now: u64) -> impl Iterator<Item = &Deployment> {
+        let live = self.deployments.iter().filter(|deployment| !deployment.failed);
+        live.chain(
+            self.retired.iter().filter(move |deployment| deployment.until.is_some_and(|until| until > now)),
+        )
     }
 }
 
@@ -85,6 +106,7 @@ impl Ecs {
             image: "app:1".to_owned(),
             team_refers: false,
             lacking: Vec::new(),
+            retired: Vec::new(),
             rolled_back: 0,
         };
         self.services.insert(name.to_owned(), service);
@@ -136,8 +158,15 @@ impl Ecs {
         let service = self.services.get_mut(name)?;
         self.deployments += 1;
         let definition = definition.unwrap_or_else(|| service.definition().to_owned());
-        let deployment =
-            Deployment { number: self.deployments, at: now, definition, failed: false, is_rollback };
+        let deployment = Deployment {
+            number: self.deployments,
+            at: now,
+            definition,
+            failed: false,
+            is_rollback,
+            variables: BTreeMap::new(),
+            until: None,
+        };
         service.deployments.insert(0, deployment);
         self.restart(name, secrets);
         Some(self.deployments)
@@ -151,7 +180,10 @@ impl Ecs {
         let is_broken = self.is_broken(&primary.definition);
         let service = self.services.get_mut(name)?;
         if !is_broken {
-            service.deployments.truncate(1);
+            let replaced = service.deployments.split_off(1);
+            service.retired.retain(|deployment| deployment.until.is_some_and(|until| until > now));
+            let retire = |deployment: Deployment| Deployment { until: Some(now + DRAINING), ..deployment };
+            service.retired.extend(replaced.into_iter().filter(|deployment| !deployment.failed).map(retire));
             service.completed = Some(service.definition().to_owned());
             return Some(Ended::Completed);
         }
@@ -209,7 +241,36 @@ impl Ecs {
             });
             variables.insert(text(&pair["name"]), value);
         }
+        if let Some(newest) = service.deployments.first_mut() {
+            newest.variables.clone_from(&variables);
+        }
         service.variables = variables;
+    }
+
+    /// The tasks of a service, one for each deployment that has some.
+    pub(crate) fn tasks_of(&self, name: &str, is_stopping: bool, now: u64) -> Vec<String> {
+        let Some(service) = self.services.get(name) else { return Vec::new() };
+        let of_status = service.running(now).filter(|deployment| deployment.until.is_some() == is_stopping);
+        of_status
+            .map(|d| format!("arn:aws:ecs:us-east-1:123456789012:task/{CLUSTER}/of-{name}-{}", d.number))
+            .collect()
+    }
+
+    /// Describes tasks of services.
+    pub(crate) fn described_tasks(&self, call: &Call, now: u64) -> Vec<Value> {
+        let arns = call.json()["tasks"].as_array().cloned().unwrap_or_default();
+        let described = |arn: &str| {
+            let (_, task) = arn.rsplit_once("/of-")?;
+            let (name, number) = task.rsplit_once('-')?;
+            let service = self.services.get(name)?;
+            let deployment =
+                service.running(now).find(|deployment| deployment.number.to_string() == number)?;
+            let status = if deployment.until.is_some() { "DEACTIVATING" } else { "RUNNING" };
+            Some(
+                json!({"taskArn": arn, "lastStatus": status, "createdAt": seconds(deployment.at), "containers": []}),
+            )
+        };
+        arns.iter().filter_map(Value::as_str).filter_map(described).collect()
     }
 
     /// Handles a call. Also returns the deployment that it started.
@@ -319,7 +380,7 @@ fn seconds(millis: u64) -> f64 {
 fn describe(service: &Service, now: u64) -> Value {
     let tags: Vec<_> = service.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
     let deployment = |(index, deployment): (usize, &Deployment)| {
-        let Deployment { number, at: since, definition, failed, is_rollback } = deployment;
+        let Deployment { number, at: since, definition, failed, is_rollback, .. } = deployment;
         let (state, reason) = if *failed {
             ("FAILED", "ECS deployment circuit breaker: tasks failed to start.".to_owned())
         } else if now < since + ROLLOUT {

@@ -5,14 +5,15 @@ mod answers;
 mod catalog;
 mod console;
 mod instance;
+pub(crate) mod logins;
 mod refusal;
 mod writes;
 
 use std::collections::BTreeMap;
 
 use catalog::{orderable, versions};
+pub(crate) use instance::{AppLogin, Instance, ORDERS, ORDERS_GROUP};
 use instance::{Change, Gone, Snapshot};
-pub(crate) use instance::{Instance, ORDERS, ORDERS_GROUP};
 use refusal::refuse;
 
 use crate::{

@@ -28,10 +28,16 @@ pub(crate) struct Secret {
     pub(crate) versions: BTreeMap<String, Version>,
 }
 
+fn seconds(millis: u64) -> Value {
+    json!(crate::base::clock::BEGINNING.unix_timestamp() as f64 + millis as f64 / 1000.0)
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     pub(crate) value: String,
     pub(crate) labels: BTreeSet<String>,
+    /// When it was stored.
+    at: u64,
 }
 
 fn missing(words: &str) -> Failure {
@@ -89,7 +95,7 @@ impl Secrets {
         let secret = self.by_arn.entry(ORDERS_SECRET.to_owned()).or_default();
         "orders".clone_into(&mut secret.name);
         let version = format!("theirs-{}", self.passwords);
-        secret.versions.insert(version.clone(), Version { value, labels: BTreeSet::new() });
+        secret.versions.insert(version.clone(), Version { value, labels: BTreeSet::new(), at: 0 });
         secret.label(&version, "AWSCURRENT");
         password
     }
@@ -101,8 +107,21 @@ impl Secrets {
         found.map(|(arn, secret)| (arn.clone(), secret)).ok_or_else(|| missing(words))
     }
 
-    pub(crate) fn call(&mut self, call: &Call) -> Result<Reply, Failure> {
+    pub(crate) fn call(&mut self, call: &Call, now: u64) -> Result<Reply, Failure> {
         let value = match call.operation.as_str() {
+            "CreateSecret" => {
+                let name = call.text("Name").unwrap_or_default();
+                let arn = self.create(name).ok_or_else(|| {
+                    let words = format!("The operation failed because the secret {name} already exists.");
+                    Failure::new(400, "ResourceExistsException", words)
+                })?;
+                json!({"ARN": arn, "Name": name})
+            }
+            "DeleteSecret" => {
+                let (arn, _) = self.find(call)?;
+                self.by_arn.remove(&arn);
+                json!({"ARN": arn})
+            }
             "GetSecretValue" => self.get(call)?,
             "DescribeSecret" => {
                 let (arn, secret) = self.find(call)?;
@@ -114,7 +133,7 @@ impl Secrets {
                     .collect();
                 json!({"ARN": arn, "Name": secret.name, "VersionIdsToStages": stages})
             }
-            "PutSecretValue" => self.put(call)?,
+            "PutSecretValue" => self.put(call, now)?,
             "UpdateSecretVersionStage" => self.update_stage(call)?,
             "GetRandomPassword" => {
                 self.passwords += 1;
@@ -139,11 +158,11 @@ impl Secrets {
         let version = secret.versions.get(id).ok_or_else(|| missing("no such version"))?;
         Ok(json!({
             "ARN": arn, "Name": secret.name, "VersionId": id, "SecretString": version.value,
-            "VersionStages": version.labels,
+            "VersionStages": version.labels, "CreatedDate": seconds(version.at),
         }))
     }
 
-    fn put(&mut self, call: &Call) -> Result<Value, Failure> {
+    fn put(&mut self, call: &Call, now: u64) -> Result<Value, Failure> {
         let (arn, secret) = self.find(call)?;
         let token = call.text("ClientRequestToken").unwrap_or_default().to_owned();
         if !(32..=64).contains(&token.len()) {
@@ -169,7 +188,7 @@ impl Secrets {
                 if all.len() + new > LABELS_MAX {
                     return Err(Failure::new(400, "LimitExceededException", "too many staging labels"));
                 }
-                secret.versions.insert(token.clone(), Version { value, labels: BTreeSet::new() });
+                secret.versions.insert(token.clone(), Version { value, labels: BTreeSet::new(), at: now });
                 for label in labels.iter().filter_map(Value::as_str) {
                     secret.label(&token, label);
                 }

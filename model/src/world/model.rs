@@ -13,6 +13,7 @@ use crate::{
         invariant::{Invariant, Violation},
         kind::Kind,
         random::Random,
+        wire::Call,
     },
     plans::{
         fault::FaultKind,
@@ -126,6 +127,16 @@ impl World {
         world.rds.make_orders();
         world.rotations.push((0, world.secrets.rotate()));
         world
+    }
+
+    /// The tasks that `ListTasks` shows: those of a service, or clients.
+    pub(crate) fn listed_tasks(&self, call: &Call, now: u64) -> Vec<String> {
+        let is_stopping = call.text("desiredStatus") == Some("STOPPED");
+        match (call.text("serviceName"), call.text("family")) {
+            (Some(service), _) => self.ecs.tasks_of(service, is_stopping, now),
+            (None, Some(family)) if !is_stopping => self.clients.pending(family),
+            _ => Vec::new(),
+        }
     }
 
     /// A copy of this world for another history, with its own call counts and processes.

@@ -132,10 +132,14 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// Reads the labels.
+    /// Reads the labels. After a first change to the app login that was rolled back, there is no login.
     #[must_use]
-    pub fn of<'a>(labels: impl IntoIterator<Item = &'a str>, generation: &Generation, login: &Login) -> Self {
-        let (kept, master) = (credentials_label(generation, Some(login)), generation.staging_label());
+    pub fn of<'a>(
+        labels: impl IntoIterator<Item = &'a str>,
+        generation: &Generation,
+        login: Option<&Login>,
+    ) -> Self {
+        let (kept, master) = (credentials_label(generation, login), generation.staging_label());
         let mut leftover = Self::default();
         for label in labels.into_iter().filter(|label| *label != kept) {
             if let Some(since) = label.strip_prefix(LABEL) {
@@ -227,7 +231,7 @@ mod tests {
     fn what_is_left_is_everything_but_what_is_published() {
         let labels =
             ["AWSCURRENT", "login-20261122-135503", "login-20261122-135501", "generation-20261122-135500"];
-        let left = |text: &str| Leftover::of(labels, &since(0), &login(text));
+        let left = |text: &str| Leftover::of(labels, &since(0), Some(&login(text)));
         let both = vec!["20261122-135501".to_owned(), "20261122-135503".to_owned()];
         let master = Some("generation-20261122-135500".to_owned());
         assert_eq!(left("master_1/20261122-135509"), Leftover { obsolete: both.clone(), master: None });
@@ -236,7 +240,8 @@ mod tests {
         let labels: Vec<_> = expected.labels().collect();
         assert_eq!(labels, ["login-20261122-135501", "generation-20261122-135500"]);
         assert!(
-            Leftover::of(["login-20261122-135503"], &since(0), &login("app_2/20261122-135503")).is_none()
+            Leftover::of(["login-20261122-135503"], &since(0), Some(&login("app_2/20261122-135503")))
+                .is_none()
         );
     }
 }

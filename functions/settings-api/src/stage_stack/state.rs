@@ -75,13 +75,11 @@ pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
 impl SettingsApi {
     /// Whether logins from before are still enabled, because the containers that use them may still be running.
     pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<bool, Problem> {
-        let (Some(login), Some(generation), Some(arn)) =
-            (login(stack), generation(stack), stack.outputs.get("SecretArn"))
-        else {
+        let (Some(generation), Some(arn)) = (generation(stack), stack.outputs.get("SecretArn")) else {
             return Ok(true);
         };
         let labels = self.secrets.labels(arn).await?;
-        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, &login).is_none())
+        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, login(stack).as_ref()).is_none())
     }
 
     /// Refuses another login while one from before may be in use: it would get a new password.

@@ -23,6 +23,10 @@ pub(crate) struct Instance {
     pub(crate) pending: Pending,
     pub(crate) password: String,
     pub(crate) username: String,
+    /// The app logins that are enabled, by name.
+    pub(crate) logins: BTreeMap<String, AppLogin>,
+    /// Whether the role of the app logins owns the objects, and not the master user.
+    pub(crate) is_owned_by_app: bool,
     pub(crate) database_name: String,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) protected: bool,
@@ -36,6 +40,15 @@ pub(crate) struct Instance {
     pub(super) storage_changed: Option<u64>,
     pub(super) optimizing_until: u64,
     pub(super) course: VecDeque<(u64, Change)>,
+}
+
+/// A login that acts as the owner of the objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AppLogin {
+    /// How the server recognizes its password.
+    pub(crate) verifier: String,
+    /// When it got its password.
+    pub(crate) since: String,
 }
 
 /// Changes that were accepted but aren't applied yet.
