@@ -60,8 +60,8 @@ pub enum Event {
     Settle {
         /// The ARN of the stage's stack.
         stack_id: String,
-        /// Which rebuild.
-        operation: String,
+        /// Which rebuild, and how it ended.
+        end: String,
         /// How many executions have waited for tasks from before.
         round: u64,
     },
@@ -96,11 +96,9 @@ impl From<Value> for Event {
         if event.get("source").and_then(Value::as_str) == Some(STAGEDB) {
             let stack_id =
                 event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default().to_owned();
-            return Self::Settle {
-                stack_id,
-                operation: detail("operation").unwrap_or_default().to_owned(),
-                round: 0,
-            };
+            let [operation, phase] = ["operation", "phase"].map(|name| detail(name).unwrap_or_default());
+            // A rollback that failed ends a second time once it's continued.
+            return Self::Settle { stack_id, end: format!("{operation} {phase}"), round: 0 };
         }
         if event.get("source").and_then(Value::as_str) == Some("aws.states") {
             let ended = match detail("status") {
@@ -131,7 +129,7 @@ impl Event {
         if round >= ROUNDS {
             return Self::Over;
         }
-        Self::Settle { stack_id: text("stackId"), operation: text("operation"), round }
+        Self::Settle { stack_id: text("stackId"), end: text("end"), round }
     }
 
     /// The request of a test of a connection is null.
@@ -161,11 +159,11 @@ pub enum HandleError {
 pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), HandleError> {
     match Event::from(invocation.event) {
         Event::Over => Ok(()),
-        Event::Settle { stack_id, operation, round } => {
-            let name = format!("settle-{}", hex(&[&stack_id, &operation, &round.to_string()]));
+        Event::Settle { stack_id, end, round } => {
+            let name = format!("settle-{}", hex(&[&stack_id, &end, &round.to_string()]));
             let input = json!({
                 "request": null, "function": resource.functions.client_progress,
-                "settle": { "stackId": stack_id, "operation": operation, "round": round },
+                "settle": { "stackId": stack_id, "end": end, "round": round },
             });
             resource.executions.start(&name, &input).await.map_err(HandleError::NotStarted)?;
             Ok(())

@@ -10,6 +10,9 @@ use tracing::info;
 
 use crate::function::{PublishError, PublishVariables};
 
+/// What is noted besides the operation if its rollback failed.
+const ROLLBACK_FAILED: &str = " rollback failed";
+
 impl PublishVariables {
     /// Announces the end of the stage's last rebuild, if it has ended and wasn't announced before.
     pub(crate) async fn announce(&self, stack: &StageStack) -> Result<(), PublishError> {
@@ -22,7 +25,12 @@ impl PublishVariables {
         let seen = self.stage_services.look(&registration.services).await?;
         let mut live = seen.iter().filter_map(|seen| seen.live.as_ref()).map(|(service, _)| service);
         let ours = live.find(|service| service.owner().as_ref() == Some(&stack.stage));
-        if ours.is_some_and(|service| service.announced() == Some(&stack.operation)) {
+        // A rollback that failed can be continued, and its end is announced, too.
+        let mut announced = stack.operation.clone();
+        if stack.status == StackStatus::RollbackFailed {
+            announced.push_str(ROLLBACK_FAILED);
+        }
+        if ours.is_some_and(|service| service.announced() == Some(&announced)) {
             return Ok(());
         }
         let services: Vec<_> = seen.iter().map(|seen| seen.containers(stack)).collect();
@@ -56,8 +64,7 @@ impl PublishVariables {
         self.events.put(&event).await?;
         info!(detail_type = event.detail_type(), "announced");
         if let Some(service) = ours {
-            let operation = stack.operation.clone();
-            self.services.note(&service.arn, &[Note::Announced { operation }]).await?;
+            self.services.note(&service.arn, &[Note::Announced { operation: announced }]).await?;
         }
         Ok(())
     }

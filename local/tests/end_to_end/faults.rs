@@ -21,7 +21,7 @@ use crate::world::{
 };
 
 /// The processes that a local AWS has started: their IDs, command lines, and environments.
-fn processes(local: &LocalAws) -> BTreeMap<i32, String> {
+pub(crate) fn processes(local: &LocalAws) -> BTreeMap<i32, String> {
     let read = |pid: i32, of: &str| fs::read(format!("/proc/{pid}/{of}")).ok();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace('\0', " ");
     let parent = |pid: i32| -> Option<i32> {
@@ -39,7 +39,7 @@ fn processes(local: &LocalAws) -> BTreeMap<i32, String> {
 }
 
 /// Kills a process, as the kernel does when it runs out of memory. Returns whether the process still existed.
-fn killed(pid: i32) -> bool {
+pub(crate) fn killed(pid: i32) -> bool {
     kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
 }
 

@@ -1,17 +1,20 @@
 //! The app login: containers log in as a user of their own, which owns the database's objects and nothing else, and its password is
 //! rotated without a failed login.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use local::LocalAws;
+use local::{LocalAws, Timings};
 use serde_json::{Value, json};
 
 use crate::created::the_examples_connect;
+use crate::faults::{killed, processes};
 use crate::world::{
-    PASSWORD, STACK, container, eventually, follow, jq, micro, psql, query, save, save_and_follow, secret,
-    service, stage_path, world,
+    PASSWORD, STACK, container, ecs, eventually, follow, jq, micro, psql, query, save, save_and_follow,
+    secret, service, stage_path, world,
 };
 
 fn with_login(is_on: bool) -> Value {
@@ -295,29 +298,142 @@ fn only_a_created_database_with_the_app_login_is_rotated() {
     refused("Turn on the app login first");
 }
 
+/// How many rotations the clients go through.
+const ROTATIONS: usize = 20;
+/// Connects 50 times per second with what running containers were given, in turn. Reads the credentials of all of them, a JSON list a
+/// line, and prints how often it logged in and, a line each, why it didn't. A container that has stopped meanwhile doesn't count.
+const CLIENTS: &str = r#"
+import json, sys, threading, time
+import psycopg2
+held, version, over = [], 0, False
+def read():
+    global held, version, over
+    for line in sys.stdin:
+        held, version = json.loads(line), version + 1
+    over = True
+threading.Thread(target=read, daemon=True).start()
+logins, failures, turn = 0, [], 0
+while not over:
+    began = time.monotonic()
+    if held:
+        turn += 1
+        one = held[turn % len(held)]
+        try:
+            psycopg2.connect(host=one["host"], port=one["port"], dbname=one["dbname"], user=one["username"],
+                             password=one["password"], sslmode="require", connect_timeout=10).close()
+            logins += 1
+        except psycopg2.OperationalError as error:
+            seen = version
+            while version < seen + 2 and not over:
+                time.sleep(0.01)
+            if one in held:
+                failures.append(str(error).strip())
+    time.sleep(max(0, 0.02 - (time.monotonic() - began)))
+print(logins)
+print("\n".join(failures))
+"#;
+
+/// What the running containers of the stage's service were given when they started.
+fn held(local: &LocalAws, published: &mut Vec<(f64, Value)>) -> Vec<Value> {
+    let body = json!({"SecretId": format!("dev-{STACK}-postgres")});
+    let answer = local.post_json("secretsmanager.GetSecretValue", &body).unwrap();
+    let value: Value = serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap();
+    if published.last().is_none_or(|(_, last)| *last != value) {
+        published.push((answer["CreatedDate"].as_f64().unwrap(), value));
+    }
+    let service = service(local, "dev");
+    let (cluster, name) = (&service["clusterArn"], &service["serviceName"]);
+    let mut held: Vec<Value> = Vec::new();
+    for status in ["RUNNING", "STOPPED"] {
+        let filter = json!({"cluster": cluster, "serviceName": name, "desiredStatus": status});
+        let listed = ecs(local, "ListTasks", &filter)["taskArns"].clone();
+        if listed.as_array().unwrap().is_empty() {
+            continue;
+        }
+        let described = ecs(local, "DescribeTasks", &json!({"cluster": cluster, "tasks": listed}));
+        for task in
+            described["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] != "STOPPED")
+        {
+            let created = task["createdAt"].as_f64().unwrap();
+            let given = published.iter().rev().find(|(at, _)| *at <= created);
+            held.extend(given.map(|(_, value)| value.clone()).filter(|value| !held.contains(value)));
+        }
+    }
+    held
+}
+
 #[test]
-fn a_container_that_reconnects_all_the_time_sees_no_failed_login_over_many_rotations() {
+fn containers_that_reconnect_all_the_time_see_no_failed_login_over_many_rotations_even_if_functions_are_killed()
+ {
     let local = world();
+    local.set_timings(&Timings { ecs_steady_seconds: Some(0.5), ..Timings::default() }).unwrap();
     save_and_follow(&local, "dev", &with_login(true));
     settles(&local, "app_1");
-    let is_over = AtomicBool::new(false);
-    let (logins, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut clients = Command::new(local.workspace().path(".local/venv/bin/python"));
+    clients.args(["-c", CLIENTS]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut clients = clients.spawn().unwrap();
+    let mut credentials = clients.stdin.take().unwrap();
+    let (is_over, deaths) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
+            let mut published = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
-                // What a container gets when it starts now.
-                let given = secret(&local, "dev");
-                let kind = if logs_in(&given) { &logins } else { &failures };
-                kind.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(20));
+                writeln!(credentials, "{}", json!(held(&local, &mut published))).unwrap();
+                thread::sleep(Duration::from_millis(100));
+            }
+            drop(credentials);
+        });
+        scope.spawn(|| {
+            // One of the functions that a rotation needs, every few seconds.
+            let of_rotations = ["client-progress", "credentials-resource", "publish-variables"];
+            for turn in 0.. {
+                for _ in 0..30 {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+                let name = format!("AWS_LAMBDA_FUNCTION_NAME=stagedb-{} ", of_rotations[turn % 3]);
+                let found = processes(&local).into_iter().find(|(_, started)| started.contains(&name));
+                deaths.fetch_add(usize::from(found.is_some_and(|(pid, _)| killed(pid))), Ordering::Relaxed);
             }
         });
-        for rotation in 0..3 {
+        for rotation in 0..ROTATIONS {
             rotate(&local);
             settles(&local, if rotation % 2 == 0 { "app_2" } else { "app_1" });
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    assert!(logins.load(Ordering::Relaxed) > 50);
-    assert_eq!(failures.load(Ordering::Relaxed), 0);
+    let output = clients.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let (logins, failures) = printed.split_once('\n').unwrap();
+    assert_eq!(failures.trim(), "", "after {logins} logins");
+    assert!(logins.parse::<usize>().unwrap() > ROTATIONS * 100, "{logins} logins");
+    assert!(deaths.load(Ordering::Relaxed) > ROTATIONS / 2, "{deaths:?} functions were killed");
+    assert_eq!(enabled(&local), "app_1");
+}
+
+#[test]
+fn the_migrations_of_django_run_as_the_app_login() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    let project = local.workspace().path("local/tests/end_to_end/django");
+    let project = project.to_str().unwrap();
+    let manage = |command: &[&str]| {
+        let django = ["python3", "-m", "django"];
+        let options = ["--pythonpath", project, "--settings", "settings"];
+        let command = [&django[..], command, &options].concat();
+        let output = local.run_in_container(STACK, "dev", &command).unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    };
+    manage(&["migrate"]);
+    manage(&["migrate", "shop", "0001"]);
+    manage(&["migrate"]);
+    manage(&["makemigrations", "--check"]);
+    let app = secret(&local, "dev");
+    assert_eq!(
+        query(&app, "select string_agg(distinct tableowner, ',') from pg_tables where schemaname = 'public'"),
+        "app"
+    );
+    assert_eq!(query(&app, "select extname from pg_extension where extname = 'pgcrypto'"), "pgcrypto");
 }

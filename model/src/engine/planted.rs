@@ -275,6 +275,11 @@ pub(crate) fn reply(
             let others = current.event["RequestType"] != "Delete" && text("Source") == "attached";
             Ok(Reply::Xml(if others { xml } else { xml.replace("<tagSet>", &marked) }))
         }
+        (Some(Plant::DisablesTooEarly), "ListTasks", Ok(Reply::Json(_)))
+            if call.text("serviceName").is_some() =>
+        {
+            Ok(Reply::Json(json!({"taskArns": []})))
+        }
         (Some(Plant::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {
             Ok(Reply::Xml("<DBSnapshots></DBSnapshots>".to_owned()))
         }

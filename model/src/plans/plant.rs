@@ -71,11 +71,13 @@ pub enum Plant {
     ProvesWithoutRunning,
     /// The client's command contains the password.
     CommandsThePassword,
+    /// The login from before is disabled while tasks with it are still running.
+    DisablesTooEarly,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -108,6 +110,7 @@ impl Plant {
         Self::StartsUnrecorded,
         Self::ProvesWithoutRunning,
         Self::CommandsThePassword,
+        Self::DisablesTooEarly,
     ];
 
     /// The name on the command line.
@@ -146,6 +149,7 @@ impl Plant {
             Self::StartsUnrecorded => "starts-unrecorded",
             Self::ProvesWithoutRunning => "proves-without-running",
             Self::CommandsThePassword => "commands-the-password",
+            Self::DisablesTooEarly => "disables-too-early",
         }
     }
 
@@ -186,6 +190,7 @@ impl Plant {
             }
             Self::LeavesAtOnce => &[Invariant::Access],
             Self::ChangesTheClass => &[Invariant::Promised],
+            Self::DisablesTooEarly => &[Invariant::LogsIn],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
             Self::TellsAnotherReason => &[Invariant::Told],
             Self::RestoresForever => &[Invariant::Ends],
