@@ -20,8 +20,8 @@ mod trial;
 use std::{sync::Arc, time::Duration};
 
 use aws::{
-    AwsError, ClientTasks, RunningTasks, SdkConfig, Secrets, SecurityGroups, Stacks, StageServices,
-    TaskDefinitions, Turns,
+    AwsError, ClientTasks, Executions, RunningTasks, SdkConfig, Secrets, SecurityGroups, Stacks,
+    StageServices, TaskDefinitions, Turns,
 };
 use custom_resource::{Responder, SendError, Unanswerable};
 use database::{Attempt, ConnectionTest, SettleRequest};
@@ -39,6 +39,7 @@ pub struct ClientProgress {
     tasks: ClientTasks,
     running: RunningTasks,
     stacks: Stacks,
+    executions: Executions,
     services: StageServices,
     definitions: TaskDefinitions,
     groups: SecurityGroups,
@@ -50,11 +51,12 @@ pub struct ClientProgress {
 impl ClientProgress {
     /// Creates the function's clients.
     #[must_use]
-    pub fn new(config: &SdkConfig) -> Self {
+    pub fn new(config: &SdkConfig, state_machine_arn: String) -> Self {
         Self {
             tasks: ClientTasks::new(config),
             running: RunningTasks::new(config),
             stacks: Stacks::new(config),
+            executions: Executions::new(config, state_machine_arn),
             services: StageServices::new(config),
             definitions: TaskDefinitions::new(config),
             groups: SecurityGroups::new(config),
@@ -143,7 +145,8 @@ pub async fn handle(
     if let Some(request) = invocation.event.get("settle") {
         let request = SettleRequest::deserialize(request);
         let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
-        return function.settle(&request, progress, invocation.now).await;
+        let own = invocation.event.get("function").unwrap_or(&Value::Null);
+        return function.settle(&request, own, progress, invocation.now).await;
     }
     let event = invocation.event.get("request").unwrap_or(&Value::Null);
     function.serve(event, progress, invocation.now).await

@@ -8,6 +8,7 @@ use client_progress::ClientProgress;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_logs();
+    let state_machine_arn = lambda::required("STATE_MACHINE_ARN")?;
     let config = aws::load();
-    lambda::run(ClientProgress::new(&config), client_progress::handle).await
+    lambda::run(ClientProgress::new(&config, state_machine_arn), client_progress::handle).await
 }

@@ -10,6 +10,7 @@ use database::{
     Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
     PROOF_LIMIT, Registration, SettleRequest, StackStatus, settle_command,
 };
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tracing::{info, warn};
@@ -23,6 +24,11 @@ use crate::{
 const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(5)];
 /// How long the first pause is used.
 const QUICK: Duration = Duration::from_mins(5);
+
+/// How long one execution waits for tasks from before, such as jobs. The state machine ends it after 58 minutes.
+const HAND_OVER: Duration = Duration::from_mins(50);
+/// How many executions wait, one after the other. After that, the next rebuild looks again.
+const ROUNDS: u8 = 24;
 
 /// What to settle.
 struct Unsettled {
@@ -38,6 +44,7 @@ impl ClientProgress {
     pub(crate) async fn settle(
         &self,
         request: &SettleRequest,
+        function: &Value,
         progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
@@ -55,7 +62,7 @@ impl ClientProgress {
             token: &token,
         };
         let Some(started_at) = progress.started_at else {
-            return self.begin_to_settle(&unsettled, work, progress, now).await;
+            return self.begin_to_settle((request, function), &unsettled, work, progress, now).await;
         };
         let mut progress = progress;
         let look = Look { log_group: parameter("ClientLogGroup"), started_at, now, limit: PROOF_LIMIT };
@@ -100,6 +107,7 @@ impl ClientProgress {
     /// Starts the client once nobody can need the obsolete logins.
     async fn begin_to_settle(
         &self,
+        (request, function): (&SettleRequest, &Value),
         unsettled: &Unsettled,
         work: Work<'_>,
         progress: Progress,
@@ -108,6 +116,10 @@ impl ClientProgress {
         let since = progress.left_since.unwrap_or(now);
         if self.has_earlier_tasks(unsettled, now).await? {
             let waited: Duration = (now - since).try_into().unwrap_or_default();
+            if waited > HAND_OVER {
+                self.hand_over(request, function).await?;
+                return Ok(Progress::done());
+            }
             let [soon, later] = PAUSES;
             let pause = if waited < QUICK { soon } else { later };
             return Ok(Progress { left_since: Some(since), ..progress }.again(pause));
@@ -124,6 +136,21 @@ impl ClientProgress {
         self.start(&mut attempts, &places, work).await?;
         let progress = Progress { started_at: Some(now), attempts, ..Progress::default() };
         Ok(progress.again(pause(now, now)))
+    }
+
+    /// Lets another execution wait.
+    async fn hand_over(&self, request: &SettleRequest, function: &Value) -> Result<(), ProgressError> {
+        let next = SettleRequest { round: request.round + 1, ..request.clone() };
+        if next.round >= ROUNDS {
+            warn!("tasks from before the rebuild are still running, so their login stays enabled");
+            return Ok(());
+        }
+        let hash = Sha256::new().chain_update(&next.stack_id).chain_update(&next.end).finalize();
+        let prefix = hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let name = format!("settle-{prefix}-{}", next.round);
+        let input = json!({ "request": null, "function": function, "settle": next });
+        self.executions.start(&name, &input).await?;
+        Ok(())
     }
 
     /// Whether a task from before may still be running, or one of our own clients that sets up logins.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use aws::{AwsError, Executions, SdkConfig};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
+use database::SettleRequest;
 use lambda::Invocation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -57,22 +58,13 @@ pub enum Event {
         reason: String,
     },
     /// A rebuild has ended, so logins may be left to disable.
-    Settle {
-        /// The ARN of the stage's stack.
-        stack_id: String,
-        /// Which rebuild, and how it ended.
-        end: String,
-        /// How many executions have waited for tasks from before.
-        round: u64,
-    },
+    Settle(SettleRequest),
     /// The state machine failed, and nobody waits for an answer: it had the request answered, or it tested a connection.
     Over,
 }
 
 /// The source of our own events.
 const STAGEDB: &str = "stagedb";
-/// How many executions wait for tasks from before a rebuild, each for almost an hour. The next rebuild looks again.
-const ROUNDS: u64 = 24;
 /// The types of the resources that clients work for.
 const OF_CLIENTS: [&str; 2] = ["Custom::PostgresProof", "Custom::PostgresLogins"];
 /// The error that the state machine ends with once its failure has been answered (template.yaml).
@@ -98,7 +90,7 @@ impl From<Value> for Event {
                 event.pointer("/resources/0").and_then(Value::as_str).unwrap_or_default().to_owned();
             let [operation, phase] = ["operation", "phase"].map(|name| detail(name).unwrap_or_default());
             // A rollback that failed ends a second time once it's continued.
-            return Self::Settle { stack_id, end: format!("{operation} {phase}"), round: 0 };
+            return Self::Settle(SettleRequest { stack_id, end: format!("{operation} {phase}"), round: 0 });
         }
         if event.get("source").and_then(Value::as_str) == Some("aws.states") {
             let ended = match detail("status") {
@@ -109,11 +101,6 @@ impl From<Value> for Event {
             };
             let reason = format!("The state machine that works on the database {ended}. Save again.");
             let input = detail("input").and_then(|input| serde_json::from_str::<Value>(input).ok());
-            if detail("status") == Some("TIMED_OUT")
-                && let Some(settle) = input.as_ref().and_then(|input| input.get("settle"))
-            {
-                return Self::settle_again(settle);
-            }
             let request = input.and_then(|mut input| input.get_mut("request").map(Value::take));
             return Self::failed(request, reason);
         }
@@ -122,16 +109,6 @@ impl From<Value> for Event {
 }
 
 impl Event {
-    /// Tasks from before a rebuild, such as long jobs, outlast an execution.
-    fn settle_again(settle: &Value) -> Self {
-        let text = |name| settle.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let round = settle.get("round").and_then(Value::as_u64).unwrap_or_default() + 1;
-        if round >= ROUNDS {
-            return Self::Over;
-        }
-        Self::Settle { stack_id: text("stackId"), end: text("end"), round }
-    }
-
     /// The request of a test of a connection is null.
     fn failed(request: Option<Value>, reason: String) -> Self {
         match request {
@@ -159,11 +136,10 @@ pub enum HandleError {
 pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> Result<(), HandleError> {
     match Event::from(invocation.event) {
         Event::Over => Ok(()),
-        Event::Settle { stack_id, end, round } => {
-            let name = format!("settle-{}", hex(&[&stack_id, &end, &round.to_string()]));
+        Event::Settle(settle) => {
+            let name = format!("settle-{}", hex(&[&settle.stack_id, &settle.end]));
             let input = json!({
-                "request": null, "function": resource.functions.client_progress,
-                "settle": { "stackId": stack_id, "end": end, "round": round },
+                "request": null, "function": resource.functions.client_progress, "settle": settle,
             });
             resource.executions.start(&name, &input).await.map_err(HandleError::NotStarted)?;
             Ok(())

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use custom_resource::{Addressee, Request};
+use database::SettleRequest;
 use database_resource::Event;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ fn every_sample_event_is_a_request_that_can_be_answered_or_the_failure_of_one_or
                 failures.push((name.clone(), reason));
                 request
             }
-            Event::Settle { stack_id, end, round } => {
+            Event::Settle(SettleRequest { stack_id, end, round }) => {
                 assert!(
                     name.starts_with("rebuild-") && stack_id.contains(":stack/test-django2-dev/"),
                     "{name}"
@@ -97,16 +98,4 @@ fn a_failure_without_its_request_has_nobody_to_answer_and_is_not_mistaken_for_a_
         };
         assert!(Addressee::from_event(&request).is_err(), "{event}");
     }
-}
-
-#[test]
-fn an_execution_that_waits_for_tasks_from_before_is_followed_by_another_one_for_a_day() {
-    let timed_out = |round: u64| {
-        let settle = json!({"stackId": "arn:stack", "end": "2026-11-28T14:22:01Z complete", "round": round});
-        let input = json!({"request": null, "settle": settle}).to_string();
-        Event::from(json!({"source": "aws.states", "detail": {"status": "TIMED_OUT", "input": input}}))
-    };
-    let (stack_id, end) = ("arn:stack".to_owned(), "2026-11-28T14:22:01Z complete".to_owned());
-    assert_eq!(timed_out(0), Event::Settle { stack_id, end, round: 1 });
-    assert_eq!(timed_out(23), Event::Over);
 }

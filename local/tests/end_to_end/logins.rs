@@ -10,7 +10,7 @@ use std::time::Duration;
 use local::{LocalAws, Timings};
 use serde_json::{Value, json};
 
-use crate::created::the_examples_connect;
+use crate::created::{invoke, the_examples_connect};
 use crate::faults::{killed, processes};
 use crate::world::{
     PASSWORD, STACK, container, ecs, eventually, follow, jq, micro, psql, query, save, save_and_follow,
@@ -235,7 +235,7 @@ fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_tas
     let first = secret(&local, "dev");
     query(&first, "create table kept (row text)");
 
-    drain_for(&local, 5.0);
+    drain_for(&local, 8.0);
     rotate(&local);
     let second = secret(&local, "dev");
     assert_eq!(second["username"], "app_2");
@@ -245,6 +245,7 @@ fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_tas
     assert_eq!(enabled(&local), "app_1,app_2");
     let refused = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();
     assert_eq!(refused.status, 409, "{}", refused.text);
+    another_execution_waits_for_tasks_that_outlast_the_first(&local);
     settles(&local, "app_2");
     assert_eq!(enabled(&local), "app_2");
     assert!(refusal(&first, "select 1").contains("password authentication failed"));
@@ -252,6 +253,31 @@ fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_tas
     let containers = local.container_environment(STACK, "dev").unwrap();
     assert_eq!(containers["PG_USER"], "app_2");
     assert_eq!(containers["PG_CREDENTIALS_SECRET"], second[PASSWORD].as_str().unwrap());
+}
+
+fn another_execution_waits_for_tasks_that_outlast_the_first(local: &LocalAws) {
+    let stacks =
+        local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
+    let function = "stagedb-client-progress";
+    let event = json!({
+        "function": format!("arn:aws:lambda:us-east-1:000000000000:function:{function}"),
+        "settle": {"stackId": stacks["Stacks"][0]["StackId"], "end": "a day ago", "round": 0},
+        "result": {"progress": {
+            "done": false, "seconds": 300, "startedAt": null, "attempts": [], "openedAt": null, "isClosing": false,
+            "leftSince": "2026-11-22T12:00:00Z",
+        }},
+    });
+    invoke(local, function, &event);
+    let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:stagedb-database";
+    let listed = local.aws(&["stepfunctions", "list-executions", "--state-machine-arn", machine]).unwrap();
+    let names = jq(".executions[].name", &listed);
+    assert!(
+        names
+            .iter()
+            .any(|name| name.as_str().unwrap().ends_with("-1")
+                && name.as_str().unwrap().starts_with("settle-")),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use local::{Actor, LocalAws};
 use serde_json::{Value, json};
 
 use crate::world::{
-    THEIR_PASSWORD, micro, network, output, role, save_and_follow, service_named, stage_path, their_instance,
-    their_network, world,
+    THEIR_PASSWORD, definition, micro, network, output, role, save_and_follow, service, service_named,
+    stage_path, their_instance, their_network, world,
 };
 
 const CLOUDFORMATION: (&str, &str) = ("cloudformation", "2010-05-15");
@@ -357,6 +357,26 @@ fn of_credentials(table: &mut Denials<'_>) {
     );
     let delete = Call::Json("secretsmanager.DeleteSecret", json!({"SecretId": "dev-test-django2-postgres"}));
     table.denied(ROLE, "a stage's secret", &delete, "secretsmanager:DeleteSecret");
+    let master = "dev-billing-postgres-master";
+    for (name, tags, action) in [
+        ("billing/new", tagged("stagedb:stack", "shop"), "secretsmanager:CreateSecret"),
+        (master, json!([]), "secretsmanager:CreateSecret"),
+        (master, tagged("team", "billing"), "secretsmanager:CreateSecret"),
+    ] {
+        let create = Call::Json("secretsmanager.CreateSecret", json!({"Name": name, "Tags": tags}));
+        table.denied(ROLE, &format!("a new secret {name} with the tags {tags}"), &create, action);
+    }
+    secret(local, master, &tagged("team", "billing"));
+    let delete = Call::Json("secretsmanager.DeleteSecret", json!({"SecretId": master}));
+    table.denied(ROLE, "a secret that isn't ours", &delete, "secretsmanager:DeleteSecret");
+    // The client that logs in as the master user reads, and does nothing else.
+    for (about, call, action) in [
+        ("another team's secret", get("billing/password"), "secretsmanager:GetSecretValue"),
+        ("a secret that isn't ours", get(master), "secretsmanager:GetSecretValue"),
+        ("a stage's secret", put("dev-test-django2-postgres"), "secretsmanager:PutSecretValue"),
+    ] {
+        table.denied("LoginsRole", about, &call, action);
+    }
 }
 
 fn of_databases(table: &mut Denials<'_>) {
@@ -614,7 +634,6 @@ fn of_clients(table: &mut Denials<'_>) {
         let targets = [
             "AmazonEC2ContainerServiceV20141113.RunTask",
             "AmazonEC2ContainerServiceV20141113.StopTask",
-            "AmazonEC2ContainerServiceV20141113.DescribeTasks",
             "AmazonEC2ContainerServiceV20141113.UpdateService",
         ];
         let target = targets.into_iter().find(|target| target.ends_with(operation)).unwrap();
@@ -643,8 +662,6 @@ fn of_clients(table: &mut Denials<'_>) {
     let arn = started["tasks"][0]["taskArn"].as_str().unwrap();
     let call = ecs("StopTask", json!({"cluster": "demo", "task": arn}));
     table.denied(ROLE, "a task of a stage's service", &call, "ecs:StopTask");
-    let call = ecs("DescribeTasks", json!({"cluster": "demo", "tasks": [arn]}));
-    table.denied(ROLE, "a task of a stage's service", &call, "ecs:DescribeTasks");
     let call = ecs("UpdateService", json!({"cluster": "demo", "service": "test-django2-dev"}));
     table.denied(ROLE, "a stage's service", &call, "ecs:UpdateService");
     for (about, id) in [
@@ -728,7 +745,9 @@ fn requests_without_valid_credentials_are_denied() {
 #[test]
 fn only_the_execution_roles_of_a_stage_can_read_its_secret() {
     let local = world();
-    save_and_follow(&local, "dev", &micro());
+    let mut settings = micro();
+    settings["appLogin"] = json!(true);
+    save_and_follow(&local, "dev", &settings);
     local.container_environment(crate::world::STACK, "dev").unwrap();
     let other = role(&local, "team-billing");
     let answer = local.api("GET", &stage_path("dev", ""), None).unwrap();
@@ -736,4 +755,12 @@ fn only_the_execution_roles_of_a_stage_can_read_its_secret() {
     let actor = local.acting_as(other.rsplit('/').next().unwrap(), 60).unwrap();
     let get = Call::Json("secretsmanager.GetSecretValue", json!({"SecretId": secret}));
     denied(&actor, "another team's role", &get, "secretsmanager:GetSecretValue");
+    // With the app login, not even they can read the master user's.
+    let definition = definition(&local, &service(&local, "dev")["taskDefinition"]);
+    let own = definition["executionRoleArn"].as_str().unwrap();
+    let actor = local.acting_as(own.rsplit('/').next().unwrap(), 60).unwrap();
+    made(&actor, &get).unwrap();
+    let master = json!({"SecretId": "dev-test-django2-postgres-master", "VersionStage": "stagedb-logins"});
+    let get = Call::Json("secretsmanager.GetSecretValue", master);
+    denied(&actor, "a service's execution role", &get, "secretsmanager:GetSecretValue");
 }

@@ -139,7 +139,10 @@ impl Program {
                 Handler::DatabaseResource(Arc::new(DatabaseResource::new(&config, machine, functions)))
             }
             Kind::DatabaseProgress => Handler::DatabaseProgress(Arc::new(DatabaseProgress::new(&config))),
-            Kind::ClientProgress => Handler::ClientProgress(Arc::new(ClientProgress::new(&config))),
+            Kind::ClientProgress => Handler::ClientProgress(Arc::new(ClientProgress::new(
+                &config,
+                crate::services::states::MACHINE.to_owned(),
+            ))),
             Kind::CredentialsResource => {
                 Handler::CredentialsResource(Arc::new(CredentialsResource::new(&config)))
             }

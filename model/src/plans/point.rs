@@ -26,6 +26,7 @@ const POINTS: &[(Kind, &str)] = &[
     (Kind::ClientProgress, "ListTasks"),
     (Kind::ClientProgress, "PutSecretValue"),
     (Kind::ClientProgress, "RunTask"),
+    (Kind::ClientProgress, "StartExecution"),
     (Kind::ClientProgress, "StopTask"),
     (Kind::ClientProgress, "UpdateSecretVersionStage"),
     (Kind::CredentialsResource, "Answer"),

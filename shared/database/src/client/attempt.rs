@@ -42,6 +42,10 @@ pub struct ConnectionTest {
 pub struct SettleRequest {
     /// The ARN of the stage's stack.
     pub stack_id: String,
+    /// Which rebuild, and how it ended.
+    pub end: String,
+    /// How many executions have waited for tasks from before.
+    pub round: u8,
 }
 
 /// A connection from one place.
