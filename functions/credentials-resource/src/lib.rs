@@ -247,12 +247,11 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
             },
             Source::Created | Source::None => {
                 let stage = properties.stage()?;
-                match login {
-                    Some(login) => Desired::App { secret_arn, generation, stage, login },
-                    None => {
-                        let was_app = was_app(&request.old_properties, &generation)?;
-                        Desired::Master { secret_arn, generation, stage, was_app }
-                    }
+                if let Some(login) = login {
+                    Desired::App { secret_arn, generation, stage, login }
+                } else {
+                    let was_app = was_app(&request.old_properties, &generation)?;
+                    Desired::Master { secret_arn, generation, stage, was_app }
                 }
             }
         });

@@ -51,3 +51,9 @@ pub(crate) fn text(millis: u64) -> String {
 pub(crate) async fn pass(millis: u64) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
+
+/// A time as AWS sends it in JSON.
+#[expect(clippy::cast_precision_loss, reason = "AWS sends times as numbers with a fraction")]
+pub(crate) fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0 + BEGINNING.unix_timestamp() as f64
+}

@@ -37,6 +37,8 @@ fn stored_key(verifier: &str, password: &str) -> Option<String> {
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("a key has any length");
-    parts.iter().for_each(|part| hmac.update(part));
+    for part in parts {
+        hmac.update(part);
+    }
     hmac.finalize().into_bytes().into()
 }

@@ -341,12 +341,11 @@ impl Connector {
         }
         let is_right = {
             let world = self.model.world();
-            // A rollback to credentials that are copied copies what their owner says now.
+            // A rollback to credentials that are copied copies what their owner says at that time, and it can be continued later.
             let event = &self.process.current().event;
             let stack = event["StackId"].as_str().and_then(|id| world.stacks.all.get(id));
             let rolls_back = stack.is_some_and(|stack| stack.status == "UPDATE_ROLLBACK_IN_PROGRESS");
-            let copied =
-                world.rotations.last().is_some_and(|(_, password)| value.contains(password.as_str()));
+            let copied = world.rotations.iter().any(|(_, password)| value.contains(password.as_str()));
             world.clients.proved.contains(value) || (rolls_back && copied)
         };
         if !is_right {

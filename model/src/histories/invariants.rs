@@ -9,7 +9,7 @@ use crate::{
     base::invariant::{Invariant, Violation},
     services::{
         ecs::CONTAINER,
-        rds::{Instance, ORDERS, ORDERS_GROUP, logins},
+        rds::{Instance, ORDERS, ORDERS_GROUP, Owner, logins},
         secrets::Secret,
         stacks::Stack,
     },
@@ -206,7 +206,7 @@ fn logins_are_settled(
             wrong(Invariant::Settled, format!("{user} of {} is still enabled", stack.name));
         }
     }
-    if instance.is_owned_by_app != published.is_some() && !was_hindered {
+    if (instance.owner == Owner::App) != published.is_some() && !was_hindered {
         wrong(Invariant::Settled, format!("the objects of {} don't belong to those who log in", stack.name));
     }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{begun::Begun, secrets::Secrets};
-use crate::base::wire::{Call, Failure, Reply};
+use crate::base::{
+    clock::seconds,
+    wire::{Call, Failure, Reply},
+};
 
 /// The container of every task definition.
 pub(crate) const CONTAINER: &str = "app";
@@ -369,12 +372,6 @@ fn definition(family: &str) -> Value {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-/// A time as ECS sends it.
-#[expect(clippy::cast_precision_loss, reason = "ECS sends times as numbers with a fraction")]
-fn seconds(millis: u64) -> f64 {
-    millis as f64 / 1000.0 + crate::base::clock::BEGINNING.unix_timestamp() as f64
 }
 
 fn describe(service: &Service, now: u64) -> Value {

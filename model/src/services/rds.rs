@@ -12,7 +12,7 @@ mod writes;
 use std::collections::BTreeMap;
 
 use catalog::{orderable, versions};
-pub(crate) use instance::{AppLogin, Instance, ORDERS, ORDERS_GROUP};
+pub(crate) use instance::{AppLogin, Instance, ORDERS, ORDERS_GROUP, Owner};
 use instance::{Change, Gone, Snapshot};
 use refusal::refuse;
 

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::base::wire::{Call, Failure, Reply};
+use crate::base::{
+    clock,
+    wire::{Call, Failure, Reply},
+};
 
 /// Part of every password that the model generates, to recognize it wherever it appears.
 pub(crate) const PASSWORD_MARK: &str = "PaSsWoRd";
@@ -26,10 +29,6 @@ pub(crate) struct Secrets {
 pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) versions: BTreeMap<String, Version>,
-}
-
-fn seconds(millis: u64) -> Value {
-    json!(crate::base::clock::BEGINNING.unix_timestamp() as f64 + millis as f64 / 1000.0)
 }
 
 #[derive(Debug, Clone)]
@@ -158,7 +157,7 @@ impl Secrets {
         let version = secret.versions.get(id).ok_or_else(|| missing("no such version"))?;
         Ok(json!({
             "ARN": arn, "Name": secret.name, "VersionId": id, "SecretString": version.value,
-            "VersionStages": version.labels, "CreatedDate": seconds(version.at),
+            "VersionStages": version.labels, "CreatedDate": clock::seconds(version.at),
         }))
     }
 

@@ -25,8 +25,8 @@ pub(crate) struct Instance {
     pub(crate) username: String,
     /// The app logins that are enabled, by name.
     pub(crate) logins: BTreeMap<String, AppLogin>,
-    /// Whether the role of the app logins owns the objects, and not the master user.
-    pub(crate) is_owned_by_app: bool,
+    /// Who owns the objects.
+    pub(crate) owner: Owner,
     pub(crate) database_name: String,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) protected: bool,
@@ -40,6 +40,15 @@ pub(crate) struct Instance {
     pub(super) storage_changed: Option<u64>,
     pub(super) optimizing_until: u64,
     pub(super) course: VecDeque<(u64, Change)>,
+}
+
+/// Who owns a database's objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Owner {
+    #[default]
+    Master,
+    /// The role that the app logins act as.
+    App,
 }
 
 /// A login that acts as the owner of the objects.

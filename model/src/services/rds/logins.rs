@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AppLogin, Instance};
+use super::{AppLogin, Instance, Owner};
 use crate::base::scram;
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -29,7 +29,7 @@ pub(crate) fn set_up(instance: &mut Instance, value: &Value) -> Result<(), &'sta
     }
     let enabled = AppLogin { verifier: verifier.to_owned(), since: since.to_owned() };
     instance.logins.insert(login.to_owned(), enabled);
-    instance.is_owned_by_app = true;
+    instance.owner = Owner::App;
     Ok(())
 }
 
@@ -39,6 +39,6 @@ pub(crate) fn settle(instance: &mut Instance, value: &Value) {
     let is_kept = |login: &AppLogin| obsolete != ["all"] && !obsolete.contains(&login.since.as_str());
     instance.logins.retain(|_, login| is_kept(login));
     if text(value, "login") == "none" && instance.logins.is_empty() {
-        instance.is_owned_by_app = false;
+        instance.owner = Owner::Master;
     }
 }
