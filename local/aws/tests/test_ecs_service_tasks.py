@@ -189,7 +189,7 @@ def test_tasks_are_found_by_name_by_arn_by_family_and_by_deployment_page_by_page
         pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, **chosen, PaginationConfig={"PageSize": 2})
         found = [page["taskArns"] for page in pages]
         assert [len(arns) for arns in found] == [2, 2, 1] and set().union(*found) == expected, chosen
-    assert ecs.list_tasks(cluster=CLUSTER, family="foun")["taskArns"] == []
+    assert ecs.list_tasks(cluster=CLUSTER, family="foundation")["taskArns"] == []
     assert ecs.list_tasks(cluster=service["clusterArn"], serviceName="found", launchType="FARGATE")["taskArns"] == []
 
 
