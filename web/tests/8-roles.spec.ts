@@ -42,7 +42,7 @@ const rowsOf = (page: Page) => page.getByRole("table", { name: "History" }).getB
 test("a viewer sees everything, and why changes are disabled", async ({ page }) => {
   await signInAs(page, "viewer", stagePath("dev", "/database"));
   await expect(page.getByRole("heading", { level: 1, name: "Database" })).toBeVisible();
-  await expect(page.getByText(`Only editors and admins can do this, and your role is viewer. ${EDITORS}`).first()).toBeVisible();
+  await expect(page.getByText(`Only editors and admins can do this, and your role is viewer. ${EDITORS}`).filter({ visible: true }).first()).toBeVisible();
   await expectLocked(page, page.getByRole("button", { name: "Save", exact: true }), "Only editors and admins can do this");
   await expectLocked(page, page.getByRole("button", { name: "Remove database" }), ADMINS);
   await expectLocked(page, page.getByRole("button", { name: "Rotate password" }), "Only editors and admins can do this");
