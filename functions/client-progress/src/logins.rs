@@ -1,10 +1,13 @@
 //! What the master user's client reads to give a login its password.
 
 use aws::{LoginsValue, SecretValue};
-use database::Login;
 use postgres_protocol::password::scram_sha_256;
 
-use crate::{ClientProgress, request::ClientRequest, resource::ClientError};
+use crate::{
+    ClientProgress,
+    request::{ClientRequest, Purpose},
+    resource::ClientError,
+};
 
 impl ClientProgress {
     /// Stores the master user's credentials, with the login and the verifier of its password. The password itself stays where it
@@ -12,11 +15,12 @@ impl ClientProgress {
     pub(crate) async fn put_aside_for_logins(
         &self,
         wanted: &ClientRequest,
-        login: &Login,
-        is_restored: bool,
-        master_secret_arn: &str,
         token: &str,
     ) -> Result<(), ClientError> {
+        let Purpose::Logins { login, is_first, takes_objects, master_secret_arn, .. } = &wanted.purpose
+        else {
+            return Ok(());
+        };
         let none = || "none".to_owned();
         let (user, verifier) = if login.is_master {
             (none(), none())
@@ -32,8 +36,8 @@ impl ClientProgress {
             login: user,
             verifier,
             since: login.since.to_string(),
-            obsolete: if is_restored { "all".to_owned() } else { none() },
-            master: none(),
+            obsolete: if *is_first { "all".to_owned() } else { none() },
+            master: if *takes_objects { "published before".to_owned() } else { none() },
         };
         Ok(self.secrets.put_for_logins(master_secret_arn, token, &value).await?)
     }

@@ -35,8 +35,11 @@ pub enum Purpose {
     Logins {
         /// The login.
         login: Login,
-        /// Whether the data is another one than before. Restored data has logins with earlier passwords.
-        is_restored: bool,
+        /// Whether no container can have another login: before the first change, and with other data than before. Restored data
+        /// has logins with earlier passwords.
+        is_first: bool,
+        /// Whether the master user's objects change their owner: at the first change, and after the master user was published.
+        takes_objects: bool,
         /// The ARN of the secret with the master user's credentials.
         master_secret_arn: String,
         /// The execution role of the master user's client.
@@ -77,12 +80,18 @@ pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, Invali
         };
         let is_as_before =
             OF_LOGIN.into_iter().map(is_same).collect::<Result<Vec<_>, _>>()?.into_iter().all(|same| same);
-        let is_restored = is_other_data(&request.old_properties, properties)?;
-        match login.clone().filter(|login| !is_as_before && (is_restored || !login.is_master)) {
+        let before = &request.old_properties;
+        let earlier = self::login(before)?;
+        let is_other = is_other_data(before, properties)?;
+        // Without a snapshot, a database begins with no login to disable.
+        let has_snapshot = properties.optional("FromSnapshot")?.is_some_and(|id| id != "none");
+        match login.clone().filter(|login| !is_as_before && (!login.is_master || (is_other && has_snapshot)))
+        {
             None => return Ok(None),
             Some(login) => Purpose::Logins {
                 login,
-                is_restored,
+                is_first: is_other || earlier.is_none(),
+                takes_objects: is_other || earlier.is_none_or(|earlier| earlier.is_master),
                 master_secret_arn: properties.text("MasterSecretArn")?.to_owned(),
                 role_arn: properties.text("RoleArn")?.to_owned(),
             },
@@ -119,7 +128,7 @@ fn login(properties: &Properties) -> Result<Option<Login>, InvalidRequest> {
     match properties.optional("Login")?.as_deref() {
         None | Some("none") => Ok(None),
         // Only a created database has one.
-        Some(_) if properties.text("Source")? != "created" => Ok(None),
+        Some(_) if properties.optional("Source")?.as_deref() != Some("created") => Ok(None),
         Some(_) => properties.parse("Login").map(Some),
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use aws::{AwsError, LOGINS_LABEL, PROOF_LABEL, TurnError};
 use custom_resource::{Addressee, Answer, Outcome as Answered, Request};
 use database::{
-    After, Asked, Attempt, AttemptOutcome, PROOF_LIMIT, connect_command, logins_command, settle_command,
+    After, Asked, Attempt, AttemptOutcome, Login, PROOF_LIMIT, connect_command, logins_command,
+    settle_command,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -128,9 +129,9 @@ impl ClientProgress {
                 }
             }
             Purpose::Logins { master_secret_arn, .. } => {
-                // The client may have read what something else stored.
+                // The client may have read what something else stored. Without the label, this was done before.
                 let labelled = self.secrets.labelled(master_secret_arn, LOGINS_LABEL).await?;
-                if labelled.is_none_or(|version| version.id != token) {
+                if labelled.is_some_and(|version| version.id != token) {
                     return Err(ClientError::ChangedMeanwhile);
                 }
                 self.secrets.forget(master_secret_arn, LOGINS_LABEL, &token).await?;
@@ -162,10 +163,7 @@ impl ClientProgress {
         let put_aside = async {
             match &wanted.purpose {
                 Purpose::Proof => self.put_aside_for_proof(wanted, work.token).await,
-                Purpose::Logins { login, is_restored, master_secret_arn, .. } => {
-                    self.put_aside_for_logins(wanted, login, *is_restored, master_secret_arn, work.token)
-                        .await
-                }
+                Purpose::Logins { .. } => self.put_aside_for_logins(wanted, work.token).await,
             }
         };
         timeout_at(deadline, put_aside).await.map_err(|_| ClientError::TooLong)??;
@@ -193,11 +191,19 @@ fn work<'a>(wanted: &'a ClientRequest, command: &'a str, token: &'a str) -> Work
 fn without_a_service(purpose: &Purpose) -> Answered {
     match purpose {
         Purpose::Proof => Answered::Success(BTreeMap::new()),
-        Purpose::Logins { .. } => Answered::Failed(
-            "The app login couldn't be set up, because no service of the stage is active, so there is no place from where \
-             stagedb can reach the database."
-                .to_owned(),
-        ),
+        Purpose::Logins { login, .. } => Answered::Failed(format!(
+            "{}, because no service of the stage is active, so there is no place from where stagedb can reach the database.",
+            failed(login)
+        )),
+    }
+}
+
+/// What a client for logins couldn't do.
+fn failed(login: &Login) -> &'static str {
+    if login.is_master {
+        "The logins in the snapshot couldn't be disabled"
+    } else {
+        "The app login couldn't be set up"
     }
 }
 
@@ -209,7 +215,7 @@ fn answer(purpose: &Purpose, attempts: &[Attempt]) -> Answered {
     }
     let what = match purpose {
         Purpose::Proof => "The connection test failed",
-        Purpose::Logins { .. } => "The app login couldn't be set up",
+        Purpose::Logins { login, .. } => failed(login),
     };
     Answered::Failed(format!("{what}. {}.", failures.join(". ")))
 }

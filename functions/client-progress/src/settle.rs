@@ -26,7 +26,7 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(5)];
 const QUICK: Duration = Duration::from_mins(5);
 
 /// How long one execution waits for tasks from before, such as jobs. The state machine ends it after 58 minutes.
-const HAND_OVER: Duration = Duration::from_mins(50);
+const HAND_OVER: Duration = Duration::from_mins(45);
 /// How many executions wait, one after the other. After that, the next rebuild looks again.
 const ROUNDS: u8 = 24;
 
@@ -85,23 +85,48 @@ impl ClientProgress {
 
     /// What to settle, if the stage is at rest.
     async fn unsettled(&self, request: &SettleRequest) -> Result<Option<Unsettled>, ProgressError> {
-        let Lookup::Found(stack) = self.stacks.stack(&request.stack_id).await? else { return Ok(None) };
+        let Some(stack) = self.at_rest(&request.stack_id).await? else { return Ok(None) };
         lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
-        let is_at_rest = matches!(stack.status, StackStatus::Complete | StackStatus::RolledBack);
-        if !is_at_rest || stack.source() != "created" {
+        let labels = self.secrets.labels(secret_arn(&stack)).await?;
+        // Only what was there before the stack came to rest is obsolete. An operation that began meanwhile may have added a login.
+        if self.at_rest(&request.stack_id).await?.as_ref() != Some(&stack) {
             return Ok(None);
         }
         let text = |name: &str| stack.parameters.get(name).cloned().unwrap_or_default();
+        if stack.source() != "created" {
+            // Without the database, there is nothing to disable.
+            for (label, version) in labels.iter().filter(|(label, _)| Login::is_staging_label(label)) {
+                self.secrets.forget(secret_arn(&stack), label, version).await?;
+            }
+            return Ok(None);
+        }
         let login = Login::try_from(text("Login")).ok();
         let Ok(generation) = Generation::try_from(text("Generation")) else { return Ok(None) };
         let registration = Registration::from_parameters(&stack.parameters)
             .map_err(|error| ProgressError::Invalid(error.to_string()))?;
-        let labels = self.secrets.labels(secret_arn(&stack)).await?;
         let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
         if leftover.is_none() {
             return Ok(None);
         }
-        Ok(Some(Unsettled { stack: *stack, registration, generation, login, leftover }))
+        if output(&stack, "LoginsTaskDefinitionArn").is_empty() {
+            warn!(
+                "the stack went back to an earlier template, so the obsolete logins stay enabled until the next rebuild"
+            );
+            return Ok(None);
+        }
+        Ok(Some(Unsettled { stack, registration, generation, login, leftover }))
+    }
+
+    /// The stage's stack, if it's at rest.
+    async fn at_rest(&self, id: &str) -> Result<Option<StageStack>, ProgressError> {
+        Ok(match self.stacks.stack(id).await? {
+            Lookup::Found(stack)
+                if matches!(stack.status, StackStatus::Complete | StackStatus::RolledBack) =>
+            {
+                Some(*stack).filter(|stack| !secret_arn(stack).is_empty())
+            }
+            Lookup::Found(_) | Lookup::Missing | Lookup::Foreign => None,
+        })
     }
 
     /// Starts the client once nobody can need the obsolete logins.
@@ -164,10 +189,17 @@ impl ClientProgress {
         let former = Former::from_parameters(&stack.parameters).map_err(invalid)?;
         let Some(current) = self.secrets.current(secret_arn(stack)).await? else { return Ok(true) };
         let published_at = current.stored_at;
-        let services: Vec<_> = registration.services.iter().chain(&former.services).collect();
-        for service in &services {
-            let (cluster, name) = service.key();
+        let services: Vec<_> = registration.services.iter().chain(&former.services).cloned().collect();
+        for seen in self.services.look(&services).await? {
+            let (cluster, name) = seen.registered.key();
             if self.running.has_older(cluster, Of::Service(name), published_at).await? {
+                return Ok(true);
+            }
+            // Somebody may have started a task with the service's definition, for example to migrate the data.
+            let family = seen.live.as_ref().map(|(_, definition)| definition.family());
+            if let Some(family) = family
+                && self.running.has_older(cluster, Of::Family(family), published_at).await?
+            {
                 return Ok(true);
             }
         }

@@ -87,4 +87,8 @@ fn a_login_is_set_up_only_if_something_about_it_changes() {
     assert!(!with(&[("Login", "master_1/20261128-142202")]));
     assert!(!with(&[("Login", "none")]));
     assert!(!with(&[("Source", "attached"), ("Login", "app_2/20261128-142202")]));
+    // Restored data may have logins, also without the app login.
+    let master = ("Login", "master_1/20261128-142202");
+    assert!(!with(&[master, ("Generation", "20261128-142202")]));
+    assert!(with(&[master, ("Generation", "20261128-142202"), ("FromSnapshot", "shop-dev-postgres-1")]));
 }

@@ -35,7 +35,7 @@ fn settles(local: &LocalAws, user: &str) {
 
 /// The master user's credentials, with where the database is.
 fn master(local: &LocalAws) -> Value {
-    let name = format!("dev-{STACK}-postgres-master");
+    let name = format!("stagedb/dev-{STACK}/master-user");
     let stacks =
         local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
     let [generation] =
@@ -121,7 +121,7 @@ fn the_master_users_secret_is_out_of_reach(local: &LocalAws) {
     let filters = ["--filters", "Key=tag-key,Values=aws:cloudformation:stack-name"];
     let listed = local.aws(&[&["secretsmanager", "list-secrets"][..], &filters].concat()).unwrap();
     assert!(listed.to_string().contains(&format!("dev-{STACK}-postgres")), "{listed}");
-    assert!(!listed.to_string().contains("postgres-master"), "{listed}");
+    assert!(!listed.to_string().contains("master-user"), "{listed}");
     let name = format!("dev-{STACK}-postgres");
     let versions = local.aws(&[
         "secretsmanager",
@@ -228,19 +228,69 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
 }
 
 #[test]
+fn roles_and_databases_of_a_team_stay_as_they_are() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(false));
+    let master = secret(&local, "dev");
+    for sql in [
+        "create role app login password 'theirs-and-no-one-elses'",
+        "create role reporter login password 'theirs-and-no-one-elses'",
+        "create database closed",
+        "revoke all on database closed from public",
+        "create database open",
+    ] {
+        query(&master, sql);
+    }
+    let refused = |reason: &str| {
+        save(&local, "dev", &with_login(true), 202);
+        let (rebuild, _) = follow(&local, "dev");
+        assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
+        assert!(rebuild.reason.as_ref().unwrap().contains(reason), "{rebuild:?}");
+        eventually("nothing is left", || {
+            let answer =
+                local.api("POST", &stage_path("dev", "/database/preview"), Some(&with_login(true))).unwrap();
+            answer.status == 200
+        });
+    };
+    let connects = |user: &str, database: &str| {
+        let mut secret = master.clone();
+        secret["username"] = json!(user);
+        secret["dbname"] = json!(database);
+        psql(&secret, "theirs-and-no-one-elses", "select 1").status.success()
+    };
+    refused("a role app, app_1, or app_2 already exists");
+    assert!(connects("app", "app"));
+    query(&master, "alter role app rename to their_app");
+    query(&master, "create schema app");
+    refused("a schema app already exists");
+    query(&master, "drop schema app");
+
+    save_and_follow(&local, "dev", &with_login(true));
+    settles(&local, "app_1");
+    assert!(!connects("reporter", "closed") && connects("reporter", "open"));
+    let mut app = secret(&local, "dev");
+    for database in ["closed", "open"] {
+        app["dbname"] = json!(database);
+        assert!(refusal(&app, "select 1").contains("permission denied for database"));
+    }
+}
+
+#[test]
 fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_task_is_gone() {
     let local = world();
     save_and_follow(&local, "dev", &with_login(true));
     settles(&local, "app_1");
     let first = secret(&local, "dev");
     query(&first, "create table kept (row text)");
+    // As connection pools do that reset everything.
+    query(&first, "set role none; create table made_by_the_login (row text)");
 
     drain_for(&local, 8.0);
     rotate(&local);
     let second = secret(&local, "dev");
     assert_eq!(second["username"], "app_2");
     assert_ne!(second[PASSWORD], first[PASSWORD]);
-    query(&second, "alter table kept add other text");
+    query(&second, "alter table kept add other text; alter table made_by_the_login add other text");
     assert!(logs_in(&first), "a task from before is still running");
     assert_eq!(enabled(&local), "app_1,app_2");
     let refused = local.api("POST", &stage_path("dev", "/database/rotation"), None).unwrap();

@@ -357,7 +357,7 @@ fn of_credentials(table: &mut Denials<'_>) {
     );
     let delete = Call::Json("secretsmanager.DeleteSecret", json!({"SecretId": "dev-test-django2-postgres"}));
     table.denied(ROLE, "a stage's secret", &delete, "secretsmanager:DeleteSecret");
-    let master = "dev-billing-postgres-master";
+    let master = "stagedb/dev-billing/master-user";
     for (name, tags, action) in [
         ("billing/new", tagged("stagedb:stack", "shop"), "secretsmanager:CreateSecret"),
         (master, json!([]), "secretsmanager:CreateSecret"),
@@ -760,7 +760,8 @@ fn only_the_execution_roles_of_a_stage_can_read_its_secret() {
     let own = definition["executionRoleArn"].as_str().unwrap();
     let actor = local.acting_as(own.rsplit('/').next().unwrap(), 60).unwrap();
     made(&actor, &get).unwrap();
-    let master = json!({"SecretId": "dev-test-django2-postgres-master", "VersionStage": "stagedb-logins"});
+    let master =
+        json!({"SecretId": "stagedb/dev-test-django2/master-user", "VersionStage": "stagedb-logins"});
     let get = Call::Json("secretsmanager.GetSecretValue", master);
     denied(&actor, "a service's execution role", &get, "secretsmanager:GetSecretValue");
 }

@@ -275,9 +275,7 @@ pub(crate) fn reply(
             let others = current.event["RequestType"] != "Delete" && text("Source") == "attached";
             Ok(Reply::Xml(if others { xml } else { xml.replace("<tagSet>", &marked) }))
         }
-        (Some(Plant::DisablesTooEarly), "ListTasks", Ok(Reply::Json(_)))
-            if call.text("serviceName").is_some() =>
-        {
+        (Some(Plant::DisablesTooEarly), "ListTasks", Ok(Reply::Json(_))) => {
             Ok(Reply::Json(json!({"taskArns": []})))
         }
         (Some(Plant::ForgetsTheSnapshot), "DescribeDBSnapshots", Ok(Reply::Xml(_))) => {

@@ -134,8 +134,12 @@ impl World {
         let is_stopping = call.text("desiredStatus") == Some("STOPPED");
         match (call.text("serviceName"), call.text("family")) {
             (Some(service), _) => self.ecs.tasks_of(service, is_stopping, now),
-            (None, Some(family)) if !is_stopping => self.clients.pending(family),
-            _ => Vec::new(),
+            // Each service has a family of its own name.
+            (None, Some(family)) => {
+                let clients = if is_stopping { Vec::new() } else { self.clients.pending(family) };
+                [clients, self.ecs.tasks_of(family, is_stopping, now)].concat()
+            }
+            (None, None) => Vec::new(),
         }
     }
 

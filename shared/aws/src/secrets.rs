@@ -121,9 +121,9 @@ pub struct LoginsValue {
     pub verifier: String,
     /// When it got its password, or "none".
     pub since: String,
-    /// When the obsolete passwords were made, separated by commas, or "none".
+    /// When the obsolete passwords were made, separated by commas, or "all", or "none".
     pub obsolete: String,
-    /// The label of the master user's password that is no longer published, or "none".
+    /// Says that the master user was published before, or "none".
     pub master: String,
 }
 

@@ -103,6 +103,12 @@ impl Login {
         (!self.is_master).then_some(self.app)
     }
 
+    /// Whether a staging label is that of a login's password.
+    #[must_use]
+    pub fn is_staging_label(label: &str) -> bool {
+        label.starts_with(LABEL)
+    }
+
     /// The staging label of the version of the secret that holds this login's password.
     #[must_use]
     pub fn staging_label(&self) -> String {

@@ -153,7 +153,7 @@ impl Stage {
     /// The name of the secret with the master user's credentials, if the containers don't log in as the master user.
     #[must_use]
     pub fn master_secret_name(&self) -> String {
-        format!("{}-{}-postgres-master", self.stage, self.stack)
+        format!("stagedb/{}-{}/master-user", self.stage, self.stack)
     }
 }
 

@@ -344,6 +344,21 @@ mod tests {
     const BEGIN: (&str, &str, &str) = ("shop-dev", "UPDATE_IN_PROGRESS", "User Initiated");
 
     #[test]
+    fn a_login_is_a_step_only_if_one_is_set_up() {
+        let steps = |login: &str| {
+            let mut stack = observation("UPDATE_IN_PROGRESS", &[BEGIN, ("Logins", "UPDATE_IN_PROGRESS", "")]);
+            let newest = stack.events.first_mut().unwrap();
+            newest.properties.insert("Login".to_owned(), login.to_owned());
+            let rebuild = rebuild(&stack, &[], START);
+            rebuild.steps.into_iter().map(|step| (step.name, step.status)).collect::<Vec<_>>()
+        };
+        assert!(steps("app_1/20261122-120000").contains(&("login", StepStatus::Running)));
+        for login in ["none", "master_1/20261122-120000", ""] {
+            assert!(!steps(login).iter().any(|(name, _)| *name == "login"), "{login}");
+        }
+    }
+
+    #[test]
     fn a_rebuild_goes_through_its_phases() {
         let running = observation("UPDATE_IN_PROGRESS", &[BEGIN, ("Database", "UPDATE_IN_PROGRESS", "")]);
         let done = observation(

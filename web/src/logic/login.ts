@@ -14,7 +14,7 @@ export const APP_LOGIN_HINT =
 export const UNSETTLED = "The login from before is disabled when the last container from before has stopped.";
 
 /** Why the password can't be rotated yet. */
-export const WAIT_FOR_LAST = "Wait until the last container or job that uses the login from before has stopped.";
+export const WAIT_FOR_LAST = "Wait until the last container or job that uses the login from before has stopped. If none is running anymore, rebuild the stage.";
 
 /** Whether the containers log in as one of the app logins. */
 export function isAppLogin(login: Known): boolean {

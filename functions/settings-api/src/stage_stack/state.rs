@@ -89,7 +89,7 @@ impl SettingsApi {
         }
         Err(Problem::conflict(
             "Containers or jobs from before the last change of the login are still running, or stopped a moment ago. Until their login \
-             is disabled, the login can't change again. stagedb disables it when the last one has stopped.",
+             is disabled, the login can't change again. stagedb disables it when the last one has stopped. If none is running anymore, rebuild the stage.",
         ))
     }
 

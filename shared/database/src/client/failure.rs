@@ -56,7 +56,7 @@ pub enum ClientFailure {
     #[error("{0}")]
     Server(String),
     /// The command took too long.
-    #[error("the connection took longer than {COMMAND_SECONDS} s")]
+    #[error("the client took longer than {COMMAND_SECONDS} s")]
     Slow,
     /// The task didn't start, or didn't stop, in time.
     #[error("the client task didn't finish within {minutes} minutes; its last status was {status}")]
@@ -250,6 +250,13 @@ mod tests {
     const AT: &str = "psql: error: connection to server at \"orders.example\" (10.0.1.5), port 5432 failed: ";
 
     #[test]
+    fn what_a_statement_leads_to_is_the_message() {
+        let printed =
+            "psql:<stdin>:34: ERROR:  a schema app already exists\nCONTEXT:  PL/pgSQL function\nHINT:  none";
+        assert_eq!(ran(3, printed), "a schema app already exists");
+    }
+
+    #[test]
     fn what_the_server_says_is_the_message() {
         for (said, expected) in [
             (
@@ -337,7 +344,7 @@ mod tests {
         };
         assert_eq!(quiet(137, "OutOfMemoryError"), "the client was killed (exit code 137, OutOfMemoryError)");
         assert_eq!(quiet(137, ""), "the client was killed (exit code 137)");
-        assert_eq!(quiet(124, ""), "the connection took longer than 30 s");
+        assert_eq!(quiet(124, ""), "the client took longer than 30 s");
         assert_eq!(quiet(127, ""), "the client's image has no psql or timeout (exit code 127)");
         assert_eq!(quiet(2, ""), "psql failed with exit code 2, and its log is empty");
         let long = format!("{AT}FATAL:  {}", "é".repeat(5000));
