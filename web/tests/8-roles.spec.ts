@@ -24,8 +24,12 @@ async function as(browser: Browser, role: Role, path: string, run: (page: Page) 
 /** Checks that a button is disabled, and that its tooltip says why. */
 async function expectLocked(page: Page, button: Locator, reason: string): Promise<void> {
   await expect(button).toHaveAttribute("aria-disabled", "true");
-  await button.hover();
-  await expect(page.getByRole("tooltip").getByText(reason)).toBeVisible();
+  // While the page is still loading, the button can move away from under the mouse.
+  await expect(async () => {
+    await page.mouse.move(0, 0);
+    await button.hover();
+    await expect(page.getByRole("tooltip").getByText(reason)).toBeVisible({ timeout: 2_000 });
+  }).toPass({ timeout: 15_000 });
   await page.mouse.move(0, 0);
 }
 
