@@ -84,7 +84,7 @@ test("an admin protects a stage, and then an editor can't change it", async ({ p
   await as(browser, "editor", stagePath("dev", "/database"), async (editor) => {
     const reason = `The stage is protected, so only admins can do this, and your role is editor. ${ADMINS}`;
     await expect(editor.getByText("Protected", { exact: true })).toBeVisible();
-    await expect(editor.getByText(reason).first()).toBeVisible();
+    await expect(editor.getByText(reason).filter({ visible: true }).first()).toBeVisible();
     await expectLocked(editor, editor.getByRole("button", { name: "Save", exact: true }), reason);
 
     // The page only shows it. It's the API that refuses.
