@@ -438,6 +438,15 @@ fn held(local: &LocalAws, published: &mut Vec<(f64, Value)>) -> Vec<Value> {
     held
 }
 
+/// Ends the other threads, also if a check fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn containers_that_reconnect_all_the_time_see_no_failed_login_over_many_rotations_even_if_functions_are_killed()
  {
@@ -449,7 +458,8 @@ fn containers_that_reconnect_all_the_time_see_no_failed_login_over_many_rotation
     clients.args(["-c", CLIENTS]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut clients = clients.spawn().unwrap();
     let mut credentials = clients.stdin.take().unwrap();
-    let (is_over, deaths) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let is_over = AtomicBool::new(false);
+    let (begun, deaths) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut published = Vec::new();
@@ -460,25 +470,29 @@ fn containers_that_reconnect_all_the_time_see_no_failed_login_over_many_rotation
             drop(credentials);
         });
         scope.spawn(|| {
-            // One of the functions that a rotation needs, every few seconds.
+            // Each rotation loses one function, up to twice: Lambda makes three attempts.
             let of_rotations = ["client-progress", "credentials-resource", "publish-variables"];
-            for turn in 0.. {
-                for _ in 0..30 {
-                    if is_over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    thread::sleep(Duration::from_millis(100));
+            let (mut of, mut left) = (0, 2);
+            while !is_over.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(500));
+                let rotation = begun.load(Ordering::Relaxed);
+                if rotation != of {
+                    (of, left) = (rotation, 2);
                 }
-                let name = format!("AWS_LAMBDA_FUNCTION_NAME=stagedb-{} ", of_rotations[turn % 3]);
+                let name = format!("AWS_LAMBDA_FUNCTION_NAME=stagedb-{} ", of_rotations[rotation % 3]);
                 let found = processes(&local).into_iter().find(|(_, started)| started.contains(&name));
-                deaths.fetch_add(usize::from(found.is_some_and(|(pid, _)| killed(pid))), Ordering::Relaxed);
+                if left > 0 && found.is_some_and(|(pid, _)| killed(pid)) {
+                    left -= 1;
+                    deaths.fetch_add(1, Ordering::Relaxed);
+                }
             }
         });
+        let _ends = Ends(&is_over);
         for rotation in 0..ROTATIONS {
+            begun.store(rotation, Ordering::Relaxed);
             rotate(&local);
             settles(&local, if rotation % 2 == 0 { "app_2" } else { "app_1" });
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     let output = clients.wait_with_output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();

@@ -119,8 +119,10 @@ fn what_is_allowed_beside_the_calls_of_the_tests_is_known() {
 fn mutations(policies: &Policies) -> Vec<(String, &str, Vec<Value>)> {
     let mut all = Vec::new();
     for (role, statements) in policies {
-        let ours =
-            statements.iter().enumerate().filter(|(_, statement)| statement["Sid"] != policies::MANAGED);
+        let ours = statements
+            .iter()
+            .enumerate()
+            .filter(|(_, statement)| !policies::MANAGED.iter().any(|sid| statement["Sid"] == **sid));
         for (index, statement) in ours {
             let name = format!("{role} {}", statement["Sid"].as_str().unwrap_or("without a Sid"));
             let mut change = |what: String, changed: Option<Value>| {

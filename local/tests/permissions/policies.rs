@@ -9,8 +9,9 @@ const PARTITION: &str = "aws";
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
 
-/// AWS's managed policy, which SAM gives to every function. Nobody can take anything away from it.
-pub(crate) const MANAGED: &str = "AWSLambdaBasicExecutionRole";
+/// AWS's managed policies: the one that SAM gives to every function, and the one of execution roles. Nobody can take anything away
+/// from them.
+pub(crate) const MANAGED: [&str; 2] = ["AWSLambdaBasicExecutionRole", "AmazonECSTaskExecutionRolePolicy"];
 
 /// The statements of each role, by its logical ID.
 pub(crate) type Policies = BTreeMap<String, Vec<Value>>;
@@ -36,9 +37,13 @@ pub(crate) fn of(template: &str, parameters: &BTreeMap<String, String>) -> Polic
         let statements =
             documents.iter().filter_map(|document| document["Statement"].as_sequence()).flatten();
         let mut statements: Vec<_> = statements.filter_map(|statement| stack.resolved(statement)).collect();
+        let logs = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:CreateLogGroup"];
+        let [of_functions, of_tasks] = MANAGED;
+        let allow = |sid: &str, actions: &[&str]| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"});
         if resource["Type"] == "AWS::Serverless::Function" {
-            let logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"];
-            statements.push(json!({"Sid": MANAGED, "Effect": "Allow", "Action": logs, "Resource": "*"}));
+            statements.push(allow(of_functions, &logs));
+        } else if !properties["ManagedPolicyArns"].is_null() {
+            statements.push(allow(of_tasks, &logs[..2]));
         }
         policies.insert(role, statements);
     }
