@@ -7,6 +7,11 @@ const CONNECT_SECONDS: u64 = 10;
 /// How many seconds the command can take. A task that nobody watches ends by itself.
 pub(super) const COMMAND_SECONDS: u64 = 30;
 
+/// How all statements begin.
+const BEGIN: &str = include_str!("sql/begin.sql");
+/// The statements that give objects to the owner. Those below include them in this place.
+const TAKE: &str = include_str!("sql/take.sql");
+const TAKE_HERE: &str = "-- @take\n";
 /// The statements that give a login its password.
 const LOGINS: &str = include_str!("sql/logins.sql");
 /// The statements that disable what is obsolete.
@@ -34,7 +39,8 @@ pub fn settle_command() -> String {
 fn statements(sql: &str) -> String {
     let variables = ["login", "verifier", "since", "obsolete", "master"];
     let variables = variables.map(|name| format!("\\getenv {name} STAGEDB_{}\n", name.to_uppercase()));
-    command("--file=-", &format!(" <<'SQL'\n{}{sql}SQL", variables.concat()))
+    let (variables, sql) = (variables.concat(), sql.replace(TAKE_HERE, TAKE));
+    command("--file=-", &format!(" <<'SQL'\n{variables}{BEGIN}{sql}COMMIT;\nSQL"))
 }
 
 /// A command for a container whose entry point is `sh -c`. It verifies the server's certificate if the Region's root certificates
@@ -62,6 +68,15 @@ mod tests {
         for command in [connect_command(), logins_command(), settle_command()] {
             for name in ["PGPASSWORD", "PGUSER", "PGHOST"] {
                 assert!(!command.contains(name), "{command}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_statements_are_one_transaction_that_gives_objects_to_the_owner() {
+        for command in [logins_command(), settle_command()] {
+            for part in [BEGIN, TAKE, "COMMIT;\nSQL"] {
+                assert_eq!(command.matches(part).count(), 1, "{part}");
             }
         }
     }

@@ -1,10 +1,5 @@
 -- Gives a login a password, and at the first change, everything that the master user owns to the role that the login acts as.
 -- Safe to repeat. The login that is published stays as it is.
-BEGIN;
-SET LOCAL client_min_messages = warning;
--- Containers may be using the tables. They wait for these locks, so this doesn't wait long for theirs.
-SET LOCAL lock_timeout = '10s';
-SELECT FROM pg_advisory_xact_lock(7811);
 
 -- A client that was started for an earlier request, and runs only now, would take back what a later one has done.
 SELECT :'verifier' NOT LIKE 'SCRAM-SHA-256$%' OR EXISTS (
@@ -53,23 +48,8 @@ COMMENT ON ROLE :"login" IS :'since';
 SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname)
   FROM pg_roles
   WHERE :'obsolete' = 'all' AND rolname IN ('app_1', 'app_2') AND rolname <> :'login' AND rolcanlogin \gexec
--- What they have created without acting as the owner, for example after DISCARD ALL.
-SELECT format('REASSIGN OWNED BY %I TO app', rolname)
-  FROM pg_roles WHERE rolname IN ('app_1', 'app_2') AND pg_has_role(oid, 'USAGE') \gexec
-
 SELECT :'master' <> 'none' AS takes \gset
-\if :takes
--- The new owner must be allowed to create objects where the old ones are.
-SELECT format('ALTER DATABASE %I OWNER TO app', datname)
-  FROM pg_database WHERE datname = current_database() AND pg_get_userbyid(datdba) = current_user \gexec
-SELECT format('ALTER SCHEMA %I OWNER TO app', nspname)
-  FROM pg_namespace WHERE pg_get_userbyid(nspowner) = current_user \gexec
-REASSIGN OWNED BY CURRENT_USER TO app;
--- That includes other databases, which stay the master user's.
-SELECT format('ALTER DATABASE %I OWNER TO %I', datname, current_user)
-  FROM pg_database WHERE datname <> current_database() AND pg_get_userbyid(datdba) = 'app' \gexec
-\endif
-
+-- @take
 -- By default, every role can connect to every database. Those that exist keep that; the app logins don't get it.
 CREATE TEMPORARY TABLE open_to_all ON COMMIT DROP AS
   SELECT datname, string_agg(privilege_type, ', ') AS privileges
@@ -80,4 +60,3 @@ SELECT format('GRANT %s ON DATABASE %I TO %I', privileges, datname, rolname)
   FROM open_to_all, pg_roles
   WHERE rolcanlogin AND rolname NOT IN ('app_1', 'app_2') AND oid >= 16384 \gexec
 SELECT format('REVOKE %s ON DATABASE %I FROM PUBLIC', privileges, datname) FROM open_to_all \gexec
-COMMIT;
