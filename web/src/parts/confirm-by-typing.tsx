@@ -4,6 +4,7 @@ import Input from "@cloudscape-design/components/input";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type ReactNode, useState } from "react";
+import { useSubmission } from "../submission";
 import { DialogFooter } from "./dialog-footer";
 
 export function ConfirmByTyping(props: {
@@ -22,32 +23,21 @@ export function ConfirmByTyping(props: {
 }) {
   const { header, verb, closeLabel, expected, children, confirm, sentence, close } = props;
   const [typed, setTyped] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   const [key] = useState(() => crypto.randomUUID());
 
-  const submit = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await confirm(typed, key);
-    } catch (caught) {
-      setBusy(false);
-      setError(caught as Error);
-    }
-  };
+  const { busy, error, submit } = useSubmission(() => confirm(typed, key));
   return (
     <Modal
       visible
       header={header}
       closeAriaLabel={closeLabel}
       onDismiss={close}
-      footer={<DialogFooter verb={verb} busy={busy} disabled={typed !== expected} canLeave confirm={() => void submit()} close={close} />}
+      footer={<DialogFooter verb={verb} busy={busy} disabled={typed !== expected} canLeave confirm={submit} close={close} />}
     >
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (typed === expected && !busy) void submit();
+          if (typed === expected && !busy) submit();
         }}
       >
         <SpaceBetween size="m">

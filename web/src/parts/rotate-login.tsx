@@ -7,6 +7,7 @@ import { type Login, usePage } from "../api";
 import { forgetSave } from "../logic/last-save";
 import { otherLogin, rotationLock } from "../logic/login";
 import { useAccess, useStage } from "../stage-context";
+import { useSubmission } from "../submission";
 import { DialogFooter } from "./dialog-footer";
 import { ProblemAlert } from "./problem";
 
@@ -27,31 +28,22 @@ export function RotateLogin({ login }: { login: Login }) {
 function Confirm({ login, close }: { login: Login; close: () => void }) {
   const { api } = usePage();
   const { name, begun } = useStage();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   // If the response gets lost and the user tries again, no second rotation starts.
   const [key] = useState(() => crypto.randomUUID());
 
-  const rotate = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await api.rotateLogin(name, key);
-      forgetSave(name);
-      close();
-      begun();
-    } catch (caught) {
-      setBusy(false);
-      setError(caught as Error);
-    }
-  };
+  const { busy, error, submit } = useSubmission(async () => {
+    await api.rotateLogin(name, key);
+    forgetSave(name);
+    close();
+    begun();
+  });
   return (
     <Modal
       visible
       header="Rotate the password of the app login?"
       closeAriaLabel="Close without rotating the password"
       onDismiss={close}
-      footer={<DialogFooter verb="Rotate password" busy={busy} confirm={() => void rotate()} close={close} />}
+      footer={<DialogFooter verb="Rotate password" busy={busy} confirm={submit} close={close} />}
     >
       <SpaceBetween size="m">
         <div>

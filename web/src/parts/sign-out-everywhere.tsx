@@ -3,33 +3,24 @@ import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useState } from "react";
 import { usePage } from "../api";
+import { useSubmission } from "../submission";
 import { DialogFooter } from "./dialog-footer";
 import { ProblemAlert } from "./problem";
 
 export default function SignOutEverywhere({ close }: { close: () => void }) {
   const { api, session } = usePage();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const signOut = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await api.signOutEverywhere();
-      session.signOut();
-    } catch (caught) {
-      setBusy(false);
-      setError(caught as Error);
-    }
-  };
+  const { busy, error, submit } = useSubmission(async () => {
+    await api.signOutEverywhere();
+    session.signOut();
+  });
   return (
     <Modal
       visible
       header="Sign out everywhere?"
       closeAriaLabel="Close without signing out"
       onDismiss={close}
-      footer={<DialogFooter verb="Sign out everywhere" busy={busy} confirm={() => void signOut()} close={close} />}
+      footer={<DialogFooter verb="Sign out everywhere" busy={busy} confirm={submit} close={close} />}
     >
       <SpaceBetween size="m">
         <Box variant="p" padding="n">
