@@ -17,9 +17,6 @@ fn budget(plant: Plant) -> u64 {
         | Plant::PublishesTooEarly
         | Plant::WorksOutOfTurn
         | Plant::ChangesTheClass => 5_000,
-        // Needs two stages within a second and a throttled call in between. A test of the pure crate covers every
-        // order.
-        Plant::LeavesAtOnce => 12_000,
         // Needs a foreign instance, or one that lost its tag, between a save and its first look: one history in 900.
         Plant::TrustsTheIdentifier => 10_000,
         _ => 2_000,

@@ -9,9 +9,8 @@ use crate::{
         clock::pass,
         invariant::{Invariant, Violation},
     },
-    plans::plant::Plant,
     services::{
-        clients::State,
+        clients::{State, Task},
         rds::logins,
         stacks::{Stack, StackEvent},
     },
@@ -33,9 +32,6 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
     let Some(task) = world.clients.tasks.get(arn).filter(|task| task.state == State::Pending).cloned() else {
         return;
     };
-    // A proof fails before this bug does harm, so nothing else would find it. Its clients don't look at rules.
-    let is_blind = model.plant == Some(Plant::LeavesAtOnce);
-    let source = Some(task.security_group.as_str()).filter(|_| !is_blind);
     let secret = world.clients.definitions.get(&task.definition).cloned();
     let value = secret.and_then(|(secret, label)| {
         let secret = world.secrets.by_arn.get(&secret)?;
@@ -57,7 +53,7 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
             reason: "ResourceInitializationError: unable to pull secrets: ResourceNotFoundException",
             exit_code: None,
         },
-        (_, Some(value)) => match work(model, &mut world, &task.command, &value, source) {
+        (_, Some(value)) => match work(model, &mut world, &task, &value) {
             Ok(()) => State::Stopped { reason: EXITED, exit_code: Some(0) },
             Err(words) => {
                 if let Some(words) = cut_off(&world, &value).filter(|_| words == TIMEOUT) {
@@ -113,16 +109,10 @@ fn outdated(world: &World, text: &str) -> Option<String> {
 }
 
 /// Does what the client's command says.
-fn work(
-    model: &Model,
-    world: &mut World,
-    command: &str,
-    value: &str,
-    source: Option<&str>,
-) -> Result<(), &'static str> {
-    let now = model.now();
-    connect(world, value, source, now)?;
-    if command == database::connect_command() {
+fn work(model: &Model, world: &mut World, task: &Task, value: &str) -> Result<(), &'static str> {
+    let (command, now) = (&task.command, model.now());
+    connect(world, value, &task.security_group, now)?;
+    if *command == database::connect_command() {
         world.clients.proved.insert(value.to_owned());
         return Ok(());
     }
@@ -130,7 +120,7 @@ fn work(
     let identifier = value["dbInstanceIdentifier"].as_str().unwrap_or_default().to_owned();
     let before = running(world, &identifier, now);
     let instance = world.rds.instances.get_mut(&identifier).ok_or("FATAL:  the database is gone")?;
-    if command == database::logins_command() {
+    if *command == database::logins_command() {
         logins::set_up(instance, &value)?;
     } else {
         logins::settle(instance, &value);
@@ -166,7 +156,7 @@ fn running(world: &World, identifier: &str, now: u64) -> BTreeSet<String> {
 }
 
 /// Connects as `psql` would.
-fn connect(world: &mut World, value: &str, source: Option<&str>, now: u64) -> Result<(), &'static str> {
+fn connect(world: &mut World, value: &str, source: &str, now: u64) -> Result<(), &'static str> {
     let value: Value = serde_json::from_str(value).unwrap_or_default();
     let text = |name: &str| value[name].as_str().unwrap_or_default();
     world.rds.advance(now);
@@ -177,11 +167,8 @@ fn connect(world: &mut World, value: &str, source: Option<&str>, now: u64) -> Re
     if instance.endpoint(identifier).as_deref() != Some(text("host")) {
         return Err("could not translate host name to address");
     }
-    let is_let_in = |group: &String| {
-        source.is_none_or(|source| {
-            world.ec2.rules.values().any(|rule| rule.group == *group && rule.source == source)
-        })
-    };
+    let is_let_in =
+        |group: &String| world.ec2.rules.values().any(|rule| rule.group == *group && rule.source == source);
     if !instance.security_groups.iter().any(is_let_in) {
         return Err(TIMEOUT);
     }
