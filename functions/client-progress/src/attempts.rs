@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::{AwsError, Place, Run, RunError};
 use database::{
-    Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, StoppedTask, client_result,
+    Attempt, AttemptOutcome, ClientFailure, ClientTask, Registration, StoppedTask, client_result, hex,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -254,5 +254,5 @@ fn token_in(place: &Place, tries: u8, token: &str) -> String {
         hash.update([0]);
         hash.update(part);
     }
-    hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(&hash.finalize())
 }

@@ -31,7 +31,7 @@ use serde_json::Value;
 use thiserror::Error;
 use time::{OffsetDateTime, serde::rfc3339};
 
-pub use request::{ClientRequest, Purpose, client_request};
+pub use request::{ClientRequest, LoginSetup, Purpose, client_request};
 
 /// What the function needs.
 #[derive(Debug)]

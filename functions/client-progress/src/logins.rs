@@ -5,7 +5,7 @@ use postgres_protocol::password::scram_sha_256;
 
 use crate::{
     ClientProgress,
-    request::{ClientRequest, Purpose},
+    request::{ClientRequest, LoginSetup},
     resource::ClientError,
 };
 
@@ -15,12 +15,10 @@ impl ClientProgress {
     pub(crate) async fn put_aside_for_logins(
         &self,
         wanted: &ClientRequest,
+        setup: &LoginSetup,
         token: &str,
     ) -> Result<(), ClientError> {
-        let Purpose::Logins { login, is_first, takes_objects, master_secret_arn, .. } = &wanted.purpose
-        else {
-            return Ok(());
-        };
+        let LoginSetup { login, is_first, takes_objects, master_secret_arn, .. } = setup;
         let none = || "none".to_owned();
         let (user, verifier) = if login.is_master {
             (none(), none())

@@ -32,25 +32,31 @@ pub enum Purpose {
     /// They prove what's about to be published.
     Proof,
     /// One gives a login its password.
-    Logins {
-        /// The login.
-        login: Login,
-        /// Whether no container can have another login: before the first change, and with other data than before. Restored data
-        /// has logins with earlier passwords.
-        is_first: bool,
-        /// Whether the master user's objects change their owner: at the first change, and after the master user was published.
-        takes_objects: bool,
-        /// The ARN of the secret with the master user's credentials.
-        master_secret_arn: String,
-        /// The execution role of the master user's client.
-        role_arn: String,
-    },
+    Logins(LoginSetup),
+}
+
+/// How a login is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginSetup {
+    /// The login.
+    pub login: Login,
+    /// Whether no container can have another login: before the first change, and with other data than before. Restored data has
+    /// logins with earlier passwords.
+    pub is_first: bool,
+    /// Whether the master user's objects change their owner: at the first change, and after the master user was published.
+    pub takes_objects: bool,
+    /// The ARN of the secret with the master user's credentials.
+    pub master_secret_arn: String,
+    /// The execution role of the master user's client.
+    pub role_arn: String,
 }
 
 const PROOF: &str = "Custom::PostgresProof";
 const LOGINS: &str = "Custom::PostgresLogins";
 /// What a login is about. If none of it changes, the login stays as it is.
-const OF_LOGIN: [&str; 5] = ["Login", "Generation", "Source", "Identifier", "DatabaseName"];
+const OF_LOGIN: &[&str] = &["Login", "Generation", "Source", "Identifier", "DatabaseName"];
+/// What data is about. If one of these changes, it's other data, or there was none before.
+const OF_DATA: &[&str] = &["Source", "Generation"];
 
 /// Parses what CloudFormation asks for. `None` if there is nothing to do.
 ///
@@ -70,33 +76,14 @@ pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, Invali
     let registration = registration(properties)?;
     let login = login(properties)?;
     let purpose = if is_proof {
-        if !registration.proves {
-            return Ok(None);
-        }
-        Purpose::Proof
+        registration.proves.then_some(Purpose::Proof)
     } else {
-        let is_same = |name| {
-            Ok::<_, InvalidRequest>(properties.optional(name)? == request.old_properties.optional(name)?)
-        };
-        let is_as_before =
-            OF_LOGIN.into_iter().map(is_same).collect::<Result<Vec<_>, _>>()?.into_iter().all(|same| same);
-        let before = &request.old_properties;
-        let earlier = self::login(before)?;
-        let is_other = is_other_data(before, properties)?;
-        // Without a snapshot, a database begins with no login to disable.
-        let has_snapshot = properties.optional("FromSnapshot")?.is_some_and(|id| id != "none");
-        match login.clone().filter(|login| !is_as_before && (!login.is_master || (is_other && has_snapshot)))
-        {
-            None => return Ok(None),
-            Some(login) => Purpose::Logins {
-                login,
-                is_first: is_other || earlier.is_none(),
-                takes_objects: is_other || earlier.is_none_or(|earlier| earlier.is_master),
-                master_secret_arn: properties.text("MasterSecretArn")?.to_owned(),
-                role_arn: properties.text("RoleArn")?.to_owned(),
-            },
+        match login.clone() {
+            Some(login) => setup(request, login)?.map(Purpose::Logins),
+            None => None,
         }
     };
+    let Some(purpose) = purpose else { return Ok(None) };
     Ok(Some(ClientRequest {
         purpose,
         secret_arn: properties.text("SecretArn")?.to_owned(),
@@ -109,10 +96,33 @@ pub fn client_request(request: &Request) -> Result<Option<ClientRequest>, Invali
     }))
 }
 
-/// Whether the database had other data before, or there was none.
-fn is_other_data(before: &Properties, after: &Properties) -> Result<bool, InvalidRequest> {
-    let is_same = |name| Ok::<_, InvalidRequest>(before.optional(name)? == after.optional(name)?);
-    Ok(!is_same("Source")? || !is_same("Generation")?)
+/// What has to be done for a login. `None` if it stays as it is.
+fn setup(request: &Request, login: Login) -> Result<Option<LoginSetup>, InvalidRequest> {
+    let (before, properties) = (&request.old_properties, &request.properties);
+    let is_other = differs(before, properties, OF_DATA)?;
+    // Without a snapshot, a database begins with no login to disable.
+    let has_snapshot = properties.optional("FromSnapshot")?.is_some_and(|id| id != "none");
+    if (login.is_master && !(is_other && has_snapshot)) || !differs(before, properties, OF_LOGIN)? {
+        return Ok(None);
+    }
+    let earlier = self::login(before)?;
+    Ok(Some(LoginSetup {
+        login,
+        is_first: is_other || earlier.is_none(),
+        takes_objects: is_other || earlier.is_none_or(|earlier| earlier.is_master),
+        master_secret_arn: properties.text("MasterSecretArn")?.to_owned(),
+        role_arn: properties.text("RoleArn")?.to_owned(),
+    }))
+}
+
+/// Whether one of these properties has changed.
+fn differs(before: &Properties, after: &Properties, names: &[&'static str]) -> Result<bool, InvalidRequest> {
+    for name in names {
+        if before.optional(name)? != after.optional(name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn registration(properties: &Properties) -> Result<Registration, InvalidRequest> {
@@ -123,12 +133,7 @@ fn registration(properties: &Properties) -> Result<Registration, InvalidRequest>
     Ok(Registration::from_parameters(&registration)?)
 }
 
-/// An earlier version of the template had no login.
+/// Only a created database has one.
 fn login(properties: &Properties) -> Result<Option<Login>, InvalidRequest> {
-    match properties.optional("Login")?.as_deref() {
-        None | Some("none") => Ok(None),
-        // Only a created database has one.
-        Some(_) if properties.optional("Source")?.as_deref() != Some("created") => Ok(None),
-        Some(_) => properties.parse("Login").map(Some),
-    }
+    if properties.optional("Source")?.as_deref() == Some("created") { properties.login() } else { Ok(None) }
 }

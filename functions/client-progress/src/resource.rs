@@ -18,7 +18,7 @@ use tracing::info;
 use crate::{
     ClientProgress, Progress, ProgressError,
     attempts::{Look, Work, attempt, pause},
-    request::{ClientRequest, Purpose, client_request},
+    request::{ClientRequest, LoginSetup, Purpose, client_request},
 };
 
 /// The requests that must be over before clients run.
@@ -105,14 +105,14 @@ impl ClientProgress {
         let token = addressee.token();
         let command = match &wanted.purpose {
             Purpose::Proof => connect_command(),
-            Purpose::Logins { login, .. } if login.is_master => settle_command(),
-            Purpose::Logins { .. } => logins_command(),
+            Purpose::Logins(setup) if setup.login.is_master => settle_command(),
+            Purpose::Logins(_) => logins_command(),
         };
         let work = work(wanted, &command, &token);
         let Some(started_at) = progress.started_at else {
             let before = match wanted.purpose {
                 Purpose::Proof => BEFORE_PROOF,
-                Purpose::Logins { .. } => BEFORE_LOGINS,
+                Purpose::Logins(_) => BEFORE_LOGINS,
             };
             return self.begin(addressee, &request.asked(addressee, before), wanted, work, now).await;
         };
@@ -128,7 +128,7 @@ impl ClientProgress {
                     self.secrets.forget(&wanted.secret_arn, PROOF_LABEL, &token).await?;
                 }
             }
-            Purpose::Logins { master_secret_arn, .. } => {
+            Purpose::Logins(LoginSetup { master_secret_arn, .. }) => {
                 // The client may have read what something else stored. Without the label, this was done before.
                 let labelled = self.secrets.labelled(master_secret_arn, LOGINS_LABEL).await?;
                 if labelled.is_some_and(|version| version.id != token) {
@@ -163,7 +163,7 @@ impl ClientProgress {
         let put_aside = async {
             match &wanted.purpose {
                 Purpose::Proof => self.put_aside_for_proof(wanted, work.token).await,
-                Purpose::Logins { .. } => self.put_aside_for_logins(wanted, work.token).await,
+                Purpose::Logins(setup) => self.put_aside_for_logins(wanted, setup, work.token).await,
             }
         };
         timeout_at(deadline, put_aside).await.map_err(|_| ClientError::TooLong)??;
@@ -182,7 +182,7 @@ impl ClientProgress {
 fn work<'a>(wanted: &'a ClientRequest, command: &'a str, token: &'a str) -> Work<'a> {
     let master_role = match &wanted.purpose {
         Purpose::Proof => None,
-        Purpose::Logins { role_arn, .. } => Some(role_arn.as_str()),
+        Purpose::Logins(setup) => Some(setup.role_arn.as_str()),
     };
     let (registration, task_definition_arn) = (&wanted.registration, &wanted.task_definition_arn);
     Work { registration, task_definition_arn, command, master_role, token }
@@ -191,9 +191,9 @@ fn work<'a>(wanted: &'a ClientRequest, command: &'a str, token: &'a str) -> Work
 fn without_a_service(purpose: &Purpose) -> Answered {
     match purpose {
         Purpose::Proof => Answered::Success(BTreeMap::new()),
-        Purpose::Logins { login, .. } => Answered::Failed(format!(
+        Purpose::Logins(setup) => Answered::Failed(format!(
             "{}, because no service of the stage is active, so there is no place from where stagedb can reach the database.",
-            failed(login)
+            failed(&setup.login)
         )),
     }
 }
@@ -215,7 +215,7 @@ fn answer(purpose: &Purpose, attempts: &[Attempt]) -> Answered {
     }
     let what = match purpose {
         Purpose::Proof => "The connection test failed",
-        Purpose::Logins { login, .. } => failed(login),
+        Purpose::Logins(setup) => failed(&setup.login),
     };
     Answered::Failed(format!("{what}. {}.", failures.join(". ")))
 }

@@ -3,12 +3,12 @@
 //! It decides from what is there: the login in the stage stack, the staging labels of the secret, and the tasks. A password's
 //! time never comes back, so what is obsolete at one time stays obsolete, whatever starts meanwhile.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws::{AwsError, LOGINS_LABEL, LoginsValue, Lookup, Of, SecretValue, StageStack};
 use database::{
     Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
-    PROOF_LIMIT, Registration, SettleRequest, StackStatus, settle_command,
+    PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -51,21 +51,20 @@ impl ClientProgress {
         let Some(unsettled) = self.unsettled(request).await? else { return Ok(Progress::done()) };
         let command = settle_command();
         let token = token(&unsettled);
-        let output = |name: &str| unsettled.stack.outputs.get(name).map(String::as_str).unwrap_or_default();
-        let parameter =
-            |name: &str| unsettled.stack.parameters.get(name).map(String::as_str).unwrap_or_default();
+        let stack = &unsettled.stack;
         let work = Work {
             registration: &unsettled.registration,
-            task_definition_arn: output("LoginsTaskDefinitionArn"),
+            task_definition_arn: output(stack, "LoginsTaskDefinitionArn"),
             command: &command,
-            master_role: Some(parameter("LoginsRoleArn")),
+            master_role: Some(parameter(stack, "LoginsRoleArn")),
             token: &token,
         };
         let Some(started_at) = progress.started_at else {
             return self.begin_to_settle((request, function), &unsettled, work, progress, now).await;
         };
         let mut progress = progress;
-        let look = Look { log_group: parameter("ClientLogGroup"), started_at, now, limit: PROOF_LIMIT };
+        let look =
+            Look { log_group: parameter(stack, "ClientLogGroup"), started_at, now, limit: PROOF_LIMIT };
         if !self.advance(&mut progress.attempts, work, look).await? {
             return Ok(progress.again(pause(started_at, now)));
         }
@@ -73,7 +72,7 @@ impl ClientProgress {
             return Err(ProgressError::NotSettled(failure));
         }
         // The client may have read what a rebuild stored meanwhile. That rebuild's end leads here again.
-        let master = self.secrets.labelled(output("MasterSecretArn"), LOGINS_LABEL).await?;
+        let master = self.secrets.labelled(output(stack, "MasterSecretArn"), LOGINS_LABEL).await?;
         if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected)
             && master.is_some_and(|version| version.id == token)
         {
@@ -92,7 +91,6 @@ impl ClientProgress {
         if self.at_rest(&request.stack_id).await?.as_ref() != Some(&stack) {
             return Ok(None);
         }
-        let text = |name: &str| stack.parameters.get(name).cloned().unwrap_or_default();
         if stack.source() != "created" {
             // Without the database, there is nothing to disable.
             for (label, version) in labels.iter().filter(|(label, _)| Login::is_staging_label(label)) {
@@ -100,8 +98,10 @@ impl ClientProgress {
             }
             return Ok(None);
         }
-        let login = Login::try_from(text("Login")).ok();
-        let Ok(generation) = Generation::try_from(text("Generation")) else { return Ok(None) };
+        let login = Login::try_from(parameter(&stack, "Login").to_owned()).ok();
+        let Ok(generation) = Generation::try_from(parameter(&stack, "Generation").to_owned()) else {
+            return Ok(None);
+        };
         let registration = Registration::from_parameters(&stack.parameters)
             .map_err(|error| ProgressError::Invalid(error.to_string()))?;
         let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
@@ -171,8 +171,8 @@ impl ClientProgress {
             return Ok(());
         }
         let hash = Sha256::new().chain_update(&next.stack_id).chain_update(&next.end).finalize();
-        let prefix = hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let name = format!("settle-{prefix}-{}", next.round);
+        let (beginning, _) = hash.split_at(8);
+        let name = format!("settle-{}-{}", hex(beginning), next.round);
         let input = json!({ "request": null, "function": function, "settle": next });
         self.executions.start(&name, &input).await?;
         Ok(())
@@ -203,8 +203,7 @@ impl ClientProgress {
                 return Ok(true);
             }
         }
-        let clusters: std::collections::BTreeSet<_> =
-            services.iter().map(|service| service.key().0).collect();
+        let clusters: BTreeSet<_> = services.iter().map(|service| service.key().0).collect();
         let client = format!("stagedb-{}-{}-logins", stack.stage.stack, stack.stage.stage);
         for cluster in clusters {
             for job in registration.jobs.iter().chain(&former.jobs) {
@@ -254,6 +253,10 @@ impl ClientProgress {
     }
 }
 
+fn parameter<'a>(stack: &'a StageStack, name: &str) -> &'a str {
+    stack.parameters.get(name).map(String::as_str).unwrap_or_default()
+}
+
 fn output<'a>(stack: &'a StageStack, name: &str) -> &'a str {
     stack.outputs.get(name).map(String::as_str).unwrap_or_default()
 }
@@ -286,5 +289,5 @@ fn token(unsettled: &Unsettled) -> String {
     }
     hash.update([0]);
     hash.update(&unsettled.stack.operation);
-    hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(&hash.finalize())
 }

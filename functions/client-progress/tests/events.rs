@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use client_progress::{ClientRequest, Purpose, client_request};
+use client_progress::{ClientRequest, LoginSetup, Purpose, client_request};
 use custom_resource::{InvalidRequest, Request};
 use database::{ConnectionTest, SettleRequest};
 use serde::Deserialize as _;
@@ -28,7 +28,7 @@ fn every_sample_event_asks_for_what_its_name_says() {
     assert_eq!(asked(&sample("update-skipped.json")), Ok(None));
     assert_eq!(asked(&sample("delete.json")), Ok(None));
     let logins = asked(&sample("update-logins.json")).unwrap().unwrap();
-    let Purpose::Logins { login, role_arn, .. } = logins.purpose else {
+    let Purpose::Logins(LoginSetup { login, role_arn, .. }) = logins.purpose else {
         unreachable!("{:?}", logins.purpose)
     };
     assert_eq!(

@@ -200,14 +200,6 @@ struct Done {
     master_secret_arn: Option<String>,
 }
 
-/// The login. An earlier version of the template had none.
-fn login(properties: &Properties) -> Result<Option<Login>, InvalidRequest> {
-    match properties.optional("Login")?.as_deref() {
-        None | Some("none") => Ok(None),
-        Some(_) => properties.parse("Login").map(Some),
-    }
-}
-
 fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
     let properties = &request.properties;
     let is_credentials = match request.resource_type.as_str() {
@@ -233,7 +225,7 @@ fn desired(request: &Request) -> Result<Desired, InvalidRequest> {
     let secret_arn = properties.text("SecretArn")?.to_owned();
     let generation = properties.parse("Generation")?;
     // Only a created database has one.
-    let login = login(properties)?.filter(|login| source == Source::Created && !login.is_master);
+    let login = properties.login()?.filter(|login| source == Source::Created && !login.is_master);
     if is_credentials {
         return Ok(match source {
             Source::Attached => Desired::Attached {
@@ -284,7 +276,7 @@ fn source(properties: &Properties) -> Result<Source, InvalidRequest> {
 /// secret.
 fn was_app(before: &Properties, generation: &Generation) -> Result<bool, InvalidRequest> {
     let is_same = before.optional("Generation")?.as_deref() == Some(generation.to_string().as_str());
-    Ok(is_same && login(before)?.is_some_and(|login| !login.is_master))
+    Ok(is_same && before.login()?.is_some_and(|login| !login.is_master))
 }
 
 /// Stores the master user's credentials for this generation, if the secret doesn't have them: those in the other secret, or else

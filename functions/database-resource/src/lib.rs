@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aws::{AwsError, Executions, SdkConfig};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
-use database::SettleRequest;
+use database::{SettleRequest, hex};
 use lambda::Invocation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -65,10 +65,13 @@ pub enum Event {
 
 /// The source of our own events.
 const STAGEDB: &str = "stagedb";
-/// The types of the resources that clients work for.
-const OF_CLIENTS: [&str; 2] = ["Custom::PostgresProof", "Custom::PostgresLogins"];
 /// The error that the state machine ends with once its failure has been answered (template.yaml).
 const ANSWERED: &str = "DatabaseProgressFailed";
+
+/// Whether clients work for a resource of this type.
+fn is_of_clients(resource_type: &str) -> bool {
+    ["Custom::PostgresProof", "Custom::PostgresLogins"].contains(&resource_type)
+}
 
 impl From<Value> for Event {
     fn from(mut event: Value) -> Self {
@@ -76,9 +79,8 @@ impl From<Value> for Event {
             let request = failed.get_mut("request").map(Value::take);
             let error = failed.get("error").and_then(Value::as_str).unwrap_or("an unknown error");
             let resource_type = request.as_ref().and_then(|request| request.get("ResourceType"));
-            let is_of_clients =
-                resource_type.and_then(Value::as_str).is_some_and(|name| OF_CLIENTS.contains(&name));
-            let function = if is_of_clients { "client-progress" } else { "database-progress" };
+            let resource_type = resource_type.and_then(Value::as_str).unwrap_or_default();
+            let function = if is_of_clients(resource_type) { "client-progress" } else { "database-progress" };
             let reason = format!(
                 "The request couldn't be processed ({error}). See the log of the function {function} for the cause."
             );
@@ -137,7 +139,7 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
     match Event::from(invocation.event) {
         Event::Over => Ok(()),
         Event::Settle(settle) => {
-            let name = format!("settle-{}", hex(&[&settle.stack_id, &settle.end]));
+            let name = format!("settle-{}", prefix(&settle.stack_id, &settle.end));
             let input = json!({
                 "request": null, "function": resource.functions.client_progress, "settle": settle,
             });
@@ -150,10 +152,9 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
                     lambda::log_stage(&stage.stack, &stage.stage);
                 }
                 let executions = resource.executions.clone();
-                let functions = &resource.functions;
-                let is_of_clients = OF_CLIENTS.contains(&request.resource_type.as_str());
+                let Functions { database_progress, client_progress } = &resource.functions;
                 let function =
-                    if is_of_clients { &functions.client_progress } else { &functions.database_progress };
+                    if is_of_clients(&request.resource_type) { client_progress } else { database_progress };
                 let input = json!({ "request": event, "function": function });
                 async move { start(&executions, &addressee, &input).await }.in_current_span()
             };
@@ -185,7 +186,7 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
 /// An earlier request for the same resource may still be in progress, or this one may be too late. The execution checks
 /// at every step whether it's its turn.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
-    let resource = hex(&[&addressee.stack_id, &addressee.logical_id]);
+    let resource = prefix(&addressee.stack_id, &addressee.logical_id);
     let name = format!("{resource}-{}", addressee.request_id);
     match executions.start(&name, input).await {
         Ok(started) => {
@@ -200,11 +201,9 @@ async fn start(executions: &Executions, addressee: &Addressee, input: &Value) ->
     }
 }
 
-/// The beginning of a hash of these, for a name.
-fn hex(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+/// The beginning of a hash of both, for a name.
+fn prefix(first: &str, second: &str) -> String {
+    let hash = Sha256::new().chain_update(first).chain_update(second).finalize();
+    let (beginning, _) = hash.split_at(8);
+    hex(beginning)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use database::{After, Asked, Connection, InvalidParameter, Stage};
+use database::{After, Asked, Connection, InvalidParameter, Login, Stage, hex};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -69,7 +69,7 @@ impl Addressee {
     pub fn token(&self) -> String {
         let hash = Sha256::new().chain_update(&self.stack_id).chain_update(&self.request_id);
         let hash = hash.chain_update(&self.logical_id).finalize();
-        hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        hex(&hash)
     }
 }
 
@@ -239,6 +239,17 @@ impl Properties {
     /// `Stack` or `Stage` is missing or isn't valid.
     pub fn stage(&self) -> Result<Stage, InvalidRequest> {
         Ok(Stage { stack: self.parse("Stack")?, stage: self.parse("Stage")? })
+    }
+
+    /// The login. A stage that never had the app login has none, and neither had an earlier version of the template.
+    ///
+    /// # Errors
+    /// It isn't valid.
+    pub fn login(&self) -> Result<Option<Login>, InvalidRequest> {
+        match self.optional("Login")?.as_deref() {
+            None | Some("none") => Ok(None),
+            Some(_) => self.parse("Login").map(Some),
+        }
     }
 
     /// A TCP port.

@@ -13,6 +13,7 @@ mod containers;
 mod differences;
 mod failure;
 mod generation;
+mod hex;
 mod history;
 mod login;
 mod names;
@@ -53,11 +54,12 @@ pub use containers::{
 };
 pub use failure::{Advice, advice};
 pub use generation::{Generation, GenerationError, SnapshotId};
+pub use hex::hex;
 pub use history::{
     Changed, Clean, Cursor, End, Entry, Filter, Found, Kind, Observations, Outcome, Pages, Record,
     ShownRecord, Who, ends, outside_changes, was_running,
 };
-pub use login::{AppLogin, Leftover, Login, LoginError, MASTER, OWNER, credentials_label};
+pub use login::{AppLogin, Leftover, Login, LoginError, MASTER, credentials_label};
 pub use names::{NameError, StackName, Stage, StageName};
 pub use next_step::next_step;
 pub use observed::{

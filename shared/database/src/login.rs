@@ -10,8 +10,6 @@ use thiserror::Error;
 
 use crate::{Generation, GenerationError};
 
-/// The role that owns the objects of a database with the app login. It can't log in.
-pub const OWNER: &str = "app";
 /// The user that RDS creates a database with.
 pub const MASTER: &str = "postgres";
 

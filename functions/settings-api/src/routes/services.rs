@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws::{Lookup, Service, Subnet, TaskDefinition};
-use database::{Registration, RolePatterns, StackStatus, Stage, suggested_stage};
+use database::{Registration, RolePatterns, StackStatus, Stage, hex, suggested_stage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -182,7 +182,7 @@ const SUBNETS_MAX: usize = 200;
 /// A token is JSON in hexadecimal digits, because a comma in a query separates two values.
 fn write(place: &Place) -> String {
     let json = serde_json::to_vec(place).unwrap_or_default();
-    json.iter().fold(String::new(), |token, byte| token + &format!("{byte:02x}"))
+    hex(&json)
 }
 
 fn read(token: &str) -> Result<Place, Problem> {
