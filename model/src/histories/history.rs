@@ -130,6 +130,10 @@ async fn live(model: &Arc<Model>) {
             Pause::AtRest => rest(model, &[What::Work]).await,
             Pause::Seconds(seconds) => pass(u64::from(seconds) * 1000).await,
         }
+        {
+            let figures = &mut model.world().figures;
+            figures.calls_before_last = figures.calls;
+        }
         model.note(|| format!("---- stage {stage}: {action:?}"));
         if beside {
             let (model, busy) = (Arc::clone(model), model.working());

@@ -34,6 +34,8 @@ pub struct Figures {
     pub calls: u64,
     /// How many of them each function made.
     pub calls_of: BTreeMap<Kind, u64>,
+    /// Those of all before the last action began.
+    pub calls_before_last: u64,
     /// Those of all before everything came to rest.
     pub calls_before_rest: u64,
     /// Faults that hit a call, by kind.
@@ -60,6 +62,7 @@ impl Figures {
     /// Adds the statistics of another history.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
+        self.calls_before_last += other.calls_before_last;
         self.calls_before_rest += other.calls_before_rest;
         for (function, calls) in &other.calls_of {
             *self.calls_of.entry(*function).or_default() += calls;
