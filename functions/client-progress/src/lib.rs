@@ -11,6 +11,7 @@
 
 mod attempts;
 mod logins;
+mod master;
 mod proof;
 mod request;
 mod resource;
@@ -20,7 +21,7 @@ mod trial;
 use std::{sync::Arc, time::Duration};
 
 use aws::{
-    AwsError, ClientTasks, Executions, RunningTasks, SdkConfig, Secrets, SecurityGroups, Stacks,
+    AwsError, ClientTasks, Databases, Executions, RunningTasks, SdkConfig, Secrets, SecurityGroups, Stacks,
     StageServices, TaskDefinitions, Turns,
 };
 use custom_resource::{Responder, SendError, Unanswerable};
@@ -44,6 +45,7 @@ pub struct ClientProgress {
     definitions: TaskDefinitions,
     groups: SecurityGroups,
     secrets: Secrets,
+    databases: Databases,
     turns: Turns,
     responder: Responder,
 }
@@ -61,6 +63,7 @@ impl ClientProgress {
             definitions: TaskDefinitions::new(config),
             groups: SecurityGroups::new(config),
             secrets: Secrets::new(config),
+            databases: Databases::new(config),
             turns: Turns::new(config),
             responder: Responder::new(config.http_client()),
         }
@@ -86,6 +89,9 @@ pub struct Progress {
     /// Since when it only waits: for another claimant of a rule, or for tasks from before a rebuild.
     #[serde(with = "rfc3339::option")]
     pub left_since: Option<OffsetDateTime>,
+    /// When the master user's password was changed.
+    #[serde(default, with = "rfc3339::option")]
+    pub changed_at: Option<OffsetDateTime>,
     /// Whether a test knows all its connections, and takes back what it needed for them.
     pub is_closing: bool,
 }
@@ -114,8 +120,8 @@ pub enum ProgressError {
     /// The event, or the stage stack that it's about, can't be read.
     #[error("the event isn't valid: {0}")]
     Invalid(String),
-    /// Obsolete logins are still enabled. The next rebuild tries again.
-    #[error("the obsolete logins couldn't be disabled: {0}")]
+    /// Obsolete logins are still enabled, or the master user's next password can't be used. The next rebuild tries again.
+    #[error("the logins aren't settled: {0}")]
     NotSettled(String),
     /// The event doesn't say where to send the answer.
     #[error(transparent)]

@@ -16,7 +16,7 @@ impl ClientProgress {
         let version = self.secrets.labelled(&wanted.secret_arn, &label).await?;
         let credentials = version.ok_or(ClientError::NoCredentials)?.value.credentials;
         let value = SecretValue::of(credentials, &wanted.connection);
-        match self.secrets.put_aside(&wanted.secret_arn, token, &value, PROOF_LABEL).await {
+        match self.secrets.put_aside(&wanted.secret_arn, token, &value, &[PROOF_LABEL]).await {
             Ok(()) => Ok(()),
             Err(PutError::PutBefore) => Err(ClientError::ChangedMeanwhile),
             Err(PutError::Aws(error)) => Err(error.into()),

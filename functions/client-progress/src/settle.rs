@@ -1,11 +1,15 @@
-//! Disables the logins that nobody uses anymore, once a rebuild has ended and the last task from before it has stopped.
+//! Disables the logins that nobody uses anymore, once a rebuild has ended and the last task from before it has stopped. After a
+//! leak, it doesn't wait for the tasks. Then the master user gets a new password, too.
 //!
 //! It decides from what is there: the login in the stage stack, the staging labels of the secret, and the tasks. A password's
 //! time never comes back, so what is obsolete at one time stays obsolete, whatever starts meanwhile.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use aws::{AwsError, LOGINS_LABEL, LoginsValue, Lookup, Of, SecretValue, StageStack};
+use aws::{AwsError, LOGINS_LABEL, LoginsValue, Lookup, NEXT_LABEL, Of, Password, SecretValue, StageStack};
 use database::{
     Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
     PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
@@ -22,22 +26,28 @@ use crate::{
 
 /// How long to wait between two looks at the tasks from before.
 const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(5)];
+/// How long to wait when there is nothing to wait for.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// How long the first pause is used.
 const QUICK: Duration = Duration::from_mins(5);
 
-/// How long one execution waits for tasks from before, such as jobs. The state machine ends it after 58 minutes.
+/// How long one execution waits, for example for jobs from before. The state machine ends it after 58 minutes.
 const HAND_OVER: Duration = Duration::from_mins(45);
 /// How many executions wait, one after the other. After that, the next rebuild looks again.
 const ROUNDS: u8 = 24;
 
 /// What to settle.
-struct Unsettled {
-    stack: StageStack,
-    registration: Registration,
-    generation: Generation,
-    login: Option<Login>,
+pub(crate) struct Unsettled {
+    pub(crate) stack: StageStack,
+    pub(crate) registration: Registration,
+    pub(crate) generation: Generation,
+    pub(crate) login: Option<Login>,
+    /// The logins that nobody uses anymore.
     leftover: Leftover,
 }
+
+/// The event that led to an execution, and the function that the next one calls.
+pub(crate) type Origin<'a> = (&'a SettleRequest, &'a Value);
 
 impl ClientProgress {
     /// Takes the next step.
@@ -49,8 +59,11 @@ impl ClientProgress {
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
         let Some(unsettled) = self.unsettled(request).await? else { return Ok(Progress::done()) };
+        if unsettled.leftover.is_none() {
+            return self.rotate_master((request, function), &unsettled, progress, now).await;
+        }
         let command = settle_command();
-        let token = token(&unsettled);
+        let token = unsettled.token();
         let stack = &unsettled.stack;
         let work = Work {
             registration: &unsettled.registration,
@@ -78,6 +91,7 @@ impl ClientProgress {
         {
             self.forget(&unsettled, &token).await?;
             info!("the logins are settled");
+            return Ok(Progress::default().again(SOON));
         }
         Ok(Progress::done())
     }
@@ -87,6 +101,10 @@ impl ClientProgress {
         let Some(stack) = self.at_rest(&request.stack_id).await? else { return Ok(None) };
         lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
         let labels = self.secrets.labels(secret_arn(&stack)).await?;
+        let master_secret_arn = output(&stack, "MasterSecretArn");
+        let has_master_secret = !master_secret_arn.is_empty() && master_secret_arn != secret_arn(&stack);
+        let of_master =
+            if has_master_secret { self.secrets.labels(master_secret_arn).await? } else { BTreeMap::new() };
         // Only what was there before the stack came to rest is obsolete. An operation that began meanwhile may have added a login.
         if self.at_rest(&request.stack_id).await?.as_ref() != Some(&stack) {
             return Ok(None);
@@ -105,7 +123,12 @@ impl ClientProgress {
         let registration = Registration::from_parameters(&stack.parameters)
             .map_err(|error| ProgressError::Invalid(error.to_string()))?;
         let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
-        if leftover.is_none() {
+        let rotated_with = login.as_ref().filter(|login| !login.is_master).map(Login::staging_label);
+        let is_master_due = rotated_with.is_some_and(|label| !of_master.contains_key(&label));
+        if leftover.is_none() && !is_master_due {
+            if let Some(version) = of_master.get(NEXT_LABEL) {
+                self.secrets.forget(master_secret_arn, NEXT_LABEL, version).await?;
+            }
             return Ok(None);
         }
         if output(&stack, "LoginsTaskDefinitionArn").is_empty() {
@@ -132,22 +155,14 @@ impl ClientProgress {
     /// Starts the client once nobody can need the obsolete logins.
     async fn begin_to_settle(
         &self,
-        (request, function): (&SettleRequest, &Value),
+        origin: Origin<'_>,
         unsettled: &Unsettled,
         work: Work<'_>,
         progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
-        let since = progress.left_since.unwrap_or(now);
-        if self.has_earlier_tasks(unsettled, now).await? {
-            let waited: Duration = (now - since).try_into().unwrap_or_default();
-            if waited > HAND_OVER {
-                self.hand_over(request, function).await?;
-                return Ok(Progress::done());
-            }
-            let [soon, later] = PAUSES;
-            let pause = if waited < QUICK { soon } else { later };
-            return Ok(Progress { left_since: Some(since), ..progress }.again(pause));
+        if !unsettled.is_immediate() && self.has_earlier_tasks(unsettled, now).await? {
+            return self.wait(origin, progress, now).await;
         }
         let places = self.places(work).await?;
         let mut attempts: Vec<_> = places.iter().map(attempt).collect();
@@ -163,11 +178,29 @@ impl ClientProgress {
         Ok(progress.again(pause(now, now)))
     }
 
+    /// Looks again later, perhaps in another execution.
+    pub(crate) async fn wait(
+        &self,
+        (request, function): Origin<'_>,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) -> Result<Progress, ProgressError> {
+        let since = progress.left_since.unwrap_or(now);
+        let waited: Duration = (now - since).try_into().unwrap_or_default();
+        if waited > HAND_OVER {
+            self.hand_over(request, function).await?;
+            return Ok(Progress::done());
+        }
+        let [soon, later] = PAUSES;
+        let pause = if waited < QUICK { soon } else { later };
+        Ok(Progress { left_since: Some(since), ..progress }.again(pause))
+    }
+
     /// Lets another execution wait.
     async fn hand_over(&self, request: &SettleRequest, function: &Value) -> Result<(), ProgressError> {
         let next = SettleRequest { round: request.round + 1, ..request.clone() };
         if next.round >= ROUNDS {
-            warn!("tasks from before the rebuild are still running, so their login stays enabled");
+            warn!("what is left from before the rebuild stays as it is until the next one");
             return Ok(());
         }
         let hash = Sha256::new().chain_update(&next.stack_id).chain_update(&next.end).finalize();
@@ -237,7 +270,15 @@ impl ClientProgress {
             since: none(),
             obsolete: if leftover.obsolete.is_empty() { none() } else { leftover.obsolete.join(",") },
             master: leftover.master.clone().unwrap_or_else(none),
+            sessions: if unsettled.is_immediate() { "now".to_owned() } else { none() },
+            next_password: self.next_password(master_secret_arn).await?,
         })
+    }
+
+    /// The master user's next password, which RDS may have set already.
+    pub(crate) async fn next_password(&self, master_secret_arn: &str) -> Result<Password, AwsError> {
+        let next = self.secrets.labelled(master_secret_arn, NEXT_LABEL).await?;
+        Ok(next.map_or_else(|| "none".to_owned().into(), |version| version.value.credentials.password))
     }
 
     /// Takes the labels off what is obsolete now.
@@ -253,11 +294,34 @@ impl ClientProgress {
     }
 }
 
-fn parameter<'a>(stack: &'a StageStack, name: &str) -> &'a str {
+impl Unsettled {
+    /// Whether the login from before ends although tasks may need it. Not after a rollback, because a task may have begun with what
+    /// was published for a moment.
+    fn is_immediate(&self) -> bool {
+        self.stack.status == StackStatus::Complete
+            && self.login.as_ref().is_some_and(|login| login.is_immediate)
+    }
+
+    /// The same for the same state of a stage.
+    pub(crate) fn token(&self) -> String {
+        let mut hash = Sha256::new()
+            .chain_update(&self.stack.id)
+            .chain_update(self.login.as_ref().map_or_else(String::new, ToString::to_string));
+        for label in self.leftover.labels() {
+            hash.update([0]);
+            hash.update(label);
+        }
+        hash.update([0]);
+        hash.update(&self.stack.operation);
+        hex(&hash.finalize())
+    }
+}
+
+pub(crate) fn parameter<'a>(stack: &'a StageStack, name: &str) -> &'a str {
     stack.parameters.get(name).map(String::as_str).unwrap_or_default()
 }
 
-fn output<'a>(stack: &'a StageStack, name: &str) -> &'a str {
+pub(crate) fn output<'a>(stack: &'a StageStack, name: &str) -> &'a str {
     stack.outputs.get(name).map(String::as_str).unwrap_or_default()
 }
 
@@ -265,7 +329,7 @@ fn secret_arn(stack: &StageStack) -> &str {
     output(stack, "SecretArn")
 }
 
-fn connection(stack: &StageStack) -> Result<Connection, ProgressError> {
+pub(crate) fn connection(stack: &StageStack) -> Result<Connection, ProgressError> {
     let invalid =
         |words: &str| ProgressError::Invalid(format!("the output {words} of the stage stack isn't valid"));
     let text = |name: &str| output(stack, name).to_owned();
@@ -276,18 +340,4 @@ fn connection(stack: &StageStack) -> Result<Connection, ProgressError> {
         database_name: ExistingDatabaseName::try_from(text("DatabaseName"))
             .map_err(|_| invalid("DatabaseName"))?,
     })
-}
-
-/// The same for the same state of a stage.
-fn token(unsettled: &Unsettled) -> String {
-    let mut hash = Sha256::new()
-        .chain_update(&unsettled.stack.id)
-        .chain_update(unsettled.login.as_ref().map_or_else(String::new, ToString::to_string));
-    for label in unsettled.leftover.labels() {
-        hash.update([0]);
-        hash.update(label);
-    }
-    hash.update([0]);
-    hash.update(&unsettled.stack.operation);
-    hex(&hash.finalize())
 }

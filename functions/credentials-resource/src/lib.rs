@@ -12,7 +12,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws::{AwsError, Credentials, PutError, SdkConfig, SecretValue, Secrets, TurnError, Turns};
+use aws::{AwsError, Credentials, NEXT_LABEL, PutError, SdkConfig, SecretValue, Secrets, TurnError, Turns};
 use custom_resource::{
     Addressee, AnswerError, InvalidRequest, Outcome, Properties, Request, RequestType, Responder,
 };
@@ -89,6 +89,8 @@ enum SecretError {
     },
     #[error("Something else changed the secret at the same time. Save again.")]
     ChangedMeanwhile,
+    #[error("The master user's password is being rotated. Save again in a few minutes.")]
+    MasterRotates,
 }
 
 /// What a resource asks for.
@@ -159,7 +161,8 @@ impl CredentialsResource {
                 Desired::Nothing | Desired::Deleted { .. } => Ok(Done::default()),
                 Desired::Master { secret_arn, generation, stage, was_app } => {
                     let from = if *was_app { Some(stage.master_secret_name()) } else { None };
-                    write_master(secrets, secret_arn, generation, from.as_deref(), in_use, token).await?;
+                    let master = Master { arn: secret_arn, generation, login: None };
+                    write_master(secrets, master, from.as_deref(), in_use, token).await?;
                     Ok(Done::default())
                 }
                 Desired::App { secret_arn, generation, stage, login } => {
@@ -169,7 +172,8 @@ impl CredentialsResource {
                         stage.stack, stage.stage
                     );
                     let master = secrets.ensure(&master, stage, &about).await?;
-                    write_master(secrets, &master, generation, Some(secret_arn), in_use, token).await?;
+                    let to = Master { arn: &master, generation, login: Some(login) };
+                    write_master(secrets, to, Some(secret_arn), in_use, token).await?;
                     write_login(secrets, secret_arn, login, token).await?;
                     Ok(Done { master_secret_arn: Some(master), published: None })
                 }
@@ -279,12 +283,20 @@ fn was_app(before: &Properties, generation: &Generation) -> Result<bool, Invalid
     Ok(is_same && before.login()?.is_some_and(|login| !login.is_master))
 }
 
+/// Where the master user's credentials are stored.
+#[derive(Clone, Copy)]
+struct Master<'a> {
+    arn: &'a str,
+    generation: &'a Generation,
+    /// The app login that's published instead.
+    login: Option<&'a Login>,
+}
+
 /// Stores the master user's credentials for this generation, if the secret doesn't have them: those in the other secret, or else
-/// a new password.
+/// a new password. A new one isn't rotated with the login that is published together with it.
 async fn write_master(
     secrets: &Secrets,
-    arn: &str,
-    generation: &Generation,
+    Master { arn, generation, login }: Master<'_>,
     from: Option<&str>,
     in_use: &[String],
     token: &str,
@@ -295,14 +307,20 @@ async fn write_master(
     }
     secrets.forget_old_generations(arn, in_use).await?;
     let known = match from {
+        // RDS may have the next password already, or not.
+        Some(from) if login.is_none() && secrets.labelled(from, NEXT_LABEL).await?.is_some() => {
+            return Err(SecretError::MasterRotates);
+        }
         Some(from) => secrets.labelled(from, &label).await?,
         None => None,
     };
-    let credentials = match known {
-        Some(version) => version.value.credentials,
-        None => Credentials { username: MASTER.to_owned(), password: secrets.random_password().await? },
-    };
-    put_aside(secrets, arn, token, credentials, &label).await
+    if let Some(version) = known {
+        return put_aside(secrets, arn, token, version.value.credentials, &[&label]).await;
+    }
+    let credentials = Credentials { username: MASTER.to_owned(), password: secrets.random_password().await? };
+    let of_login = login.map(Login::staging_label);
+    let labels: Vec<_> = std::iter::once(label.as_str()).chain(of_login.as_deref()).collect();
+    put_aside(secrets, arn, token, credentials, &labels).await
 }
 
 /// Generates a login's password, if it has none.
@@ -313,7 +331,7 @@ async fn write_login(secrets: &Secrets, arn: &str, login: &Login, token: &str) -
     }
     let password = secrets.random_password().await?;
     let credentials = Credentials { username: login.app.user().to_owned(), password };
-    put_aside(secrets, arn, token, credentials, &label).await
+    put_aside(secrets, arn, token, credentials, &[&label]).await
 }
 
 /// Copies the current credentials of another secret.
@@ -342,7 +360,7 @@ async fn copy_credentials(
         Some(_) => {}
         None => secrets.forget_old_generations(arn, in_use).await?,
     }
-    put_aside(secrets, arn, token, credentials, &label).await
+    put_aside(secrets, arn, token, credentials, &[&label]).await
 }
 
 async fn put_aside(
@@ -350,9 +368,9 @@ async fn put_aside(
     arn: &str,
     token: &str,
     credentials: Credentials,
-    label: &str,
+    labels: &[&str],
 ) -> Result<(), SecretError> {
-    match secrets.put_aside(arn, token, &SecretValue::without_database(credentials), label).await {
+    match secrets.put_aside(arn, token, &SecretValue::without_database(credentials), labels).await {
         // Another delivery of this request was faster. Its credentials count.
         Ok(()) | Err(PutError::PutBefore) => Ok(()),
         Err(PutError::Aws(error)) => Err(error.into()),

@@ -3,8 +3,11 @@
 //! Which operation was announced is noted on the first of the stage's services. Two invocations at the same time can
 //! both announce it, so the event says which operation it's about.
 
-use aws::{Note, StageStack};
-use database::{Ended, Fact, Phase, Registration, StackObservation, StackStatus, StageEvent, rebuild};
+use aws::{Lookup, Note, StageStack};
+use database::{
+    Ended, Fact, LOGIN_PUBLISHED, Login, Phase, Registration, StackObservation, StackStatus, StageEvent,
+    rebuild,
+};
 use time::OffsetDateTime;
 use tracing::info;
 
@@ -14,6 +17,28 @@ use crate::function::{PublishError, PublishVariables};
 const ROLLBACK_FAILED: &str = " rollback failed";
 
 impl PublishVariables {
+    /// Announces that a login is published and the one from before ends now. What listens does nothing the second time.
+    pub(crate) async fn announce_login(&self, id: &str, now: OffsetDateTime) -> Result<(), PublishError> {
+        let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(()) };
+        let login = stack.parameters.get("Login").cloned().and_then(|text| Login::try_from(text).ok());
+        let is_immediate = login.is_some_and(|login| login.is_immediate);
+        if stack.status != StackStatus::Complete || stack.source() != "created" || !is_immediate {
+            return Ok(());
+        }
+        let ended = Ended { operation: stack.operation.clone(), source: stack.source().to_owned() };
+        let event = StageEvent {
+            stage: stack.stage.clone(),
+            stage_stack_id: stack.id.clone(),
+            phase: Phase::Redeploying,
+            reason: LOGIN_PUBLISHED.to_owned(),
+            at: now,
+            fact: Fact::LoginPublished(ended),
+        };
+        self.events.put(&event).await?;
+        info!(detail_type = event.detail_type(), "announced");
+        Ok(())
+    }
+
     /// Announces the end of the stage's last rebuild, if it has ended and wasn't announced before.
     pub(crate) async fn announce(&self, stack: &StageStack) -> Result<(), PublishError> {
         if stack.status.is_busy()

@@ -177,7 +177,10 @@ impl RecordChanges {
         let mut changes = live.as_ref().map(|live| outside_changes(&settings, live)).unwrap_or_default();
         // Not what an earlier event was about.
         changes.retain(|change| changed_by(kind) == Some(change.setting.as_ref()));
-        let is_of_someone = ALWAYS.contains(&kind) && !was_running(&operations, at, REPORTED_WITHIN);
+        let is_ours = |changed_at: OffsetDateTime| kind == PASSWORD && (at - changed_at).abs() < OURS_WITHIN;
+        let is_of_someone = ALWAYS.contains(&kind)
+            && !was_running(&operations, at, REPORTED_WITHIN)
+            && !live.and_then(|live| live.password_changed_at).is_some_and(is_ours);
         if changes.is_empty() && !is_of_someone {
             return Ok(None);
         }
@@ -202,4 +205,8 @@ const LONGEST_OPERATION: Duration = Duration::hours(12);
 const REPORTED_WITHIN: Duration = Duration::seconds(15);
 /// The events that no change of a setting leads to: deletion, a new password, stopping, and starting. RDS also starts an
 /// instance that has been stopped for seven days.
-const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", "RDS-EVENT-0016", "RDS-EVENT-0087", "RDS-EVENT-0088"];
+const ALWAYS: [&str; 4] = ["RDS-EVENT-0003", PASSWORD, "RDS-EVENT-0087", "RDS-EVENT-0088"];
+/// The event about a new password.
+const PASSWORD: &str = "RDS-EVENT-0016";
+/// How long after its start a change of the password is stagedb's own.
+const OURS_WITHIN: Duration = Duration::minutes(15);

@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod routes;
 mod save;
+mod schedule;
 mod schema;
 mod stage_stack;
 
@@ -30,6 +31,9 @@ use lambda::Invocation;
 pub use openapi::openapi;
 use request::{Body, Caller, Conditions, Endpoint, Route};
 use response::{Problem, Reply};
+pub use schedule::ScheduleError;
+use schedule::{is_scheduled, scheduled};
+use serde::Serialize;
 pub use stage_stack::StageTemplate;
 use thiserror::Error;
 use tracing::{error, info};
@@ -83,6 +87,39 @@ impl SettingsApi {
             },
         }
     }
+}
+
+/// What the function returns: a response, or nothing to the schedule.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Handled {
+    /// The response to a request.
+    Response(Box<ApiGatewayV2httpResponse>),
+    /// A run of the schedule.
+    Scheduled,
+}
+
+/// Why an event wasn't handled.
+#[derive(Debug, Error)]
+pub enum HandleError {
+    /// Neither a request nor from the schedule.
+    #[error(transparent)]
+    Request(#[from] NotARequest),
+    /// A run of the schedule ended early.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+/// Handles an event: a request, or a run of the schedule.
+///
+/// # Errors
+/// See [`HandleError`].
+pub async fn handle_any(api: Arc<SettingsApi>, invocation: Invocation) -> Result<Handled, HandleError> {
+    if is_scheduled(&invocation.event) {
+        scheduled(api, invocation).await?;
+        return Ok(Handled::Scheduled);
+    }
+    Ok(Handled::Response(Box::new(handle(api, invocation).await?)))
 }
 
 /// Handles one request.

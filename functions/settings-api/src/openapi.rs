@@ -27,6 +27,7 @@ use crate::{
             metrics::MetricsWire,
             preview::PreviewWire,
             put::SavedWire,
+            rotation::RotationWire,
         },
         databases::DatabasesWire,
         history::HistoryWire,
@@ -349,10 +350,10 @@ fn changing_databases() -> Vec<Verb> {
             id: "rotateLogin",
             summary: "Rotate the app login: the other login gets a new password, and the containers are redeployed with it",
             query: &[],
-            body: None,
+            body: Some(schema::<RotationWire>()),
             changes: true,
             successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
-            refusals: &[400, 404, 409, 412, 422],
+            refusals: CHANGING,
         },
         Verb {
             method: Method::POST,
@@ -424,6 +425,7 @@ pub fn openapi() -> OpenApi {
     collect::<Wish>(&mut schemas);
     collect::<SavedWire>(&mut schemas);
     collect::<Removal>(&mut schemas);
+    collect::<RotationWire>(&mut schemas);
     collect::<PreviewWire>(&mut schemas);
     collect::<StartedWire>(&mut schemas);
     collect::<TestWire>(&mut schemas);

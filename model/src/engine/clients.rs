@@ -111,7 +111,12 @@ fn outdated(world: &World, text: &str) -> Option<String> {
 /// Does what the client's command says.
 fn work(model: &Model, world: &mut World, task: &Task, value: &str) -> Result<(), &'static str> {
     let (command, now) = (&task.command, model.now());
-    connect(world, value, &task.security_group, now)?;
+    // Either password of the master user may be the server's.
+    let next = (*command != database::connect_command()).then(|| with_next_password(value)).flatten();
+    match (connect(world, value, &task.security_group, now), next) {
+        (Err(_), Some(next)) => connect(world, &next, &task.security_group, now)?,
+        (connected, _) => connected?,
+    }
     if *command == database::connect_command() {
         world.clients.proved.insert(value.to_owned());
         return Ok(());
@@ -127,12 +132,20 @@ fn work(model: &Model, world: &mut World, task: &Task, value: &str) -> Result<()
     }
     let after = running(world, &identifier, now);
     // Containers from before the data was removed and restored may still have a password of that time.
-    let is_kept = value["obsolete"] != "all";
+    let is_kept = value["obsolete"] != "all" && value["sessions"] != "now";
     for service in before.difference(&after).filter(|_| is_kept) {
         let words = format!("a container of {service} can't log in anymore");
         world.violations.push(Violation { invariant: Invariant::LogsIn, words, at: now });
     }
     Ok(())
+}
+
+/// The value with the master user's next password, if there is one.
+fn with_next_password(value: &str) -> Option<String> {
+    let mut value: Value = serde_json::from_str(value).ok()?;
+    let next = value["nextPassword"].as_str().filter(|next| *next != "none")?.to_owned();
+    value["password"] = next.into();
+    Some(value.to_string())
 }
 
 /// The services of the stage with this database whose running containers can log in, one entry for each deployment.

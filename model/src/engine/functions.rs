@@ -160,7 +160,7 @@ impl Handler {
             result.map(|value| serde_json::to_value(value).unwrap()).map_err(|error| lambda::chain(&error))
         }
         match self {
-            Self::SettingsApi(state) => said(settings_api::handle(state, invocation).await),
+            Self::SettingsApi(state) => said(settings_api::handle_any(state, invocation).await),
             Self::DatabaseResource(state) => said(database_resource::handle(state, invocation).await),
             Self::DatabaseProgress(state) => said(database_progress::handle(state, invocation).await),
             Self::ClientProgress(state) => said(client_progress::handle(state, invocation).await),

@@ -94,11 +94,11 @@ pub async fn secrets(ground: &Ground) {
     let first = SecretValue::without_database(Credentials { username: "postgres".to_owned(), password });
     let token = |digit: &str| digit.repeat(64);
     let value = async |label: &str| secrets.labelled(arn, label).await.unwrap().map(|version| version.value);
-    secrets.put_aside(arn, &token("1"), &first, "generation-1").await.unwrap();
-    secrets.put_aside(arn, &token("1"), &first, "generation-1").await.expect("repeating it succeeds");
+    secrets.put_aside(arn, &token("1"), &first, &["generation-1"]).await.unwrap();
+    secrets.put_aside(arn, &token("1"), &first, &["generation-1"]).await.expect("repeating it succeeds");
     assert_eq!(value("generation-1").await, Some(first.clone()));
     let second = SecretValue { host: Some("db".to_owned()), ..first.clone() };
-    let again = secrets.put_aside(arn, &token("1"), &second, "generation-1").await;
+    let again = secrets.put_aside(arn, &token("1"), &second, &["generation-1"]).await;
     assert!(matches!(again, Err(PutError::PutBefore)), "another value under the same token");
 
     assert_eq!(secrets.publish(arn, &token("2"), &second).await.unwrap(), token("2"), "its version");
@@ -111,7 +111,7 @@ pub async fn secrets(ground: &Ground) {
     assert_eq!((current.id, current.value), (token("2"), second.clone()), "the newest version is current");
     assert_eq!(value("generation-1").await, Some(first.clone()), "a label stays with its version");
 
-    secrets.put_aside(arn, &token("3"), &first, "generation-2").await.unwrap();
+    secrets.put_aside(arn, &token("3"), &first, &["generation-2"]).await.unwrap();
     assert_eq!(
         value("AWSCURRENT").await,
         Some(second.clone()),
@@ -122,14 +122,14 @@ pub async fn secrets(ground: &Ground) {
     assert_eq!(value("AWSPREVIOUS").await, Some(second.clone()), "the version before is the previous one");
 
     // A label can move from version to version.
-    secrets.put_aside(arn, &token("5"), &second, "generation-1").await.unwrap();
+    secrets.put_aside(arn, &token("5"), &second, &["generation-1"]).await.unwrap();
     assert_eq!(value("generation-1").await, Some(second.clone()));
 
     let in_use = ["generation-1".to_owned()];
     for number in 10..24 {
         secrets.forget_old_generations(arn, &in_use).await.unwrap();
         let label = format!("generation-{number}");
-        let put = secrets.put_aside(arn, &format!("{number:064}"), &second, &label).await;
+        let put = secrets.put_aside(arn, &format!("{number:064}"), &second, &[&label]).await;
         put.expect("room for one more label");
     }
     assert_eq!(value("generation-1").await, Some(second), "a label in use stays");

@@ -209,6 +209,41 @@ fn logins_are_settled(
     if (instance.owner == Owner::App) != published.is_some() && !was_hindered {
         wrong(Invariant::Settled, format!("the objects of {} don't belong to those who log in", stack.name));
     }
+    if let Some(login) = login.filter(|login| !login.is_master) {
+        master_is_rotated(world, stack, instance, &login.staging_label(), was_hindered, wrong);
+    }
+}
+
+/// At rest, the master user's password is the one in its secret, and as new as the login. Unless RDS or a client hindered that: then
+/// the secret has the next one, too.
+fn master_is_rotated(
+    world: &World,
+    stack: &Stack,
+    instance: &Instance,
+    label: &str,
+    was_hindered: bool,
+    wrong: &mut impl FnMut(Invariant, String),
+) {
+    let arn = stack.outputs.get("MasterSecretArn");
+    let secret = arn.and_then(|arn| world.secrets.by_arn.get(arn));
+    let labelled = |label: &str| {
+        let mut versions = secret.into_iter().flat_map(|secret| secret.versions.values());
+        versions.find(|version| version.labels.contains(label))
+    };
+    let has_password = |label: &str| {
+        let value = labelled(label).and_then(|version| serde_json::from_str::<Value>(&version.value).ok());
+        value.is_some_and(|value| value["password"] == instance.password)
+    };
+    let current = format!("generation-{}", parameter(stack, "Generation"));
+    if !(has_password(&current) || was_hindered && has_password("stagedb-next")) {
+        wrong(
+            Invariant::SecretAgrees,
+            format!("the master user of {} has a password that isn't in its secret", stack.name),
+        );
+    }
+    if !has_password(label) && !was_hindered {
+        wrong(Invariant::Settled, format!("the master user of {} has an old password", stack.name));
+    }
 }
 
 /// The secret of an attached stage must contain the database's address, and either the credentials that the user typed

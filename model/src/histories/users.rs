@@ -5,8 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    base::invariant::Invariant,
-    engine::{begin::begin, cloudformation, deployments, functions::call_api},
+    base::{invariant::Invariant, kind::Kind},
+    engine::{
+        begin::begin,
+        cloudformation, deployments,
+        functions::{call_api, invoke_later},
+    },
     plans::plan::{Action, CLASSES},
     services::{
         ecs::{BROKEN, CLUSTER, CONTAINER, SECURITY_GROUP},
@@ -58,7 +62,9 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
                 (5, "engineVersion", json!("18")),
                 (5, "confirm", json!(identifier)),
                 (6, "appLogin", json!(true)),
+                (6, "rotationDays", json!(30)),
                 (7, "appLogin", json!(false)),
+                (7, "rotationDays", json!(0)),
             ] {
                 if more & (1 << bit) != 0 {
                     body[name] = value;
@@ -104,6 +110,19 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
         Action::RotateLogin => {
             model.world().promised.remove(&name);
             call(model, "POST", &path(number, "/database/rotation"), None).await;
+        }
+        Action::RotateNow => {
+            model.world().promised.remove(&name);
+            let body = json!({"immediately": true});
+            call(model, "POST", &path(number, "/database/rotation"), Some(body)).await;
+        }
+        Action::Schedule => {
+            for (stack, stage) in STAGES {
+                model.world().promised.remove(&format!("{stack}-{stage}"));
+            }
+            let at = model.clock.date() + time::Duration::days(31);
+            let at = at.format(&time::format_description::well_known::Rfc3339).unwrap();
+            invoke_later(model, Kind::SettingsApi, &json!({"scheduledAt": at}));
         }
         Action::DeleteStage => {
             call(model, "DELETE", &path(number, ""), None).await;

@@ -22,7 +22,7 @@ impl Plan {
 }
 
 /// The relative frequency of each user action, in histories that have it.
-const WEIGHTS: [(What, u64); 27] = [
+const WEIGHTS: [(What, u64); 29] = [
     (What::Save, 30),
     (What::Remove, 16),
     (What::Rebuild, 6),
@@ -44,6 +44,8 @@ const WEIGHTS: [(What, u64); 27] = [
     (What::Restore, 12),
     (What::Rotate, 4),
     (What::RotateLogin, 6),
+    (What::RotateNow, 3),
+    (What::Schedule, 4),
     (What::OpenRule, 2),
     (What::Register, 3),
     (What::RestartTasks, 3),
@@ -53,12 +55,14 @@ const WEIGHTS: [(What, u64); 27] = [
 ];
 
 /// The actions that change a database or the information about it, for histories in quick succession.
-const CHANGES: [(What, u64); 11] = [
+const CHANGES: [(What, u64); 13] = [
     (What::Save, 6),
     (What::Attach, 6),
     (What::Remove, 4),
     (What::Rotate, 5),
     (What::RotateLogin, 5),
+    (What::RotateNow, 3),
+    (What::Schedule, 3),
     (What::Rebuild, 3),
     (What::Restore, 2),
     (What::CancelUpdate, 3),
@@ -106,6 +110,8 @@ enum What {
     Restore,
     Rotate,
     RotateLogin,
+    RotateNow,
+    Schedule,
     OpenRule,
     Register,
     RestartTasks,
@@ -360,6 +366,8 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::Restore => Action::Restore,
         What::Rotate => Action::Rotate,
         What::RotateLogin => Action::RotateLogin,
+        What::RotateNow => Action::RotateNow,
+        What::Schedule => Action::Schedule,
         What::OpenRule => Action::OpenRule,
         What::Register => Action::Register,
         What::RestartTasks => Action::RestartTasks,

@@ -123,6 +123,10 @@ pub enum Action {
     OwnVariable(bool),
     /// Rotates the app login.
     RotateLogin,
+    /// Rotates the app login after a leak.
+    RotateNow,
+    /// The schedule asks for what is due 31 days from now.
+    Schedule,
     /// Someone sets a new password for the database that can be attached, and stores it in its secret.
     Rotate,
     /// Someone manually adds a rule that gives the service access to the database that can be attached.

@@ -13,11 +13,11 @@ use database::{
     Owner, Pending, Shown, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
 };
 use thiserror::Error;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    AwsError, Credentials, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID, TAG_STACK,
-    TAG_STAGE, TAG_STAGE_STACK_ID,
+    AwsError, Credentials, Password, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID,
+    TAG_PASSWORD_CHANGED, TAG_STACK, TAG_STAGE, TAG_STAGE_STACK_ID,
     config::{Lazy, client},
     error::failed,
     instant::instant,
@@ -236,12 +236,41 @@ impl Databases {
         // A password never waits for the maintenance window, and other changes keep waiting for it.
         let call = call.master_user_password(credentials.password.expose()).apply_immediately(false);
         write("ModifyDBInstance", call.send()).await?;
-        // The stage stack is in the same account and Region.
-        let (partition, region, account) = place(&owner.stage_stack_id).unwrap_or_default();
+        self.tag(&identifier, &owner.stage_stack_id, TAG_CREDENTIALS, &generation.to_string()).await
+    }
+
+    /// Changes the master user's password, and notes when. Safe to repeat.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn change_password(
+        &self,
+        identifier: &str,
+        stage_stack_id: &str,
+        password: &Password,
+        now: OffsetDateTime,
+    ) -> Result<(), WriteError> {
+        // First, so that whoever hears of the change knows whose it is.
+        let now = now.format(&Rfc3339).unwrap_or_default();
+        self.tag(identifier, stage_stack_id, TAG_PASSWORD_CHANGED, &now).await?;
+        let call = self.client.modify_db_instance().db_instance_identifier(identifier);
+        let call = call.master_user_password(password.expose()).apply_immediately(false);
+        write("ModifyDBInstance", call.send()).await
+    }
+
+    /// Tags an instance, which is in the same account and Region as the stage's stack.
+    async fn tag(
+        &self,
+        identifier: &str,
+        stage_stack_id: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), WriteError> {
+        let (partition, region, account) = place(stage_stack_id).unwrap_or_default();
         let arn = format!("arn:{partition}:rds:{region}:{account}:db:{identifier}");
-        let tag = Tag::builder().key(TAG_CREDENTIALS).value(generation.to_string()).build();
-        write("AddTagsToResource", self.client.add_tags_to_resource().resource_name(arn).tags(tag).send())
-            .await
+        let tag = Tag::builder().key(key).value(value).build();
+        let call = self.client.add_tags_to_resource().resource_name(arn).tags(tag);
+        write("AddTagsToResource", call.send()).await
     }
 
     /// Starts to take a snapshot of a stage's database. Safe to repeat, because an identifier can exist only once.
@@ -384,6 +413,8 @@ pub(crate) fn instance(db: &DbInstance) -> Instance {
             .with(&CreatedSettings::backup_retention, Some(db.backup_retention_period().unwrap_or_default())),
         engine_version: version(db.engine_version()),
         credentials: generation(tags, TAG_CREDENTIALS),
+        password_changed_at: tag(tags, TAG_PASSWORD_CHANGED)
+            .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
         maintenance_window: db.preferred_maintenance_window().map(str::to_owned),
     }
 }

@@ -41,8 +41,8 @@ pub use metrics::{Measured, Metrics, Point};
 pub use protections::Protections;
 pub use running_tasks::{Of, RunningTasks};
 pub use secrets::{
-    AboutSecret, Credentials, ForeignSecret, LOGINS_LABEL, LoginsValue, PROOF_LABEL, Password, PutError,
-    SecretError, SecretValue, SecretVersion, Secrets, TEST_LABEL,
+    AboutSecret, Credentials, ForeignSecret, LOGINS_LABEL, LoginsValue, NEXT_LABEL, PROOF_LABEL, Password,
+    PutError, SecretError, SecretValue, SecretVersion, Secrets, TEST_LABEL,
 };
 pub use security_groups::SecurityGroups;
 pub use service_notes::{Note, Rebuilt};
@@ -71,5 +71,7 @@ pub const TAG_LOGICAL_ID: &str = "stagedb:logical-id";
 pub const TAG_GENERATION: &str = "stagedb:generation";
 /// The tag that names the generation whose credentials the data has.
 pub const TAG_CREDENTIALS: &str = "stagedb:credentials";
+/// The tag with the time when stagedb last changed the master user's password.
+pub const TAG_PASSWORD_CHANGED: &str = "stagedb:password-changed";
 /// The tag with the database name, which RDS doesn't return for a snapshot.
 pub const TAG_DATABASE_NAME: &str = "stagedb:database-name";

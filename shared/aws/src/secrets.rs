@@ -24,6 +24,8 @@ pub const PROOF_LABEL: &str = "stagedb-proof";
 pub const TEST_LABEL: &str = "stagedb-test";
 /// The label of the version that the client reads to set up logins.
 pub const LOGINS_LABEL: &str = "stagedb-logins";
+/// The label of the version with the master user's next password, until it's tested.
+pub const NEXT_LABEL: &str = "stagedb-next";
 /// How many earlier generations' credentials are kept, besides a new one.
 const GENERATIONS_KEPT: usize = 10;
 /// The length of a generated password in characters. RDS accepts up to 128.
@@ -125,6 +127,29 @@ pub struct LoginsValue {
     pub obsolete: String,
     /// Says that the master user was published before, or "none".
     pub master: String,
+    /// "now" if the sessions of disabled logins end, or "none".
+    pub sessions: String,
+    /// The master user's next password, which RDS may already have set, or "none".
+    #[serde(rename = "nextPassword")]
+    pub next_password: Password,
+}
+
+impl LoginsValue {
+    /// Only a user to log in as, with nothing to do.
+    #[must_use]
+    pub fn only(user: SecretValue) -> Self {
+        let none = || "none".to_owned();
+        Self {
+            user,
+            login: none(),
+            verifier: none(),
+            since: none(),
+            obsolete: none(),
+            master: none(),
+            sessions: none(),
+            next_password: none().into(),
+        }
+    }
 }
 
 /// One version of the secret.
@@ -182,6 +207,9 @@ pub struct ForeignSecret {
     pub credentials: Credentials,
     /// The host that the secret is for, if it says so.
     pub host: Option<String>,
+    /// The ID of the secret's version.
+    #[serde(skip)]
+    pub version: String,
 }
 
 /// What manages a secret.
@@ -246,8 +274,9 @@ impl Secrets {
             }
             Err(error) => return Err(SecretError::Aws(failed("GetSecretValue")(error))),
         };
-        let secret: ForeignSecret = serde_json::from_str(reply.secret_string().unwrap_or_default())
+        let mut secret: ForeignSecret = serde_json::from_str(reply.secret_string().unwrap_or_default())
             .map_err(|_| SecretError::NoCredentials)?;
+        reply.version_id().unwrap_or_default().clone_into(&mut secret.version);
         let Credentials { username, password } = &secret.credentials;
         if username.is_empty() || password.expose().is_empty() {
             return Err(SecretError::NoCredentials);
@@ -276,7 +305,7 @@ impl Secrets {
         self.labelled(arn, CURRENT).await
     }
 
-    /// Stores a value that only this label names, while clients keep reading the current one. Safe to repeat with the
+    /// Stores a value that only these labels name, while clients keep reading the current one. Safe to repeat with the
     /// same token and value.
     ///
     /// # Errors
@@ -286,9 +315,9 @@ impl Secrets {
         arn: &str,
         token: &str,
         value: &SecretValue,
-        label: &str,
+        labels: &[&str],
     ) -> Result<(), PutError> {
-        self.put_with_labels(arn, token, value, &[label]).await.map(|_| ())
+        self.put_with_labels(arn, token, value, labels).await.map(|_| ())
     }
 
     /// Stores what the master user's client reads. Safe to repeat with the same token: what was stored first counts.
@@ -367,6 +396,20 @@ impl Secrets {
             call.remove_from_version_id(version).send().await.map_err(failed("UpdateSecretVersionStage"))?;
         }
         Ok(())
+    }
+
+    /// Puts a label on a version, and takes it off the one that has it. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn move_label(&self, arn: &str, label: &str, version: &str) -> Result<(), AwsError> {
+        let holder = self.labels(arn).await?.remove(label);
+        if holder.as_deref() == Some(version) {
+            return Ok(());
+        }
+        let call = self.client.update_secret_version_stage().secret_id(arn).version_stage(label);
+        let call = call.move_to_version_id(version).set_remove_from_version_id(holder);
+        call.send().await.map(|_| ()).map_err(failed("UpdateSecretVersionStage"))
     }
 
     /// Takes a label off a version, if it has it. Safe to repeat.

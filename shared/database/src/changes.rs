@@ -133,6 +133,16 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
         let [before, after] = [current.app_login, desired.app_login].map(|is_on| is_on.to_string());
         changes.push(change("appLogin", before, after, Effect::InPlace, true, detail));
     }
+    if current.rotation != desired.rotation {
+        let detail = if desired.rotation.days().is_some() {
+            "stagedb rotates the passwords when the last rotation was this many days ago. Each rotation rebuilds the stage, which \
+             redeploys the containers."
+        } else {
+            "stagedb rotates the passwords only if you ask for it."
+        };
+        let [before, after] = [current.rotation, desired.rotation].map(|days| in_words(&days.to_json()));
+        changes.push(change("rotationDays", before, after, Effect::InPlace, true, detail));
+    }
     if current.apply != desired.apply {
         let detail = match desired.apply {
             Apply::Now => "Changes that wait for the maintenance window are made in this rebuild.",

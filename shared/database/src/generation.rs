@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use time::{OffsetDateTime, macros::format_description};
+use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 use crate::{
     EngineVersion, SettingError,
@@ -38,6 +38,13 @@ impl Generation {
             .format(format)
             .map_err(|_| GenerationError)
             .and_then(|time| Self::try_from(format!("{time}-{request}")))
+    }
+
+    /// When the request was made. `None` if it doesn't say so.
+    #[must_use]
+    pub fn time(&self) -> Option<OffsetDateTime> {
+        let format = format_description!("[year][month][day]-[hour][minute][second]");
+        PrimitiveDateTime::parse(self.0.get(..15)?, format).ok().map(PrimitiveDateTime::assume_utc)
     }
 
     /// The staging label of the version of the secret that holds this generation's credentials.
@@ -122,6 +129,10 @@ mod tests {
     fn a_generation_is_the_time_of_its_creation_in_utc() {
         let generation = Generation::at(datetime!(2026-11-22 14:55:01 +1), "1a2b3c4d").unwrap();
         assert_eq!(generation.to_string(), "20261122-135501-1a2b3c4d");
+        assert_eq!(generation.time(), Some(datetime!(2026-11-22 13:55:01 UTC)));
+        let first = Generation::try_from("20261122-135501".to_owned()).unwrap();
+        assert_eq!(first.time(), generation.time(), "as the first version wrote it");
+        assert_eq!(Generation::try_from("a".to_owned()).unwrap().time(), None);
     }
 
     #[test]

@@ -90,14 +90,14 @@ pub use settings::{
     AttachedSettings, AttachmentPart, AttachmentTarget, CreatedPart, CreatedSettings, Settings,
 };
 pub use snippets::{Snippet, snippets};
-pub use stage_event::{Ended, Fact, StageEvent};
+pub use stage_event::{Ended, Fact, LOGIN_PUBLISHED, StageEvent};
 pub use step::{Attributes, Changes, DatabaseAttributes, Step};
 pub use suggestion::suggested_stage;
 pub use turn::{After, Asked, QUIET, TURN, Turn, turn};
 pub use values::{
     Apply, AttachedKind, BackupRetention, ClusterName, DatabaseIdentifier, DatabaseName, EcsName,
-    EngineVersion, ExistingDatabaseName, InstanceClass, PlainText, SecretArn, SecurityGroupId, SettingError,
-    StorageGiB, Username, minimum_growth, place,
+    EngineVersion, ExistingDatabaseName, InstanceClass, PlainText, RotationDays, SecretArn, SecurityGroupId,
+    SettingError, StorageGiB, Username, minimum_growth, place,
 };
 pub use variables::{
     ContainerVariables, Publication, RUNTIME_VARIABLES, RuntimeVariable, SecretReference, Target,

@@ -7,8 +7,9 @@
 use std::fmt;
 
 use thiserror::Error;
+use time::{Duration, OffsetDateTime};
 
-use crate::{Generation, GenerationError};
+use crate::{Generation, GenerationError, RotationDays};
 
 /// The user that RDS creates a database with.
 pub const MASTER: &str = "postgres";
@@ -41,7 +42,7 @@ impl AppLogin {
 }
 
 /// Which user the containers log in as, and since when. It's a parameter of the stage stack, such as
-/// `app_1/20261122-135501-1a2b3c4d`. A stage that never had the app login has none.
+/// `app_1/20261122-135501-1a2b3c4d`, or with `/immediately` at its end. A stage that never had the app login has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// The app login that is published, or that was published last.
@@ -50,11 +51,15 @@ pub struct Login {
     pub is_master: bool,
     /// When this began. Each password has its own.
     pub since: Generation,
+    /// Whether the login from before ends as soon as this one is published, with its sessions.
+    pub is_immediate: bool,
 }
 
 /// A text that isn't a login.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("must be app_1, app_2, master_1, or master_2, a slash, and a time such as 20261122-135501")]
+#[error(
+    "must be app_1, app_2, master_1, or master_2, a slash, and a time such as 20261122-135501, perhaps with /immediately"
+)]
 pub struct LoginError;
 
 impl From<GenerationError> for LoginError {
@@ -83,16 +88,28 @@ impl Login {
         let since = since.clone();
         match current {
             Some(login) if is_same && login.is_master != has_app_login => Some(login.clone()),
-            Some(login) if has_app_login => Some(login.rotated(since)),
-            Some(login) => Some(Self { app: login.app, is_master: true, since }),
-            None => has_app_login.then_some(Self { app: AppLogin::First, is_master: false, since }),
+            Some(login) if has_app_login => Some(login.rotated(since, false)),
+            Some(login) => Some(Self { app: login.app, is_master: true, since, is_immediate: false }),
+            None => has_app_login.then_some(Self {
+                app: AppLogin::First,
+                is_master: false,
+                since,
+                is_immediate: false,
+            }),
         }
     }
 
     /// The login after a rotation: the other one, with a new password.
     #[must_use]
-    pub fn rotated(&self, since: Generation) -> Self {
-        Self { app: self.app.other(), is_master: false, since }
+    pub fn rotated(&self, since: Generation, is_immediate: bool) -> Self {
+        Self { app: self.app.other(), is_master: false, since, is_immediate }
+    }
+
+    /// When the next rotation is due, if stagedb rotates it.
+    #[must_use]
+    pub fn next_rotation(&self, rotation: RotationDays) -> Option<OffsetDateTime> {
+        let days = rotation.days().filter(|_| !self.is_master)?;
+        Some(self.since.time()? + Duration::days(days.into()))
     }
 
     /// The app login that is published.
@@ -113,6 +130,9 @@ impl Login {
         format!("{LABEL}{}", self.since)
     }
 }
+
+/// How the text of a login ends that ends the one from before.
+const IMMEDIATELY: &str = "/immediately";
 
 /// What the staging labels of the logins' passwords begin with.
 const LABEL: &str = "login-";
@@ -176,19 +196,24 @@ impl TryFrom<String> for Login {
         let (word, since) = text.split_once('/').ok_or(LoginError)?;
         let found = WORDS.iter().find(|(known, ..)| *known == word);
         let (_, app, is_master) = found.ok_or(LoginError)?;
-        Ok(Self { app: *app, is_master: *is_master, since: since.to_owned().try_into()? })
+        let (since, is_immediate) =
+            since.strip_suffix(IMMEDIATELY).map_or((since, false), |since| (since, true));
+        Ok(Self { app: *app, is_master: *is_master, since: since.to_owned().try_into()?, is_immediate })
     }
 }
 
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = WORDS.iter().find(|(_, app, is_master)| (*app, *is_master) == (self.app, self.is_master));
-        write!(f, "{}/{}", word.map_or("", |(word, ..)| word), self.since)
+        let end = if self.is_immediate { IMMEDIATELY } else { "" };
+        write!(f, "{}/{}{end}", word.map_or("", |(word, ..)| word), self.since)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
 
     fn since(second: u32) -> Generation {
@@ -202,10 +227,23 @@ mod tests {
     #[test]
     fn a_login_reads_as_it_is_written() {
         for word in ["app_1", "app_2", "master_1", "master_2"] {
-            let text = format!("{word}/20261122-135501-1a2b3c4d");
-            assert_eq!(login(&text).to_string(), text);
+            for end in ["", "/immediately"] {
+                let text = format!("{word}/20261122-135501-1a2b3c4d{end}");
+                assert_eq!(login(&text).to_string(), text);
+                assert_eq!(login(&text).staging_label(), "login-20261122-135501-1a2b3c4d");
+            }
         }
-        for bad in ["", "none", "app_1", "app_3/20261122-135501", "app_1/", "app_1/A", "postgres/1"] {
+        for bad in [
+            "",
+            "none",
+            "app_1",
+            "app_3/20261122-135501",
+            "app_1/",
+            "app_1/A",
+            "postgres/1",
+            "app_1/immediately",
+            "app_1/20261122-135501/later",
+        ] {
             assert_eq!(Login::try_from(bad.to_owned()), Err(LoginError), "{bad}");
         }
     }
@@ -229,6 +267,15 @@ mod tests {
             after(Some("master_2/20261122-135501"), false, true),
             Some("master_2/20261122-135501".to_owned())
         );
+    }
+
+    #[test]
+    fn a_rotation_is_due_so_many_days_after_the_last_one_and_never_for_the_master_user() {
+        let rotation = |days: i64| RotationDays::try_from(days).unwrap();
+        let app = login("app_1/20261122-135501-1a2b3c4d/immediately");
+        assert_eq!(app.next_rotation(rotation(30)), Some(datetime!(2026-12-22 13:55:01 UTC)));
+        assert_eq!(app.next_rotation(rotation(0)), None);
+        assert_eq!(login("master_1/20261122-135501").next_rotation(rotation(30)), None);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Instance {
     pub engine_version: Option<EngineVersion>,
     /// The generation whose credentials it has, from its tags.
     pub credentials: Option<Generation>,
+    /// When stagedb last changed the master user's password, from its tags.
+    pub password_changed_at: Option<OffsetDateTime>,
     /// Its weekly maintenance window in UTC, as RDS writes it, such as `sun:05:00-sun:06:00`.
     pub maintenance_window: Option<String>,
 }

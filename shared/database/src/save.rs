@@ -81,7 +81,16 @@ pub fn check_creation(desired: &CreatedSettings, orderable: Option<Orderable>) -
     if desired.apply == Apply::MaintenanceWindow {
         objections.push(Objection::field("/apply", "must be now for a new database"));
     }
+    objections.extend(check_rotation(desired));
     objections
+}
+
+/// Containers that log in as the master user would fail to connect after a rotation.
+fn check_rotation(desired: &CreatedSettings) -> Option<Objection> {
+    let is_possible = desired.app_login || desired.rotation.days().is_none();
+    let detail =
+        "must be 0 without the app login, because only that can be rotated without failed connections";
+    (!is_possible).then(|| Objection::field("/rotationDays", detail))
 }
 
 /// Refuses settings that don't fit the snapshot they restore.
@@ -170,6 +179,7 @@ pub fn check_change(
     if current.max_storage != desired.max_storage || current.storage != desired.storage {
         objections.extend(check_max_storage(desired, desired.storage.get().max(live.storage_gib)));
     }
+    objections.extend(check_rotation(desired));
     objections.extend(check_version(current, desired, version, situation));
     objections.extend(check_what_waits(current, desired, live, version, situation));
     if objections.is_empty() { Ok(changes(current, desired, live)) } else { Err(objections) }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     Apply, AttachedKind, BackupRetention, DatabaseIdentifier, DatabaseName, EngineVersion,
-    ExistingDatabaseName, InstanceClass, SecretArn, SnapshotId, StorageGiB,
+    ExistingDatabaseName, InstanceClass, RotationDays, SecretArn, SnapshotId, StorageGiB,
     setting::{Consequence, InvalidField, InvalidParameter, Need, Rule, Setting, SettingValue, settings},
 };
 
@@ -99,6 +99,14 @@ settings! {
         app_login: bool = "appLogin" as "AppLogin" {
             need: default(false),
             label: "App login",
+            later: "You can change it later.",
+            rule: Rule::Special,
+        }
+        /// After how many days stagedb rotates the passwords of the app login and of the master user. With 0, only users rotate
+        /// them. It needs the app login.
+        rotation: RotationDays = "rotationDays" as "RotationDays" {
+            need: default(RotationDays::NEVER),
+            label: "Password rotation (days)",
             later: "You can change it later.",
             rule: Rule::Special,
         }

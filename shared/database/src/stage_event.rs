@@ -42,9 +42,15 @@ pub enum Fact {
     },
     /// A user found services or jobs of the stage without their variables.
     VariablesMissing,
+    /// A login is published, and the one from before ends now, with its sessions.
+    LoginPublished(Ended),
 }
 
-/// Which rebuild ended.
+/// What the event about a login says.
+pub const LOGIN_PUBLISHED: &str = "The app login was rotated immediately: the login from before is disabled, and its sessions end. Containers \
+                                   with it can't connect until they're replaced.";
+
+/// Which rebuild it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When the operation of the stage stack started. It's different for each rebuild, so it tells repeats apart.
@@ -62,6 +68,7 @@ impl StageEvent {
             Fact::RebuildFailed(_) => "Stage Rebuild Failed",
             Fact::VariablesRestored { .. } => "Stage Variables Restored",
             Fact::VariablesMissing => "Stage Variables Missing",
+            Fact::LoginPublished(_) => "Stage Login Published",
         }
     }
 
@@ -77,7 +84,7 @@ impl StageEvent {
         say("reason", json!(self.reason));
         say("time", json!(self.at.format(&Rfc3339).unwrap_or_default()));
         match &self.fact {
-            Fact::RebuildComplete(ended) | Fact::RebuildFailed(ended) => {
+            Fact::RebuildComplete(ended) | Fact::RebuildFailed(ended) | Fact::LoginPublished(ended) => {
                 say("operation", json!(ended.operation));
                 say("source", json!(ended.source));
             }
@@ -151,6 +158,10 @@ mod tests {
                     datetime!(2026-11-27 14:03 UTC),
                     Fact::VariablesMissing,
                 ),
+            ),
+            (
+                "login-published.json",
+                event(Phase::Redeploying, LOGIN_PUBLISHED, at, Fact::LoginPublished(ended())),
             ),
         ];
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/stagedb");

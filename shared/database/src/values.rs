@@ -10,7 +10,8 @@ pub use attached::{
     SecurityGroupId, Username, place,
 };
 pub use created::{
-    Apply, BackupRetention, DatabaseName, EngineVersion, InstanceClass, StorageGiB, minimum_growth,
+    Apply, BackupRetention, DatabaseName, EngineVersion, InstanceClass, RotationDays, StorageGiB,
+    minimum_growth,
 };
 
 /// The least storage of an RDS for PostgreSQL instance on gp3, in GiB (RDS API, `CreateDBInstance`).
@@ -19,6 +20,8 @@ const STORAGE_MIN: u32 = 20;
 const STORAGE_MAX: u32 = 65_536;
 /// The most days that RDS keeps automated backups (RDS API, `CreateDBInstance`).
 const RETENTION_MAX: u32 = 35;
+/// The most days between two rotations.
+const ROTATION_MAX: u32 = 365;
 
 /// Why a value can't be used. Each message says what is allowed.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub enum SettingError {
     /// Outside RDS's limits, or zero, with which a database can't be restored to a point in time.
     #[error("must be 1 to {RETENTION_MAX} days, not {0}")]
     BackupRetention(i64),
+    /// Too rare, or negative.
+    #[error("must be 0 to {ROTATION_MAX} days, not {0}")]
+    Rotation(i64),
     /// Not a version.
     #[error("must be a PostgreSQL version: a major version such as 17, or a full version such as 17.5")]
     EngineVersion,

@@ -74,6 +74,7 @@ impl Rds {
             shown: shown(&created.settings),
             engine_version: Some(created.settings.engine_version),
             credentials: Some(created.generation.clone()),
+            password_changed_at: None,
             maintenance_window: None,
         });
     }

@@ -91,6 +91,7 @@ fn instance() -> Instance {
         shown: shown(&settings()),
         engine_version: Some(version("17.5")),
         credentials: Some(generation("g1")),
+        password_changed_at: None,
         maintenance_window: None,
     }
 }

@@ -48,6 +48,7 @@ fn live() -> Instance {
         shown: shown(&settings()),
         engine_version: Some(version("17.5")),
         credentials: None,
+        password_changed_at: None,
         maintenance_window: None,
     }
 }

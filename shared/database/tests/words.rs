@@ -191,6 +191,7 @@ fn instance() -> database::Instance {
         shown: shown(&settings()),
         engine_version: None,
         credentials: None,
+        password_changed_at: None,
         maintenance_window: None,
     }
 }

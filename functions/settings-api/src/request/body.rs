@@ -15,6 +15,7 @@ use crate::response::{FieldError, Problem};
 const BODY_MAX: usize = 16 * 1024;
 
 /// A body that hasn't been parsed. It may contain a password, so its Debug doesn't show it.
+#[derive(Default)]
 pub(crate) struct Body {
     text: String,
     is_json: bool,

@@ -66,6 +66,11 @@ impl Conditions {
         Ok(Self { if_match, token })
     }
 
+    /// Only this key. `method_and_path` says what it's for.
+    pub(crate) fn with_key(key: &str, method_and_path: &str, body: &Body) -> Self {
+        Self { if_match: None, token: Some(KeyedToken::new(key, method_and_path, body)) }
+    }
+
     /// CloudFormation's token, if the request has a key.
     pub(crate) fn token(&self) -> Option<String> {
         self.token.as_ref().map(KeyedToken::token)

@@ -184,6 +184,11 @@ impl Problem {
         self.0.status != 503
     }
 
+    /// What the user reads.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The cause, for the log.
     pub(crate) fn internal(&self) -> Option<&str> {
         self.0.internal.as_deref()

@@ -266,7 +266,7 @@ impl SettingsApi {
     pub(crate) async fn put_aside(&self, aside: &Aside, call: &Call, _: &Recorded) -> Result<(), Problem> {
         self.secrets.forget_old_generations(&aside.arn, &aside.in_use).await?;
         let token = hash(&[call.token().as_bytes(), &[0], aside.label.as_bytes()]);
-        match self.secrets.put_aside(&aside.arn, &token, &aside.value, &aside.label).await {
+        match self.secrets.put_aside(&aside.arn, &token, &aside.value, &[&aside.label]).await {
             Ok(()) => Ok(()),
             Err(PutError::PutBefore) => Err(Problem::reused_key()),
             Err(PutError::Aws(error)) => Err(error.into()),

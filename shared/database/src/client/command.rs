@@ -4,7 +4,7 @@
 pub const CLIENT: &str = "client";
 /// How many seconds `psql` waits for a connection to each address of the host.
 const CONNECT_SECONDS: u64 = 10;
-/// How many seconds the command can take. A task that nobody watches ends by itself.
+/// How many seconds `psql` can take. A task that nobody watches ends by itself.
 pub(super) const COMMAND_SECONDS: u64 = 30;
 
 /// How all statements begin.
@@ -16,46 +16,66 @@ const TAKE_HERE: &str = "-- @take\n";
 const LOGINS: &str = include_str!("sql/logins.sql");
 /// The statements that disable what is obsolete.
 const SETTLE: &str = include_str!("sql/settle.sql");
+/// The statement that ends sessions, after those have taken effect.
+const END_SESSIONS: &str = include_str!("sql/end_sessions.sql");
 
-/// The command that connects once.
-#[must_use]
-pub fn connect_command() -> String {
-    command("--command='SELECT 1'", "")
-}
-
-/// The command that gives a login its password, as the master user.
-#[must_use]
-pub fn logins_command() -> String {
-    statements(LOGINS)
-}
-
-/// The command that disables obsolete logins, as the master user.
-#[must_use]
-pub fn settle_command() -> String {
-    statements(SETTLE)
-}
-
-/// Statements for `psql`, which reads their values from variables of the environment. So no value is ever part of a statement.
-fn statements(sql: &str) -> String {
-    let variables = ["login", "verifier", "since", "obsolete", "master"];
-    let variables = variables.map(|name| format!("\\getenv {name} STAGEDB_{}\n", name.to_uppercase()));
-    let (variables, sql) = (variables.concat(), sql.replace(TAKE_HERE, TAKE));
-    command("--file=-", &format!(" <<'SQL'\n{variables}{BEGIN}{sql}COMMIT;\nSQL"))
-}
-
-/// A command for a container whose entry point is `sh -c`. It verifies the server's certificate if the Region's root certificates
-/// are known. The libraries' variables (`PGHOST`, `PGPASSWORD`, and so on) are already set.
-fn command(work: &str, input: &str) -> String {
-    format!(
-        r#"if [ -n "${{RDS_CERTIFICATES:-}}" ]; then
+/// What all commands begin with. It verifies the server's certificate if the Region's root certificates are known. The libraries'
+/// variables (`PGHOST`, `PGPASSWORD`, and so on) are already set.
+const SETTINGS: &str = r#"if [ -n "${RDS_CERTIFICATES:-}" ]; then
   PGSSLROOTCERT=$(mktemp) && printf '%s\n' "$RDS_CERTIFICATES" > "$PGSSLROOTCERT" || exit 70
   export PGSSLROOTCERT PGSSLMODE=verify-full
 else
   export PGSSLMODE=require
 fi
-export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb PGCONNECT_TIMEOUT={CONNECT_SECONDS}
-exec timeout {COMMAND_SECONDS} \
-  psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 {work}{input}"#
+export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb
+"#;
+
+/// The command that connects once.
+#[must_use]
+pub fn connect_command() -> String {
+    let psql = psql();
+    format!("{SETTINGS}exec {psql} --command='SELECT 1'")
+}
+
+/// The command that gives a login its password, as the master user.
+#[must_use]
+pub fn logins_command() -> String {
+    statements(LOGINS, "")
+}
+
+/// The command that disables obsolete logins, as the master user.
+#[must_use]
+pub fn settle_command() -> String {
+    statements(SETTLE, END_SESSIONS)
+}
+
+/// Statements for `psql`, which reads their values from variables of the environment. So no value is ever part of a statement.
+/// They are one transaction, and something after it. While the master user's password is being rotated, the server has the next
+/// one or still the current one, and exit code 2 says that `psql` couldn't connect.
+fn statements(transaction: &str, afterward: &str) -> String {
+    let variables = ["login", "verifier", "since", "obsolete", "master", "sessions"];
+    let variables = variables.map(|name| format!("\\getenv {name} STAGEDB_{}\n", name.to_uppercase()));
+    let (variables, transaction) = (variables.concat(), transaction.replace(TAKE_HERE, TAKE));
+    let psql = psql();
+    format!(
+        r#"{SETTINGS}sql=$(mktemp) && cat > "$sql" <<'SQL' || exit 70
+{variables}{BEGIN}{transaction}COMMIT;
+{afterward}SQL
+{psql} --file="$sql"
+code=$?
+if [ $code = 2 ] && [ "${{STAGEDB_NEXT_PASSWORD:-none}}" != none ]; then
+  PGPASSWORD=$STAGEDB_NEXT_PASSWORD {psql} --file="$sql"
+  code=$?
+fi
+exit $code"#
+    )
+}
+
+/// `psql`, with limits.
+fn psql() -> String {
+    format!(
+        "PGCONNECT_TIMEOUT={CONNECT_SECONDS} timeout {COMMAND_SECONDS} \\\n  psql --no-psqlrc --no-password --quiet --tuples-only \
+         --no-align --set=ON_ERROR_STOP=1"
     )
 }
 
@@ -64,8 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_has_no_credentials_and_sets_none() {
+    fn a_command_has_no_credentials_and_sets_none_but_the_next_password() {
         for command in [connect_command(), logins_command(), settle_command()] {
+            let command = command.replace("PGPASSWORD=$STAGEDB_NEXT_PASSWORD ", "");
             for name in ["PGPASSWORD", "PGUSER", "PGHOST"] {
                 assert!(!command.contains(name), "{command}");
             }
@@ -75,10 +96,11 @@ mod tests {
     #[test]
     fn both_kinds_of_statements_are_one_transaction_that_gives_objects_to_the_owner() {
         for command in [logins_command(), settle_command()] {
-            for part in [BEGIN, TAKE, "COMMIT;\nSQL"] {
+            for part in [BEGIN, TAKE, "COMMIT;\n"] {
                 assert_eq!(command.matches(part).count(), 1, "{part}");
             }
         }
+        assert!(settle_command().contains(&format!("COMMIT;\n{END_SESSIONS}SQL\n")));
     }
 
     /// The limit of ECS for all overrides of a task (`RunTask`, `overrides`) is 8,192 characters.

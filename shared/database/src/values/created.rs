@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{RETENTION_MAX, STORAGE_MAX, STORAGE_MIN, SettingError};
+use super::{RETENTION_MAX, ROTATION_MAX, STORAGE_MAX, STORAGE_MIN, SettingError};
 use crate::{
     choice::choice,
     reserved::RESERVED,
@@ -107,6 +107,42 @@ impl TryFrom<i64> for BackupRetention {
 
 impl SettingValue for BackupRetention {
     const FORM: Form = Form::Number { min: 1, max: RETENTION_MAX };
+
+    fn from_json(json: &Json) -> Result<Self, String> {
+        setting::number(json)
+    }
+
+    fn to_json(&self) -> Json {
+        Json::from(self.0)
+    }
+}
+
+/// After how many days the passwords are rotated, 0 to 365. With 0, only a user rotates them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct RotationDays(u32);
+
+impl RotationDays {
+    /// Only a user rotates them.
+    pub const NEVER: Self = Self(0);
+
+    /// The number of days. `None` if only a user rotates them.
+    #[must_use]
+    pub fn days(self) -> Option<u32> {
+        Some(self.0).filter(|days| *days > 0)
+    }
+}
+
+impl TryFrom<i64> for RotationDays {
+    type Error = SettingError;
+
+    fn try_from(days: i64) -> Result<Self, SettingError> {
+        let allowed = u32::try_from(days).ok().filter(|days| (0..=ROTATION_MAX).contains(days));
+        allowed.map(Self).ok_or(SettingError::Rotation(days))
+    }
+}
+
+impl SettingValue for RotationDays {
+    const FORM: Form = Form::Number { min: 0, max: ROTATION_MAX };
 
     fn from_json(json: &Json) -> Result<Self, String> {
         setting::number(json)

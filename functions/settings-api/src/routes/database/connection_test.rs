@@ -111,7 +111,7 @@ impl SettingsApi {
         // It opens the database's security group for a moment.
         self.record(stage, Vec::new(), call).await?;
         let value = SecretValue::of(credentials, &connection);
-        match self.secrets.put_aside(secret_arn, &token, &value, TEST_LABEL).await {
+        match self.secrets.put_aside(secret_arn, &token, &value, &[TEST_LABEL]).await {
             Ok(()) => {}
             Err(PutError::PutBefore) => return Err(Problem::reused_key()),
             Err(PutError::Aws(error)) => return Err(error.into()),

@@ -2,8 +2,8 @@
 
 use aws::StageStack;
 use database::{
-    AppLogin, AttachedSettings, CreatedSettings, EngineVersion, Instance, MASTER, Rule, Settings, Stage,
-    Status, StorageGiB, earliest_storage_change, minimum_growth,
+    AppLogin, AttachedSettings, CreatedSettings, EngineVersion, Instance, MASTER, RotationDays, Rule,
+    Settings, Stage, Status, StorageGiB, earliest_storage_change, minimum_growth,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -51,6 +51,14 @@ struct LoginWire {
     user: &'static str,
     /// Whether it's the only one that is enabled. Until the last container from before has stopped, its login is enabled, too.
     is_settled: bool,
+    /// When it got its password.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<OffsetDateTime>,
+    /// When stagedb rotates it next. Missing if only users rotate it.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_rotation_at: Option<OffsetDateTime>,
 }
 
 /// A database as RDS shows it.
@@ -152,17 +160,28 @@ impl SettingsApi {
             let instance = self.databases.instance(&stage.identifier()).await?;
             // An instance with this identifier that another stack created isn't this stage's.
             let own = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
-            let is_created = matches!(settings, Settings::Created(_));
+            let login = match &settings {
+                Settings::Created(created) => self.login_of(&stack, created.rotation).await?,
+                Settings::None | Settings::Attached(_) => None,
+            };
             let wire = self.own(stage, settings, own, at_rest, call.now).await?;
-            DatabaseWire { login: if is_created { self.login_of(&stack).await? } else { None }, ..wire }
+            DatabaseWire { login, ..wire }
         };
         Ok(Reply::json(200, &wire).with_etag(tag))
     }
 
-    async fn login_of(&self, stack: &StageStack) -> Result<Option<LoginWire>, Problem> {
+    async fn login_of(
+        &self,
+        stack: &StageStack,
+        rotation: RotationDays,
+    ) -> Result<Option<LoginWire>, Problem> {
         let Some(login) = login(stack) else { return Ok(None) };
-        let user = login.published().map_or(MASTER, AppLogin::user);
-        Ok(Some(LoginWire { user, is_settled: self.is_settled(stack).await? }))
+        Ok(Some(LoginWire {
+            user: login.published().map_or(MASTER, AppLogin::user),
+            is_settled: self.is_settled(stack).await?,
+            since: login.published().and_then(|_| login.since.time()),
+            next_rotation_at: login.next_rotation(rotation),
+        }))
     }
 
     async fn own(

@@ -1,6 +1,8 @@
 //! `POST …/database/rotation`: the other app login gets a new password, and the containers are redeployed with it.
 
 use database::{Changed, Settings, Stage};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::{Call, SettingsApi},
@@ -9,8 +11,32 @@ use crate::{
     stage_stack::{begun_by, login, refuse_unless_at_rest, settings},
 };
 
+/// How a login is rotated. You can leave the body out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rotation)]
+pub(crate) struct RotationWire {
+    /// Whether the login from before is disabled as soon as the new one is published, and its sessions are ended, as after a
+    /// leak. Containers that aren't replaced yet can't connect then. By default, it's disabled when the last of them has
+    /// stopped.
+    #[schema(required = false, default = false)]
+    immediately: bool,
+}
+
+impl RotationWire {
+    fn read(call: &Call) -> Result<Self, Problem> {
+        if call.body.bytes().is_empty() {
+            return Ok(Self { immediately: false });
+        }
+        let fields = call.body.object()?;
+        let immediately = fields.optional("immediately").unwrap_or_default();
+        let errors = fields.end();
+        if errors.is_empty() { Ok(Self { immediately }) } else { Err(Problem::fields(errors)) }
+    }
+}
+
 impl SettingsApi {
     pub(crate) async fn rotate_login(&self, stage: &Stage, call: &Call) -> Result<Reply, Problem> {
+        let RotationWire { immediately } = RotationWire::read(call)?;
         let stack = self.stage_stack(stage).await?;
         if self.was_done(&stack, call).await? {
             return Ok(RebuildingWire::reply(stage));
@@ -34,8 +60,11 @@ impl SettingsApi {
                  first: save the settings with appLogin true.",
             ));
         };
-        self.refuse_unless_settled(&stack).await?;
-        let next = current.rotated(begun_by(call)?);
+        // A leaked password can't wait for containers. What they leave behind is disabled with it.
+        if !immediately {
+            self.refuse_unless_settled(&stack).await?;
+        }
+        let next = current.rotated(begun_by(call)?, immediately);
         let mut parameters = stack.parameters.clone();
         parameters.insert("Login".to_owned(), next.to_string());
         let users = [&current, &next].map(|login| login.app.user());
