@@ -49,6 +49,7 @@ it("a change has the setting's label, and its values in words", () => {
     ["instanceClass", "db.t4g.micro", "db.t4g.small", "Instance class: db.t4g.micro → db.t4g.small"],
     ["multiAz", "false", "true", "Multi-AZ standby: No → Yes"],
     ["appLogin", "false", "true", "App login: No → Yes"],
+    ["rotationDays", "0", "30", "Password rotation (days): 0 → 30"],
     ["login", "app_1", "app_2", "Login: app_1 → app_2"],
     ["storageGiB", null, "20", "Storage (GiB): 20"],
     ["databaseName", "app", null, "Database name: app → –"],

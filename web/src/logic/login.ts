@@ -10,6 +10,12 @@ const MASTER = "postgres";
 export const APP_LOGIN_HINT =
   "Recommended. Containers log in as a user of their own, which owns the database's objects but can't manage roles or reach other databases. You can rotate its password without failed logins.";
 
+export const ROTATION_HINT =
+  "How often the app login gets a new password. Each rotation rebuilds the stage. Enter 0 to rotate it only when someone asks for it.";
+
+/** Why the days between rotations can't be changed. */
+export const NEEDS_APP_LOGIN = "Turn on the app login to set this.";
+
 /** Shown while the login from before is still enabled. */
 export const UNSETTLED = "The login from before is disabled when the last container from before has stopped.";
 

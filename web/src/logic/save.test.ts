@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ATTACH, attachBody, fieldSentence, formOf, NEW, ownBody } from "./save";
+import { ATTACH, attachBody, fieldSentence, formOf, NEW, ownBody, shownRotationDays } from "./save";
 
 describe("the body of a save", () => {
   it("for a new database has every required value and no unknown one", () => {
@@ -12,6 +12,7 @@ describe("the body of a save", () => {
         multiAz: false,
         backupRetentionDays: 7,
         appLogin: true,
+        rotationDays: 0,
         apply: "now",
         databaseName: "app",
       },
@@ -31,7 +32,23 @@ describe("the body of a save", () => {
     expect(ownBody({ ...NEW, maxStorageGiB: "x" }, "new")).toHaveProperty(["errors", "/maxStorageGiB"]);
     const inPlace = { ...NEW.inPlace, backupRetentionDays: "" };
     expect(ownBody({ ...NEW, inPlace }, "new")).toHaveProperty(["errors", "/backupRetentionDays"]);
+    for (const rotationDays of ["", "-1", "1.5", "monthly"]) {
+      expect(ownBody({ ...NEW, rotationDays }, "new")).toEqual({
+        errors: { "/rotationDays": "Enter a whole number from 0 to 365." },
+      });
+    }
     expect(ownBody({ ...NEW, databaseName: " " }, "new")).toHaveProperty(["errors", "/databaseName"]);
+  });
+
+  it("rotates the password only with the app login, and keeps what the user typed without it", () => {
+    const form = { ...NEW, rotationDays: "30" };
+    expect(ownBody(form, "new")).toMatchObject({ body: { appLogin: true, rotationDays: 30 } });
+    for (const rotationDays of ["30", "", "monthly"]) {
+      const without = { ...form, rotationDays, appLogin: false };
+      expect(ownBody(without, "new")).toMatchObject({ body: { appLogin: false, rotationDays: 0 } });
+      expect(shownRotationDays(without)).toBe("0");
+      expect(shownRotationDays({ ...without, appLogin: true })).toBe(rotationDays);
+    }
   });
 
   it("for an attached database has only the chosen credentials", () => {
@@ -65,6 +82,7 @@ it("saving a form without edits leaves the settings unchanged", () => {
       engineVersion: "17",
       databaseName: "app",
       appLogin,
+      rotationDays: appLogin ? 90 : 0,
       apply: "maintenance-window",
     };
     const form = formOf(settings);

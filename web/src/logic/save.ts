@@ -1,6 +1,6 @@
 /** Turns a form into the body of a save. */
 import type { Save, Settings } from "../api";
-import { type InPlace, inPlaceBody, inPlaceOf, whole } from "./settings";
+import { askForNumber, type InPlace, inPlaceBody, inPlaceOf, whole } from "./settings";
 
 type Created = Extract<Save, { source: "created" }>;
 
@@ -13,6 +13,7 @@ export interface OwnForm {
   inPlace: InPlace;
   engineVersion: string;
   appLogin: boolean;
+  rotationDays: string;
   apply: "now" | "maintenance-window";
   fromSnapshot: string;
 }
@@ -26,6 +27,7 @@ export const NEW: OwnForm = {
   inPlace: inPlaceOf({}),
   engineVersion: "",
   appLogin: true,
+  rotationDays: "0",
   apply: "now",
   fromSnapshot: "",
 };
@@ -63,6 +65,8 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
     maxStorageGiB = whole(form.maxStorageGiB);
     if (Number.isNaN(maxStorageGiB)) errors["/maxStorageGiB"] = "Enter a whole number of GiB, or leave this field empty.";
   }
+  const rotationDays = whole(shownRotationDays(form));
+  if (Number.isNaN(rotationDays)) errors["/rotationDays"] = askForNumber("rotationDays");
   if (form.instanceClass === "") errors["/instanceClass"] = "Choose an instance class.";
   if (kind === "snapshot" && form.fromSnapshot === "") errors["/fromSnapshot"] = "Choose a snapshot.";
   if (kind === "new" && form.databaseName.trim() === "") errors["/databaseName"] = "Enter a database name.";
@@ -74,6 +78,7 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
     maxStorageGiB,
     ...values,
     appLogin: form.appLogin,
+    rotationDays,
     apply: form.apply,
   };
   if (form.engineVersion !== "") body.engineVersion = form.engineVersion;
@@ -85,6 +90,11 @@ export function ownBody(form: OwnForm, kind: "new" | "snapshot" | "change"): { b
     body.databaseName = form.databaseName.trim();
   }
   return { body };
+}
+
+/** Without the app login, there's no password to rotate. What the user typed is kept, in case they turn it on again. */
+export function shownRotationDays({ appLogin, rotationDays }: Pick<OwnForm, "appLogin" | "rotationDays">): string {
+  return appLogin ? rotationDays : "0";
 }
 
 export function attachBody(form: AttachForm): { body: Save } | { errors: FieldErrors } {
@@ -120,6 +130,7 @@ export function formOf(settings: Settings): OwnForm | undefined {
     inPlace: inPlaceOf(settings),
     engineVersion: settings.engineVersion,
     appLogin: settings.appLogin,
+    rotationDays: String(settings.rotationDays),
     apply: settings.apply === "maintenance-window" ? "maintenance-window" : "now",
     fromSnapshot: "",
   };

@@ -27,6 +27,12 @@ export function settingLabel(name: string): string | undefined {
   return SETTINGS.find((setting) => setting.name === name)?.label;
 }
 
+/** The limits of a number: “1 to 35”. */
+export function limitsOf(name: string): string {
+  const setting = SETTINGS.find((each) => each.name === name);
+  return setting?.type === "number" ? `${String(setting.min)} to ${String(setting.max)}` : "";
+}
+
 /** The form values of these settings, as the user typed them. */
 export type InPlace = Record<string, string | boolean>;
 
@@ -50,13 +56,18 @@ export function inPlaceBody(form: InPlace): { values: Record<string, unknown>; e
     if (setting.type === "number") {
       values[setting.name] = whole(String(value));
       if (Number.isNaN(values[setting.name])) {
-        errors[`/${setting.name}`] = `Enter a whole number from ${String(setting.min)} to ${String(setting.max)}.`;
+        errors[`/${setting.name}`] = askForNumber(setting.name);
       }
     } else if (value !== "") {
       values[setting.name] = value;
     }
   }
   return { values, errors };
+}
+
+/** Shown at a field whose text isn't a whole number. */
+export function askForNumber(name: string): string {
+  return `Enter a whole number from ${limitsOf(name)}.`;
 }
 
 /** Parses a whole number. Returns NaN for anything that the API would reject. */

@@ -14,7 +14,7 @@ import { type FieldErrors, formOf, NEW, ownBody } from "../logic/save";
 import { date, grouped, sentence } from "../logic/words";
 import { useAccess, useStage } from "../stage-context";
 import { AccessNote } from "./access-note";
-import { AppLogin, InstanceType, MoreSettings, Storage } from "./own-fields";
+import { AppLogin, InstanceType, MoreSettings, RotationDays, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
 /** The database name and the snapshot can't be changed, so they have no fields here. */
@@ -113,6 +113,7 @@ export function ChangeForm({ database }: { database: Read }) {
             <InstanceType {...fields} />
             <Storage {...fields} />
             <AppLogin {...fields} />
+            <RotationDays {...fields} />
             <MoreSettings {...fields} />
           </SpaceBetween>
         </Form>

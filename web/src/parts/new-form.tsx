@@ -17,7 +17,7 @@ import { date } from "../logic/words";
 import { useResource } from "../resource";
 import { go, pathOf } from "../router";
 import { useLock, useStage } from "../stage-context";
-import { AppLogin, InstanceType, MoreSettings, Storage } from "./own-fields";
+import { AppLogin, InstanceType, MoreSettings, RotationDays, Storage } from "./own-fields";
 import { ProblemAlert } from "./problem";
 
 export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot: boolean }) {
@@ -91,6 +91,7 @@ export function NewForm({ etag, snapshot }: { etag: string | undefined; snapshot
               </FormField>
             )}
             <AppLogin {...fields} />
+            <RotationDays {...fields} />
             <MoreSettings {...fields} />
           </SpaceBetween>
         </Form>

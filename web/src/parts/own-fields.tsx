@@ -8,10 +8,10 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useCallback } from "react";
 import { usePage } from "../api";
-import { APP_LOGIN_HINT } from "../logic/login";
+import { APP_LOGIN_HINT, NEEDS_APP_LOGIN, ROTATION_HINT } from "../logic/login";
 import { capacity, sentence } from "../logic/words";
-import { fieldSentence, type FieldErrors, type OwnForm } from "../logic/save";
-import { IN_PLACE, type Setting, settingLabel } from "../logic/settings";
+import { fieldSentence, type FieldErrors, type OwnForm, shownRotationDays } from "../logic/save";
+import { IN_PLACE, limitsOf, type Setting, settingLabel } from "../logic/settings";
 import { useResource } from "../resource";
 
 interface Props {
@@ -100,6 +100,25 @@ export function AppLogin({ form, change, errors, disabled }: Pick<Props, "form" 
       >
         {settingLabel("appLogin") ?? "App login"}
       </Toggle>
+    </FormField>
+  );
+}
+
+export function RotationDays({ form, change, errors, disabled }: Pick<Props, "form" | "change" | "errors" | "disabled">) {
+  return (
+    <FormField
+      label={settingLabel("rotationDays") ?? "Password rotation (days)"}
+      description={ROTATION_HINT}
+      constraintText={form.appLogin ? `${limitsOf("rotationDays")}.` : NEEDS_APP_LOGIN}
+      errorText={fieldSentence(errors["/rotationDays"])}
+    >
+      <Input
+        type="number"
+        inputMode="numeric"
+        value={shownRotationDays(form)}
+        disabled={disabled === true || !form.appLogin}
+        onChange={({ detail }) => change({ rotationDays: detail.value })}
+      />
     </FormField>
   );
 }
@@ -212,7 +231,7 @@ function InPlaceField({
       );
     case "number":
       return (
-        <FormField label={label} constraintText={`${String(setting.min)} to ${String(setting.max)}.`} {...common}>
+        <FormField label={label} constraintText={`${limitsOf(setting.name)}.`} {...common}>
           <Input
             type="number"
             inputMode="numeric"
