@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import { WAIT } from "./access";
-import { isAppLogin, isUnsettled, loginInWords, otherLogin, rotationLock, WAIT_FOR_LAST } from "./login";
+import { isAppLogin, isUnsettled, loginInWords, nextRotation, otherLogin, passwordAge, rotationLock, WAIT_FOR_LAST } from "./login";
 
-const login = (user: string, isSettled = true) => ({ user, isSettled });
+const SINCE = "2026-11-03T12:00:00Z";
+const login = (user: string, isSettled = true) => ({ user, isSettled, since: SINCE });
 
 it("a login is shown with what it is, and without one it's the master user", () => {
   const logins = [login("app_1"), login("app_2"), login("postgres"), null, undefined];
@@ -20,6 +21,22 @@ it("a login is unsettled only if the API says so", () => {
   expect([login("app_1", false), login("postgres", false), login("app_1"), null, undefined].map(isUnsettled)).toEqual([
     true, true, false, false, false,
   ]);
+});
+
+it("only the password of an app login has an age", () => {
+  expect([login("app_1"), login("app_2", false), login("postgres"), null, undefined].map(passwordAge)).toEqual([
+    "Password since Nov 3, 2026", "Password since Nov 3, 2026", undefined, undefined, undefined,
+  ]);
+});
+
+it("the next rotation has a time, and says so if it's due", () => {
+  const scheduled = { ...login("app_1"), nextRotationAt: "2026-12-03T12:00:00Z" };
+  const at = Date.parse(scheduled.nextRotationAt);
+  expect(nextRotation(scheduled, at - 1)).toMatch(/^Next rotation: Dec \d, 2026, \d{1,2}:00\s[AP]M \S+$/);
+  expect(nextRotation(scheduled, at)).toMatch(/^Rotation due since Dec \d, 2026, /);
+  for (const none of [{ ...scheduled, nextRotationAt: null }, login("app_1"), null, undefined]) {
+    expect(nextRotation(none, at)).toBeUndefined();
+  }
 });
 
 it("the password can't be rotated without the role, during a rebuild, or while the login from before is enabled", () => {

@@ -1,6 +1,7 @@
 /** Which user the containers of a created database log in as. */
 import type { Login } from "../api";
 import { type Access, type Lock, lockOf, WAIT } from "./access";
+import { date, day } from "./words";
 
 /** The login of a database. A database that never had the app login has none. */
 type Known = Login | null | undefined;
@@ -40,6 +41,18 @@ export function isUnsettled(login: Known): boolean {
 /** The user, and what it is: “app_1 (app login)”. */
 export function loginInWords(login: Known): string {
   return isAppLogin(login) ? `${login?.user ?? ""} (app login)` : `${MASTER} (master user)`;
+}
+
+/** Since when the app login has its password. The master user's password can be from another time. */
+export function passwordAge(login: Known): string | undefined {
+  return isAppLogin(login) ? `Password since ${day(login?.since ?? "")}` : undefined;
+}
+
+/** When the password is rotated next. A rotation that's due waits until the stage can be rebuilt. */
+export function nextRotation(login: Known, now: number): string | undefined {
+  const at = login?.nextRotationAt;
+  if (at == null) return undefined;
+  return Date.parse(at) > now ? `Next rotation: ${date(at)}` : `Rotation due since ${date(at)}`;
 }
 
 /** Whether the password can be rotated, and why not. */

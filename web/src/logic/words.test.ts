@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Rebuild } from "../api";
-import { capacity, databaseStatus, date, duration, matches, progress, proofHint, stageStatus, stepHint, stepTitle, timeZone } from "./words";
+import { capacity, databaseStatus, date, day, duration, matches, progress, proofHint, stageStatus, stepHint, stepTitle, timeZone } from "./words";
 
 const rebuild = (phase: string, ...statuses: string[]): Rebuild => ({
   phase,
@@ -45,8 +45,9 @@ it("the hint of the connection test says what happens, and when to skip it", () 
   expect(proofHint("skipped")).toContain("Choose this only if");
 });
 
-it("a date has the time zone's short name", () => {
+it("a date has the time zone's short name, and a day has no time", () => {
   expect(date("2026-11-26T12:04:00Z")).toMatch(/^Nov \d\d, 2026, \d{1,2}:\d\d\s[AP]M \S+$/);
+  expect(day("2026-11-26T12:04:00Z")).toMatch(/^Nov \d\d, 2026$/);
   expect(timeZone()).toMatch(/^\S+$/);
 });
 

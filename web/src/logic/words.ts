@@ -163,6 +163,11 @@ export function date(text: string): string {
   });
 }
 
+/** A day in the user's time zone: “Nov 26, 2026”. */
+export function day(text: string): string {
+  return new Date(text).toLocaleDateString("en-US", { year: "numeric", month: "short", day: "numeric" });
+}
+
 /** The short name of the user's time zone, such as “UTC” or “PST”. */
 export function timeZone(): string {
   const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts();

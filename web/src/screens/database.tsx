@@ -9,9 +9,9 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { lazy, Suspense, useCallback } from "react";
+import { lazy, Suspense, useCallback, useState } from "react";
 import { type Login, type Read, usePage } from "../api";
-import { isAppLogin, isUnsettled, loginInWords, UNSETTLED } from "../logic/login";
+import { isAppLogin, isUnsettled, loginInWords, nextRotation, passwordAge, UNSETTLED } from "../logic/login";
 import { IN_PLACE, settingLabel } from "../logic/settings";
 import { databaseStatus, fieldInWords, valueInWords } from "../logic/words";
 import { ChangeForm } from "../parts/change-form";
@@ -158,13 +158,18 @@ function Details({ database }: { database: Read }) {
 }
 
 function LoginValue({ login }: { login: Login | null | undefined }) {
+  const [now] = useState(Date.now);
+  const details = [passwordAge(login), nextRotation(login, now), isUnsettled(login) ? UNSETTLED : undefined];
   return (
     <>
       {loginInWords(login)}
-      {isUnsettled(login) && (
-        <Box variant="small" display="block">
-          {UNSETTLED}
-        </Box>
+      {details.map(
+        (detail) =>
+          detail !== undefined && (
+            <Box key={detail} variant="small" display="block">
+              {detail}
+            </Box>
+          ),
       )}
     </>
   );
