@@ -280,11 +280,13 @@ export function makeApi(session: Session, forbidden: Signal) {
           }),
         )
       ).data,
-    rotateLogin: async (name: StageName, key: string) =>
+    /** Without `immediately`, the earlier login is disabled when the last container with it has stopped. */
+    rotateLogin: async (name: StageName, immediately: boolean, key: string) =>
       (
         await unwrap(
           client.POST("/api/stacks/{stack}/stages/{stage}/database/rotation", {
             params: { ...stagePath(name), header: { "Idempotency-Key": key } },
+            body: immediately ? { immediately } : undefined,
           }),
         )
       ).data,

@@ -1,6 +1,18 @@
 import { expect, it } from "vitest";
 import { WAIT } from "./access";
-import { isAppLogin, isUnsettled, loginInWords, nextRotation, otherLogin, passwordAge, rotationLock, WAIT_FOR_LAST } from "./login";
+import {
+  isAppLogin,
+  isUnsettled,
+  loginInWords,
+  nextRotation,
+  otherLogin,
+  passwordAge,
+  rotationLock,
+  rotationSteps,
+  rotationVerb,
+  WAIT_FOR_LAST,
+  whatFails,
+} from "./login";
 
 const SINCE = "2026-11-03T12:00:00Z";
 const login = (user: string, isSettled = true) => ({ user, isSettled, since: SINCE });
@@ -15,6 +27,21 @@ it("a login is shown with what it is, and without one it's the master user", () 
 
 it("a rotation goes to the other login and back", () => {
   expect(["app_1", "app_2"].map((user) => otherLogin(login(user)))).toEqual(["app_2", "app_1"]);
+});
+
+it("a rotation disables the login from before at the end, or before the containers are redeployed", () => {
+  expect(rotationSteps(login("app_1"), false)).toEqual([
+    "The other app login, app_2, gets a new password, and stagedb tests it.",
+    "The containers are redeployed with the new login.",
+    "When the last old container has stopped, stagedb disables app_1.",
+  ]);
+  expect(rotationSteps(login("app_2"), true)).toEqual([
+    "The other app login, app_1, gets a new password, and stagedb tests it.",
+    "stagedb publishes the new password, disables app_2, and ends its sessions.",
+    "The containers are redeployed with the new login.",
+  ]);
+  expect(whatFails(login("app_2"))).toMatch(/^All sessions of app_2 end .* can't connect/);
+  expect([false, true].map(rotationVerb)).toEqual(["Rotate password", "Rotate and end sessions"]);
 });
 
 it("a login is unsettled only if the API says so", () => {

@@ -33,6 +33,31 @@ export function otherLogin({ user }: Login): string {
   return user === "app_1" ? "app_2" : "app_1";
 }
 
+/** The choices of when a rotation disables the login from before. */
+export const WHEN_LAST_STOPPED = "When the last container with it has stopped (no failed logins)";
+export const IMMEDIATELY = "Immediately, after a leak";
+
+/** What a rotation does, in order. */
+export function rotationSteps(login: Login, immediately: boolean): string[] {
+  const tested = `The other app login, ${otherLogin(login)}, gets a new password, and stagedb tests it.`;
+  const redeployed = "The containers are redeployed with the new login.";
+  return immediately
+    ? [tested, `stagedb publishes the new password, disables ${login.user}, and ends its sessions.`, redeployed]
+    : [tested, redeployed, `When the last old container has stopped, stagedb disables ${login.user}.`];
+}
+
+/** What an immediate rotation breaks. */
+export function whatFails({ user }: Login): string {
+  return `All sessions of ${user} end as soon as the new password is published. Containers that haven't been replaced yet can't connect, and neither can jobs that are still running.`;
+}
+
+export const MASTER_TOO = "After the rebuild, the master user also gets a new password through RDS, and stagedb tests it.";
+
+/** What the button that starts a rotation says. */
+export function rotationVerb(immediately: boolean): string {
+  return immediately ? "Rotate and end sessions" : "Rotate password";
+}
+
 /** Whether the login from before is still enabled. */
 export function isUnsettled(login: Known): boolean {
   return login?.isSettled === false;

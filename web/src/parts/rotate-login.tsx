@@ -1,11 +1,23 @@
 /** A button that rotates the password of the app login, after a confirmation. */
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
 import Modal from "@cloudscape-design/components/modal";
+import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { type Login, usePage } from "../api";
+import { useAttempt } from "../attempt";
 import { forgetSave } from "../logic/last-save";
-import { otherLogin, rotationLock } from "../logic/login";
+import {
+  IMMEDIATELY,
+  MASTER_TOO,
+  rotationLock,
+  rotationSteps,
+  rotationVerb,
+  whatFails,
+  WHEN_LAST_STOPPED,
+} from "../logic/login";
 import { useAccess, useStage } from "../stage-context";
 import { useSubmission } from "../submission";
 import { DialogFooter } from "./dialog-footer";
@@ -28,11 +40,12 @@ export function RotateLogin({ login }: { login: Login }) {
 function Confirm({ login, close }: { login: Login; close: () => void }) {
   const { api } = usePage();
   const { name, begun } = useStage();
+  const [immediately, setImmediately] = useState(false);
   // If the response gets lost and the user tries again, no second rotation starts.
-  const [key] = useState(() => crypto.randomUUID());
+  const keyFor = useAttempt();
 
   const { busy, error, submit } = useSubmission(async () => {
-    await api.rotateLogin(name, key);
+    await api.rotateLogin(name, immediately, keyFor({ immediately }));
     forgetSave(name);
     close();
     begun();
@@ -43,16 +56,28 @@ function Confirm({ login, close }: { login: Login; close: () => void }) {
       header="Rotate the password of the app login?"
       closeAriaLabel="Close without rotating the password"
       onDismiss={close}
-      footer={<DialogFooter verb="Rotate password" busy={busy} confirm={submit} close={close} />}
+      footer={<DialogFooter verb={rotationVerb(immediately)} busy={busy} confirm={submit} close={close} />}
     >
       <SpaceBetween size="m">
+        <FormField label={`When to disable ${login.user}`}>
+          <RadioGroup
+            value={immediately ? "immediately" : "last-stopped"}
+            onChange={({ detail }) => setImmediately(detail.value === "immediately")}
+            items={[
+              { value: "last-stopped", label: WHEN_LAST_STOPPED, disabled: busy },
+              { value: "immediately", label: IMMEDIATELY, disabled: busy },
+            ]}
+          />
+        </FormField>
+        {immediately && <Alert type="warning">{whatFails(login)}</Alert>}
         <div>
-          This rebuilds the stage. No login fails meanwhile.
+          This rebuilds the stage.{!immediately && " No login fails meanwhile."}
           <ol>
-            <li>The other app login, {otherLogin(login)}, gets a new password, and stagedb tests it.</li>
-            <li>The containers are redeployed with the new login.</li>
-            <li>When the last old container has stopped, stagedb disables {login.user}.</li>
+            {rotationSteps(login, immediately).map((step) => (
+              <li key={step}>{step}</li>
+            ))}
           </ol>
+          {MASTER_TOO}
         </div>
         {error && <ProblemAlert error={error} header="Couldn't start the rotation" />}
       </SpaceBetween>
