@@ -10,6 +10,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Steps, { type StepsProps } from "@cloudscape-design/components/steps";
 import { useEffect, useState } from "react";
 import type { Rebuild } from "../api";
+import { downtimeOf } from "../logic/downtime";
 import { lastSave } from "../logic/last-save";
 import { duration, isRunning, progress, stepHint, stepTitle } from "../logic/words";
 import { follow, pathOf } from "../router";
@@ -78,14 +79,22 @@ export function RebuildSteps({ rebuild, now = 0 }: { rebuild: Rebuild; now?: num
         if (step.startedAt && step.endedAt) took = duration(Date.parse(step.endedAt) - Date.parse(step.startedAt));
         else if (step.startedAt && now > 0 && step.status === "running") took = duration(now - Date.parse(step.startedAt));
         const words = { pending: "not started", running: "in progress", complete: "complete", failed: "failed" }[step.status] ?? step.status;
+        const downtime = downtimeOf(rebuild, step);
         return {
           status: STATUS[step.status] ?? "info",
           header: stepTitle(step),
           details: (
-            <Box variant="small">
-              {step.status === "pending" && !isRunning(rebuild) ? "Skipped" : `${words.charAt(0).toUpperCase()}${words.slice(1)}`}
-              {took && `, ${took}`}
-            </Box>
+            <>
+              <Box variant="small">
+                {step.status === "pending" && !isRunning(rebuild) ? "Skipped" : `${words.charAt(0).toUpperCase()}${words.slice(1)}`}
+                {took && `, ${took}`}
+              </Box>
+              {downtime !== undefined && (
+                <Box variant="small" display="block">
+                  {downtime}
+                </Box>
+              )}
+            </>
           ),
           statusIconAriaLabel: words,
         };

@@ -14,6 +14,7 @@ import { useCallback, useEffect, useState } from "react";
 import { type Preview, Refusal, type Save, type StageName, usePage } from "../api";
 import { lockOf } from "../logic/access";
 import { type Knowledge, reviewOf } from "../logic/connection-test";
+import { lastDowntimeInWords } from "../logic/downtime";
 import { fieldSentence } from "../logic/save";
 import { effectInWords, fieldInWords, valueInWords } from "../logic/words";
 import { useResource } from "../resource";
@@ -205,10 +206,12 @@ function Changes({ preview }: { preview: Preview }) {
           minWidth: 240,
           cell: (change) => {
             const effect = effectInWords(change);
+            const last = lastDowntimeInWords(change);
             return (
               <SpaceBetween size="xxxs">
                 <StatusIndicator type={effect.type}>{effect.text}</StatusIndicator>
                 <Box variant="small">{change.detail}</Box>
+                {last !== undefined && <Box variant="small">{last}</Box>}
               </SpaceBetween>
             );
           },
