@@ -5,6 +5,8 @@ test.describe.configure({ mode: "serial" });
 test.beforeAll(() => control("PUT", "timings", { rds_create_seconds: 3 }));
 test.afterAll(() => control("PUT", "timings", { rds_create_seconds: 0.5 }));
 
+const ROTATION = "**/api/**/database/rotation";
+
 test("you can create a database from the list of stacks and follow the rebuild to the end", async ({ page }) => {
   await page.goto("/");
   await page.getByRole("link", { name: `Settings for ${STACK}` }).click();
@@ -27,7 +29,19 @@ test("you can create a database from the list of stacks and follow the rebuild t
   await checkAccessible(page, "a field error");
   await page.getByLabel("Database name").fill("app");
   // The page recommends the app login.
-  await expect(page.getByRole("checkbox", { name: "App login" })).toBeChecked();
+  const appLogin = page.getByRole("checkbox", { name: "App login" });
+  await expect(appLogin).toBeChecked();
+  // Without the app login, there's no password to rotate.
+  const rotation = page.getByLabel("Password rotation (days)");
+  await rotation.fill("30");
+  await appLogin.click();
+  await expect(rotation).toBeDisabled();
+  await expect(rotation).toHaveValue("0");
+  await expect(page.getByText("Turn on the app login to set this.")).toBeVisible();
+  await checkAccessible(page, "a new database without the app login");
+  await appLogin.click();
+  await expect(rotation).toHaveValue("30");
+  await rotation.fill("0");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   const card = page.getByRole("dialog", { name: "Review and save" });
   await expect(card.getByRole("row", { name: /App login/ })).toContainText("Yes");
@@ -72,7 +86,7 @@ test("the containers have the runtime variables, and the Node.js example connect
   expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as app on");
 });
 
-test("you can rotate the password of the app login", async ({ page }) => {
+test("you can rotate the password of the app login, and immediately after a leak", async ({ page }) => {
   await page.goto(stagePath("dev", "/database"));
   await expect(page.getByText("app_1 (app login)")).toBeVisible();
   const rotate = page.getByRole("button", { name: "Rotate password" });
@@ -81,11 +95,33 @@ test("you can rotate the password of the app login", async ({ page }) => {
   await rotate.click();
   const card = page.getByRole("dialog", { name: "Rotate the password of the app login?" });
   await expect(card.getByText("The other app login, app_2, gets a new password")).toBeVisible();
+  await expect(card.getByText("the master user also gets a new password")).toBeVisible();
   await checkAccessible(page, "the dialog that rotates a password");
+
+  // By default, the login from before is disabled last. This request is refused, so nothing starts.
+  await expect(card.getByRole("radio", { name: "When the last container with it has stopped" })).toBeChecked();
+  const refusal = { type: "urn:stagedb:problem:test", title: "Refused", status: 409, detail: "Not now.", requestId: "" };
+  await page.route(ROTATION, (route) => route.fulfill({ status: 409, json: refusal }));
+  const usual = page.waitForRequest(ROTATION);
   await card.getByRole("button", { name: "Rotate password" }).click();
+  const first = await usual;
+  expect(first.postData()).toBeNull();
+  await expect(card.getByText("Not now.")).toBeVisible();
+  await page.unroute(ROTATION);
+
+  await card.getByRole("radio", { name: "Immediately, after a leak" }).click();
+  await expect(card.getByText("Containers that haven't been replaced yet can't connect")).toBeVisible();
+  await checkAccessible(page, "the dialog that rotates a password immediately");
+  const immediate = page.waitForRequest(ROTATION);
+  await card.getByRole("button", { name: "Rotate and end sessions" }).click();
+  const second = await immediate;
+  expect(second.postDataJSON()).toEqual({ immediately: true });
+  // It's another request, not a repetition of the first one.
+  expect(await second.headerValue("idempotency-key")).not.toBe(await first.headerValue("idempotency-key"));
   await expect(card).toBeHidden();
   await waitForCompletion(page, "dev");
   await expect(page.getByText("app_2 (app login)")).toBeVisible();
+  await expect(page.getByText(/^Password since [A-Z][a-z]{2} \d{1,2}, \d{4}$/)).toBeVisible();
   await expect(rotate).toBeEnabled({ timeout: 90_000 });
   // Both logins act as the role that owns the database's objects.
   expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as app on");
@@ -103,15 +139,49 @@ test("a change shows its effect before the save and its result after it", async 
   await page.goto(stagePath("dev", "/database"));
   await choose(page, page.getByRole("button", { name: /^Instance class/ }), /db\.t4g\.small/);
   await page.getByLabel("Storage (GiB)", { exact: true }).fill("30");
+  await page.getByLabel("Password rotation (days)").fill("30");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   const card = page.getByRole("dialog", { name: "Review and save" });
   await expect(card.getByRole("row", { name: /Instance class/ })).toContainText("Interrupts the database");
   await expect(card.getByRole("row", { name: /Storage \(GiB\)/ })).toContainText("20");
+  await expect(card.getByRole("row", { name: /Password rotation \(days\)/ })).toContainText("No interruption");
   await expect(card.getByText("This can't be undone")).toBeVisible();
   await reviewAndSave(page);
   await waitForCompletion(page, "dev");
   await expect(page.getByText("db.t4g.small").first()).toBeVisible();
   await expect(page.getByText("30 GiB", { exact: true })).toBeVisible();
+  await expect(page.getByText(/^Next rotation: [A-Z][a-z]{2} \d{1,2}, \d{4}, .* UTC$/)).toBeVisible();
+  await expect(page.getByLabel("Password rotation (days)")).toHaveValue("30");
+});
+
+test("a rebuild shows how long connections failed, and the next review repeats it", async ({ page }) => {
+  const downtime = { seconds: 43, from: "2026-11-12T14:03:11Z", fields: ["instanceClass"] };
+  await page.route(`**/api${stagePath("dev", "/rebuild")}`, async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...((await answer.json()) as object), downtime } });
+  });
+  await page.goto(stagePath("dev"));
+  await expect(page.getByText("Connections failed for 43 s, from 14:03:11 UTC.")).toBeVisible();
+  await checkAccessible(page, "a rebuild that interrupted the database");
+
+  await page.route("**/database/preview", async (route) => {
+    const answer = await route.fetch();
+    const preview = (await answer.json()) as { changes: object[] };
+    const changes = preview.changes.map((change) => ({ ...change, lastDowntime: downtime }));
+    await route.fulfill({ response: answer, json: { ...preview, changes } });
+  });
+  await page.getByRole("link", { name: "Database", exact: true }).click();
+  await choose(page, page.getByRole("button", { name: /^Instance class/ }), /db\.t4g\.micro/);
+  await page.getByLabel("Password rotation (days)").fill("60");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  const card = page.getByRole("dialog", { name: "Review and save" });
+  const last = "Last time: connections failed for 43 s (Nov 12, 2026).";
+  await expect(card.getByRole("row", { name: /Instance class/ })).toContainText(last);
+  await expect(card.getByRole("row", { name: /Password rotation/ })).not.toContainText("Last time");
+  await checkAccessible(page, "a review with the last downtime");
+  await card.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Discard changes" }).click();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
 test("a second storage change is refused with the time when the next one is possible", async ({ page }) => {
