@@ -61,6 +61,7 @@ def build_app(settings: Settings, installation):
         rds_clusters,
         rds_snapshots,
         resource_types,
+        schedules,
         secrets_manager,
         security_groups,
         stack_operations,
@@ -101,9 +102,14 @@ def build_app(settings: Settings, installation):
     machine = Machine(settings.directory / "tasks", settings.postgres_bin)
     tasks = ecs_tasks.install(Host(machine, Databases(store), decisions, settings.timings))
     event_targets.install()
+    clock = schedules.install(decisions)
     # Last, because the others replace what it wraps.
     permissions.install(decisions)
-    controls = {"rds": RdsControl(store, modifications).answer, "ecs": tasks.control}
+    controls = {
+        "rds": RdsControl(store, modifications).answer,
+        "ecs": tasks.control,
+        "schedules": clock.control,
+    }
     return Control(ministack.app, settings.timings, controls)
 
 

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from ministack.core.concurrency import run_reentrant
+
 from stagedb_local_aws.permissions.sessions import credentials
 from stagedb_local_aws.settings import Timings
 
@@ -116,7 +118,9 @@ class Control:
 
     async def _control(self, method: str, path: str, body: bytes, send: Callable) -> None:
         try:
-            status, answer = self._do(method, path, json.loads(body) if body else None)
+            data = json.loads(body) if body else None
+            # On its own thread, because a function that a schedule calls calls us.
+            status, answer = await run_reentrant(self._do, method, path, data)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             status, answer = 400, {"message": f"{type(error).__name__}: {error}"}
         await _answer(send, status, "application/json", json.dumps(answer).encode())
