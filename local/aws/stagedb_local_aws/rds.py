@@ -14,7 +14,7 @@ from stagedb_local_aws import rds_versions as versions
 from stagedb_local_aws import rds_windows as windows
 from stagedb_local_aws import rds_xml
 from stagedb_local_aws.postgres import Cluster, PostgresError
-from stagedb_local_aws.rds_modify import Modifications, default_groups, secondary_zone
+from stagedb_local_aws.rds_modify import Modifications, default_groups, interrupt, secondary_zone
 from stagedb_local_aws.rds_rules import Refusal
 from stagedb_local_aws.rds_store import (
     Answer,
@@ -186,10 +186,8 @@ class Instances:
         record["DBInstanceStatus"] = "available"
 
     def reboot(self, record: Record, _request: Request) -> Answer:
-        def restart(server: Cluster) -> None:
-            events.record(record, events.SHUT_DOWN)
-            server.restart()
-            events.record(record, events.RESTARTED)
+        def restart(_server: Cluster) -> None:
+            interrupt(self._store, record)
 
         return self._pass(record, "RebootDBInstance", rules.USABLE, "rebooting", restart)
 

@@ -186,9 +186,7 @@ class Modifications:
         if password:
             server.set_password(str(record["MasterUsername"]), password)
         if _INTERRUPTING & changes.keys() and server.is_running:
-            events.record(record, events.SHUT_DOWN)
-            server.restart()
-            events.record(record, events.RESTARTED)
+            interrupt(self._store, record)
 
     def _change_record(self, record: Record, changes: Record) -> None:
         record |= {name: value for name, value in changes.items() if name != _PASSWORD}
@@ -213,6 +211,17 @@ class Modifications:
             self._store.leave(record, "storage-optimization", self._store.settled_status(record))
 
         in_background(f"optimize {record['DBInstanceIdentifier']}", end, record)
+
+
+def interrupt(store: Store, record: Record) -> None:
+    """Restarts the server. Connections end, and new ones are refused for as long as an interruption lasts."""
+    server = store.server(record)
+    events.record(record, events.SHUT_DOWN)
+    server.stop()
+    time.sleep(store.timings.rds_interruption_seconds)
+    if store.is_current(record) and record["DBInstanceStatus"] != "deleting":
+        server.start()
+        events.record(record, events.RESTARTED)
 
 
 def default_groups(version: str, record: Record | None = None) -> Record:

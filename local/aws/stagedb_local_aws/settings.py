@@ -26,6 +26,8 @@ class Timings:
     rds_optimization_seconds: float = 1.0
     """`storage-optimization` after the storage has grown."""
     rds_snapshot_seconds: float = 0.5
+    rds_interruption_seconds: float = 0.0
+    """How long the server is down when a change or a reboot restarts it, in addition to the time it needs."""
     rds_storage_cooldown_seconds: float = 0.0
     """How long after a storage change another one is rejected. On AWS: six hours. 0 means off."""
     ecs_steady_seconds: float = 2.0

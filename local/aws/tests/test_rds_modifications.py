@@ -1,7 +1,10 @@
 """Changes to an instance: what happens immediately, what takes time, what waits, and what is rejected."""
 
+import time
+
 import psycopg2
 import pytest
+from local_aws import wait_for
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -222,3 +225,62 @@ def test_another_change_during_the_optimization_of_the_storage_does_not_prolong_
     modify(aws, "optimized", DBInstanceClass="db.t4g.small")
     assert aws.statuses_until("optimized", "available") == ["modifying", "available"]
     assert aws.describe("optimized")["DBInstanceClass"] == "db.t4g.small"
+
+
+def is_refused(aws, identifier: str) -> bool:
+    try:
+        aws.connect(identifier).close()
+    except psycopg2.OperationalError as error:
+        return "Connection refused" in str(error)
+    return False
+
+
+@pytest.fixture
+def long_interruptions(aws):
+    aws.http("PUT", "/_local/timings", {"rds_interruption_seconds": 1.5})
+    yield
+    aws.http("PUT", "/_local/timings", {"rds_interruption_seconds": 0})
+
+
+@pytest.mark.usefixtures("long_interruptions")
+@pytest.mark.parametrize("how", ["class", "version", "reboot"])
+def test_an_interruption_lasts_and_refuses_connections(aws, how):
+    name = f"interrupted-{how}"
+    aws.create_database(name, EngineVersion="16.8")
+    before = aws.connect(name)
+    if how == "reboot":
+        aws.client("rds").reboot_db_instance(DBInstanceIdentifier=name)
+    else:
+        modify(aws, name, **{"class": {"DBInstanceClass": "db.t4g.small"}, "version": {"EngineVersion": "16.9"}}[how])
+    wait_for(lambda: is_refused(aws, name), pause=0.02)
+    began = time.monotonic()
+    wait_for(lambda: not is_refused(aws, name), pause=0.02)
+    assert time.monotonic() - began > 1.2
+    assert aws.wait_for_status(name, "available")
+    assert aws.query(name, "SELECT 1") == [(1,)]
+    with pytest.raises(psycopg2.OperationalError), before.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@pytest.mark.usefixtures("long_interruptions")
+def test_some_changes_interrupt_nothing(aws):
+    aws.create_database("steady")
+    connection = aws.connect("steady")
+    for change in ({"MultiAZ": True}, {"AllocatedStorage": 40}, {"MasterUserPassword": "second-password-2"}):
+        modify(aws, "steady", **change)
+        assert aws.statuses_until("steady", "available")[-1] == "available"
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
+@pytest.mark.usefixtures("long_interruptions")
+def test_an_instance_can_be_deleted_during_an_interruption(aws, expect_error):
+    aws.create_database("given-up")
+    modify(aws, "given-up", DBInstanceClass="db.t4g.small")
+    wait_for(lambda: is_refused(aws, "given-up"), pause=0.02)
+    aws.client("rds").delete_db_instance(DBInstanceIdentifier="given-up", SkipFinalSnapshot=True)
+    time.sleep(2)
+    code, _ = expect_error(aws.client("rds").describe_db_instances, DBInstanceIdentifier="given-up")
+    assert code == "DBInstanceNotFound"
+    log = aws.log.read_text()
+    assert "modify given-up failed" not in log and "delete given-up failed" not in log
