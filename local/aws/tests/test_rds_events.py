@@ -109,3 +109,8 @@ def test_each_event_is_also_one_on_the_default_bus(aws):
         "SourceIdentifier": "rds:heard",
         "EventID": "RDS-EVENT-0005",
     }
+    password = {"MasterUserPassword": "second-password-2"}
+    aws.client("rds").modify_db_instance(DBInstanceIdentifier="heard", **password)
+    wait_for(lambda: has_come() and "RDS-EVENT-0016" in received[-1]["Body"])
+    detail = json.loads(received[-1]["Body"])["detail"]
+    assert (detail["EventCategories"], detail["Message"]) == (["configuration change"], "Reset master credentials.")

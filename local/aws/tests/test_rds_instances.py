@@ -60,6 +60,20 @@ def test_the_master_user_is_strong_but_no_superuser(aws):
     aws.query("strong", "CREATE TABLE mine (id int)")
 
 
+def test_the_master_user_may_end_the_sessions_of_another_login(aws):
+    aws.create_database("ended")
+    aws.query("ended", "CREATE ROLE clerk LOGIN PASSWORD 'clerk-password'")
+    clerk = aws.connect("ended", "clerk-password", user="clerk")
+    with clerk.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    assert aws.query("ended", "SELECT rolsuper FROM pg_roles WHERE rolname = 'app'") == [(False,)]
+    ending = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'clerk'"
+    assert aws.query("ended", ending) == [(pid, True)]
+    with pytest.raises(psycopg2.OperationalError), clerk.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
 def test_all_attributes_of_a_creation_are_described_back(aws):
     ec2 = aws.client("ec2")
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]

@@ -85,18 +85,47 @@ def test_settings_that_need_no_waiting_change_at_once(aws):
     assert after["DeletionProtection"] and after["CopyTagsToSnapshot"] and after["MaxAllocatedStorage"] == 50
 
 
-def test_a_new_password_replaces_the_old_one(aws):
+@pytest.mark.parametrize("immediately", [True, False])
+def test_a_new_password_replaces_the_old_one_and_ends_no_session(aws, immediately):
     aws.create_database("rotated")
-    aws.client("rds").modify_db_instance(
-        DBInstanceIdentifier="rotated", MasterUserPassword="second-password-2", ApplyImmediately=True
-    )
+    connection = aws.connect("rotated")
+    password = {"MasterUserPassword": "second-password-2"}
+    changing = modify(aws, "rotated", **password, ApplyImmediately=immediately)
+    assert "second-password-2" not in str(changing)
     pending = aws.describe("rotated")
     assert pending["DBInstanceStatus"] == "resetting-master-credentials"
     assert pending["PendingModifiedValues"] == {"MasterUserPassword": "****"}
-    aws.wait_for_status("rotated", "available")
+    assert aws.statuses_until("rotated", "available") == ["resetting-master-credentials", "available"]
     assert aws.query("rotated", "SELECT 1", "second-password-2") == [(1,)]
+    assert aws.describe("rotated")["PendingModifiedValues"] == {}
     with pytest.raises(psycopg2.OperationalError):
         aws.connect("rotated")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_a_new_password_leaves_what_waits_for_the_window(aws):
+    aws.create_database("half")
+    modify(aws, "half", DBInstanceClass="db.t4g.small", MasterUserPassword="second-password-2", ApplyImmediately=False)
+    both = {"DBInstanceClass": "db.t4g.small", "MasterUserPassword": "****"}
+    assert aws.describe("half")["PendingModifiedValues"] == both
+    aws.wait_for_status("half", "available")
+    assert aws.describe("half")["PendingModifiedValues"] == {"DBInstanceClass": "db.t4g.small"}
+    assert aws.query("half", "SELECT 1", "second-password-2") == [(1,)]
+
+
+def test_a_new_password_is_refused_unless_the_instance_is_available(aws, expect_error):
+    aws.create_database("refused")
+    call = aws.client("rds").modify_db_instance
+    password = {"DBInstanceIdentifier": "refused", "MasterUserPassword": "second-password-2"}
+    assert expect_error(call, **{**password, "MasterUserPassword": "short"})[0] == "InvalidParameterValue"
+    statuses = ("backing-up", "failed", "modifying", "rebooting", "resetting-master-credentials", "stopped", "upgrading")
+    for status in statuses:
+        assert aws.http("PUT", "/_local/rds/instances/refused", {"status": status})[0] == 200
+        assert expect_error(call, **password)[0] == "InvalidDBInstanceState"
+    aws.http("PUT", "/_local/rds/instances/refused", {"status": "available"})
+    assert aws.describe("refused")["PendingModifiedValues"] == {}
+    assert aws.query("refused", "SELECT 1") == [(1,)]
 
 
 def test_what_is_being_modified_cannot_be_modified_again(aws, expect_error):
