@@ -79,8 +79,12 @@ class Process:
         return code if code is None or code >= 0 else 128 - code
 
     def send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        """An init process passes signals on to the command only, not to what it has started. SIGKILL ends the container."""
+        if number == signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
 
     def close(self) -> None:
         """Ends whatever the command has left, waits for the output, and removes the directories."""

@@ -25,8 +25,10 @@ from stagedb_local_aws.settings import Timings
 
 logger = logging.getLogger("ecs")
 
-STOP_SECONDS = 2.0
-"""From SIGTERM to SIGKILL. On AWS: 30 by default."""
+STOP_SECONDS = 30.0
+"""From SIGTERM to SIGKILL, unless a container has its own `stopTimeout`."""
+PLACEHOLDER_STOP_SECONDS = 2.0
+"""At most, for what only pretends to run: nothing is lost by killing it."""
 POLL_SECONDS = 0.02
 KILLED = 128 + signal.SIGKILL
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -68,6 +70,7 @@ class Container:
         ]
         self.environment: Environment = _variables(override)
         self.is_essential = definition.get("essential", True)
+        self._stop_seconds = float(definition.get("stopTimeout", STOP_SECONDS))
         self.process: Process | Placeholder | None = None
         self.gate: Gate | None = None
         self.record: dict = {
@@ -85,6 +88,16 @@ class Container:
             "cpu": str(definition.get("cpu", 0)),
         }
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.exit_code() is None
+
+    @property
+    def stop_seconds(self) -> float:
+        """From SIGTERM to SIGKILL."""
+        is_placeholder = isinstance(self.process, Placeholder)
+        return min(self._stop_seconds, PLACEHOLDER_STOP_SECONDS) if is_placeholder else self._stop_seconds
+
     def finish(self) -> None:
         """Ends what the container has left."""
         if self.process is not None:
@@ -101,6 +114,7 @@ class Run:
         self._behavior = behavior
         self._lock = threading.Lock()
         self._stop_requested = threading.Event()
+        self._abandoned = threading.Event()
         self.definition = json.loads(json.dumps(request.definition))
         self.id = secrets.token_hex(16)
         self.arn = arn_of_task(request.cluster, self.id)
@@ -123,6 +137,11 @@ class Run:
         """As StopTask. A task that's already stopping stays as it is."""
         self._stop_with("UserInitiated", reason)
         self._stop_requested.set()
+
+    def abandon(self, reason: str) -> None:
+        """Stops it at once: nobody waits for what it still has to say."""
+        self._abandoned.set()
+        self.stop(reason)
 
     def _live(self) -> None:
         try:
@@ -205,15 +224,17 @@ class Run:
         environment["PGPORT"] = str(container.gate.port)
 
     def _terminate(self) -> None:
-        running = [c.process for c in self._containers if c.process.exit_code() is None]
-        for process in running:
-            process.send(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and any(process.exit_code() is None for process in running):
+        """SIGTERM, and SIGKILL for each container that still runs after its `stopTimeout`."""
+        began = time.monotonic()
+        for container in self._containers:
+            if container.is_running:
+                container.process.send(signal.SIGTERM)
+        while running := [container for container in self._containers if container.is_running]:
+            passed = time.monotonic() - began
+            for container in running:
+                if passed >= container.stop_seconds or self._abandoned.is_set():
+                    container.process.send(signal.SIGKILL)
             time.sleep(POLL_SECONDS)
-        for process in running:
-            if process.exit_code() is None:
-                process.send(signal.SIGKILL)
 
     def _stop_with(self, code: str, reason: str) -> None:
         with self._lock:

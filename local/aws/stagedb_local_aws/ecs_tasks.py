@@ -135,7 +135,7 @@ class Tasks:
         """Called by MiniStack's reset."""
         with self._lock:
             for run in self._runs.values():
-                run.stop("The local AWS was reset")
+                run.abandon("The local AWS was reset")
             self._runs.clear()
             self._tokens.clear()
             self._plans.clear()

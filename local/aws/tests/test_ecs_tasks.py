@@ -79,7 +79,7 @@ def test_a_capacity_provider_takes_the_place_of_the_launch_type(jobs):
     ("command", "code"), [(["sleep", "60"], 143), (say("trap '' TERM", "while :; do sleep 0.1; done"), 137)]
 )
 def test_a_stopped_task_gets_sigterm_and_then_sigkill(jobs, command, code):
-    arn = jobs.run(jobs.define(command=command))
+    arn = jobs.run(jobs.define(command=command, stopTimeout=2))
     jobs.wait_for(arn, "RUNNING")
     time.sleep(0.2)
     stopped = jobs.ecs.stop_task(cluster=CLUSTER, task=arn.rpartition("/")[2], reason="too late")["task"]
@@ -87,8 +87,67 @@ def test_a_stopped_task_gets_sigterm_and_then_sigkill(jobs, command, code):
     task = jobs.wait_for(arn, "STOPPED")
     assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "too late")
     assert task["containers"][0]["exitCode"] == code
+    waited = (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds()
+    assert waited > 1.9 if code == 137 else waited < 1.5
     again = jobs.ecs.stop_task(cluster=CLUSTER, task=arn, reason="again")["task"]
     assert again["stoppedReason"] == "too late"
+
+
+def stopped(jobs, arn: str, said: list[str]) -> dict:
+    """Stops a task as soon as its log has these lines, which takes at most a second."""
+    jobs.wait_for(arn, "RUNNING")
+    wait_for(lambda: jobs.output(jobs.task(arn)) == said, seconds=1.5)
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+    return jobs.wait_for(arn, "STOPPED")
+
+
+def test_a_shell_may_trap_sigterm_and_say_something_before_it_ends(jobs):
+    script = "trap 'echo stopping; kill $child; sleep 0.5; echo stopped; exit 7' TERM; sleep 60 & child=$!; echo up; wait"
+    task = stopped(jobs, jobs.run(jobs.define(entryPoint=["sh", "-c"], command=[script])), ["up"])
+    assert task["containers"][0]["exitCode"] == 7
+    assert jobs.output(task) == ["up", "stopping", "stopped"]
+
+
+def test_the_log_grows_while_a_stopped_task_still_runs(jobs):
+    script = "trap 'echo one; sleep 1; echo two; sleep 1; printf three; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    arn = jobs.run(jobs.define(entryPoint=["sh", "-c"], command=[script]))
+    jobs.wait_for(arn, "RUNNING")
+    wait_for(lambda: jobs.output(jobs.task(arn)) == ["up"], seconds=1.5)
+    jobs.ecs.stop_task(cluster=CLUSTER, task=arn)
+    for said in (["up", "one"], ["up", "one", "two"]):
+        wait_for(lambda: jobs.output(jobs.task(arn)) == said, seconds=1.5)
+        assert jobs.task(arn)["lastStatus"] == "RUNNING"
+    task = jobs.wait_for(arn, "STOPPED")
+    assert task["containers"][0]["exitCode"] == 0
+    assert jobs.output(task) == ["up", "one", "two", "three"]
+
+
+def test_sigterm_reaches_the_command_and_not_what_it_has_started(jobs):
+    child = "trap 'echo child stopped; exit' TERM; while :; do sleep 0.1; done"
+    script = f"trap 'echo told; sleep 0.5; exit 0' TERM; sh -c \"{child}\" & echo up; wait"
+    task = stopped(jobs, jobs.run(jobs.define(entryPoint=["sh", "-c"], command=[script])), ["up"])
+    assert jobs.output(task) == ["up", "told"]
+
+
+def test_a_shell_in_the_middle_of_a_command_traps_sigterm_after_it(jobs):
+    script = "trap 'echo told; exit 0' TERM; echo up; sleep 1; echo never"
+    task = stopped(jobs, jobs.run(jobs.define(entryPoint=["sh", "-c"], command=[script])), ["up"])
+    assert jobs.output(task) == ["up", "told"]
+    assert (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds() > 0.5
+
+
+def test_output_before_sigkill_is_in_the_log(jobs):
+    script = "trap 'echo ignored' TERM; echo up; while :; do sleep 0.1; done"
+    task = stopped(jobs, jobs.run(jobs.define(command=["sh", "-c", script], stopTimeout=2)), ["up"])
+    assert task["containers"][0]["exitCode"] == 137
+    assert jobs.output(task) == ["up", "ignored"]
+
+
+def test_without_its_own_timeout_a_container_has_half_a_minute(jobs):
+    script = "trap 'sleep 5; echo cleaned; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    task = stopped(jobs, jobs.run(jobs.define(command=["sh", "-c", script])), ["up"])
+    assert task["containers"][0]["exitCode"] == 0
+    assert jobs.output(task) == ["up", "cleaned"]
 
 
 def test_a_task_can_be_stopped_before_it_has_started(jobs):
@@ -371,7 +430,7 @@ def test_a_reset_ends_all_tasks():
     marker = f"63{next(numbers):04}"
     with LocalAws() as own:
         jobs = Jobs(own)
-        jobs.run(jobs.define(command=["sleep", marker]))
+        jobs.run(jobs.define(command=say("trap '' TERM", f"sleep {marker} & wait", "wait")))
         wait_for(lambda: running(f"sleep {marker}"))
         own.reset()
         wait_for(lambda: not running(f"sleep {marker}"), seconds=5)
