@@ -28,12 +28,12 @@ def function(events: dict) -> dict:
     return {"Type": "AWS::Serverless::Function", "Properties": {**code, "Events": events}}
 
 
-def event(name: str, **properties: object) -> dict:
+def event(name: object, **properties: object) -> dict:
     own = {"Name": name, "ScheduleExpression": "rate(15 minutes)", "Input": INPUT}
     return {"Type": "ScheduleV2", "Properties": {**own, **properties}}
 
 
-def template(name: str, **properties: object) -> dict:
+def template(name: object, **properties: object) -> dict:
     resources = {"Function": function({"Clock": event(name, **properties)})}
     return {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}
 
@@ -124,6 +124,35 @@ def test_a_schedule_may_be_a_resource_of_its_own_with_its_own_role(aws):
     run(aws, "apart-own", expected=404)
 
 
+def test_an_event_of_sam_may_have_its_own_name_role_and_queue(aws):
+    allow = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
+    policy = {"PolicyName": "invoke", "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
+    more = {
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": trust(), "Policies": [policy]},
+        },
+        "Failed": {"Type": "AWS::SQS::Queue"},
+    }
+    whole = template(
+        {"Fn::Sub": "${AWS::StackName}-clock"},
+        RoleArn={"Fn::GetAtt": ["Role", "Arn"]},
+        RetryPolicy={"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600},
+        DeadLetterConfig={"Arn": {"Fn::GetAtt": ["Failed", "Arn"]}},
+    )
+    whole["Resources"] |= more
+    stack = aws.create_stack("given", whole, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+    assert stack["StackStatus"] == "CREATE_COMPLETE", aws.stack_events("given")
+    resources = aws.client("cloudformation").describe_stack_resources(StackName="given")["StackResources"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+    assert ids["FunctionClock"] == "given-clock" and "FunctionClockRole" not in ids
+    target = aws.client("scheduler").get_schedule(Name="given-clock")["Target"]
+    assert target["RoleArn"].endswith(f":role/{ids['Role']}")
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600}
+    assert run(aws, "given-clock", {"time": MOMENT})["result"] == {"scheduledAt": MOMENT}
+    assert aws.delete_stack("given")["StackStatus"] == "DELETE_COMPLETE"
+
+
 def test_a_role_that_the_scheduler_may_not_assume_fails_the_stack(aws):
     aws.client("iam").create_role(RoleName="elsewhere", AssumeRolePolicyDocument=json.dumps(trust("ecs.amazonaws.com")))
     own = {"RoleArn": "arn:aws:iam::000000000000:role/elsewhere"}
@@ -140,7 +169,7 @@ def test_a_due_schedule_calls_its_function(aws, echo):
     for number in (1, 2):
         made = request(aws, "due", echo, role(aws, f"due-{number}", trust(), echo), **at)
         aws.client("scheduler").create_schedule(**made)
-        wait_for(lambda: len(printed(aws)) == number, seconds=15)  # noqa: B023
+        wait_for(lambda: len(printed(aws)) == number, seconds=15)
         time.sleep(1.5)
         assert len(printed(aws)) == number
         aws.client("scheduler").delete_schedule(Name="due")
