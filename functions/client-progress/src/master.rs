@@ -20,6 +20,8 @@ use crate::{
     settle::{Origin, SOON, Unsettled, connection, output, parameter},
 };
 
+/// The logical ID of the database in the stage stack.
+const DATABASE: &str = "Database";
 /// How long RDS may take to show that it's changing a password.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the server may refuse a password that RDS says it has.
@@ -44,7 +46,12 @@ impl ClientProgress {
         };
         let identifier = unsettled.stack.stage.identifier();
         let instance = self.databases.instance(&identifier).await?;
-        let is_own = |i: &Instance| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == unsettled.stack.id);
+        let is_own = |i: &Instance| {
+            i.owner
+                .as_ref()
+                .is_some_and(|o| o.stage_stack_id == unsettled.stack.id && o.logical_id == DATABASE)
+                && i.generation.as_ref() == Some(&unsettled.generation)
+        };
         let Some(instance) = instance.filter(is_own) else {
             warn!(identifier, "the instance is gone, so the master user's password stays as it is");
             return Ok(Progress::done());

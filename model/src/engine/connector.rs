@@ -473,10 +473,15 @@ impl Connector {
 
     fn as_shown(&self, instance: &crate::services::rds::Instance) -> Shown {
         let current = self.process.current();
-        let event = current.event.get("request").unwrap_or(&current.event);
+        let event =
+            current.event.get("request").filter(|request| !request.is_null()).unwrap_or(&current.event);
         let tag = |key: &str| instance.tags.get(key).map(String::as_str);
-        let ours = tag("stagedb:stage-stack-id") == event["StackId"].as_str()
-            && tag("stagedb:logical-id") == event["LogicalResourceId"].as_str()
+        // An execution without a request is about the stage's own database.
+        let own = event["settle"]["stackId"].as_str().map(|id| (Some(id), Some("Database")));
+        let (stack, logical) =
+            own.unwrap_or((event["StackId"].as_str(), event["LogicalResourceId"].as_str()));
+        let ours = tag("stagedb:stage-stack-id") == stack
+            && tag("stagedb:logical-id") == logical
             && tag("stagedb:generation").is_some();
         Shown { foreign: instance.foreign || !ours, storage: instance.storage }
     }
