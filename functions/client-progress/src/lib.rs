@@ -4,12 +4,13 @@
 //! `Custom::PostgresProof` is a resource of the stage stack, before `Connection`: unless every place can connect, nothing is
 //! published. A test is the same for a database that isn't saved yet, and changes nothing. `Custom::PostgresLogins` comes before
 //! that: a client that logs in as the master user gives a login its password. When the rebuild has ended, another one disables
-//! the login from before.
+//! the login from before. And while a change interrupts a database, one measures for how long connections fail.
 //!
 //! The state machine keeps what ECS has said between two calls. A call that is repeated with less starts the same tasks, because
 //! their tokens follow from the request.
 
 mod attempts;
+mod downtime;
 mod logins;
 mod master;
 mod proof;
@@ -25,7 +26,7 @@ use aws::{
     StageServices, TaskDefinitions, Turns,
 };
 use custom_resource::{Responder, SendError, Unanswerable};
-use database::{Attempt, ConnectionTest, SettleRequest};
+use database::{Attempt, ConnectionTest, DowntimeRequest, SettleRequest};
 use lambda::Invocation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,12 +87,15 @@ pub struct Progress {
     /// When a test opened the database's security group.
     #[serde(with = "rfc3339::option")]
     pub opened_at: Option<OffsetDateTime>,
-    /// Since when it only waits: for another claimant of a rule, or for tasks from before a rebuild.
+    /// Since when it only waits: for another claimant of a rule, for tasks from before a rebuild, or for a task to stop.
     #[serde(with = "rfc3339::option")]
     pub left_since: Option<OffsetDateTime>,
     /// When the master user's password was changed.
     #[serde(default, with = "rfc3339::option")]
     pub changed_at: Option<OffsetDateTime>,
+    /// The operation of the stage stack in which downtime is measured.
+    #[serde(default)]
+    pub operation: String,
     /// Whether a test knows all its connections, and takes back what it needed for them.
     pub is_closing: bool,
 }
@@ -153,6 +157,11 @@ pub async fn handle(
         let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
         let own = invocation.event.get("function").unwrap_or(&Value::Null);
         return function.settle(&request, own, progress, invocation.now).await;
+    }
+    if let Some(request) = invocation.event.get("downtime") {
+        let request = DowntimeRequest::deserialize(request);
+        let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+        return function.measure(&request, progress, invocation.now).await;
     }
     let event = invocation.event.get("request").unwrap_or(&Value::Null);
     function.serve(event, progress, invocation.now).await

@@ -1,5 +1,6 @@
 //! `Custom::PostgresDatabase`, `Custom::PostgresLogins`, and `Custom::PostgresProof`: hands each CloudFormation request to a state
-//! machine, which answers it. The end of a rebuild is handed over, too, because logins may be left to disable.
+//! machine, which answers it. The end of a rebuild is handed over, too, because logins may be left to disable, and so is a change that
+//! interrupts a database, because its downtime is measured.
 //!
 //! The function itself answers only what the state machine can't: a request that couldn't be handed over, and one whose
 //! execution failed, was stopped, or timed out. It shares no code path with database-progress and client-progress, so that a
@@ -8,13 +9,13 @@
 use std::sync::Arc;
 
 use aws::{AwsError, Executions, SdkConfig};
-use custom_resource::{Addressee, Answer, AnswerError, Outcome, Request, Responder};
-use database::{SettleRequest, hex};
+use custom_resource::{Addressee, Answer, AnswerError, Outcome, Properties, Request, RequestType, Responder};
+use database::{DowntimeRequest, Generation, Settings, SettleRequest, hex, interrupting_changes};
 use lambda::Invocation;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tracing::{Instrument, error, info};
+use tracing::{Instrument, error, info, warn};
 
 /// What the function needs.
 #[derive(Debug)]
@@ -156,7 +157,17 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
                 let function =
                     if is_of_clients(&request.resource_type) { client_progress } else { database_progress };
                 let input = json!({ "request": event, "function": function });
-                async move { start(&executions, &addressee, &input).await }.in_current_span()
+                let downtime = interrupting(&request).map(|fields| {
+                    let request = DowntimeRequest { stack_id: addressee.stack_id.clone(), fields };
+                    json!({ "request": null, "function": client_progress, "downtime": request })
+                });
+                let work = async move {
+                    if let Some(downtime) = downtime {
+                        measure(&executions, &addressee, &downtime).await;
+                    }
+                    start(&executions, &addressee, &input).await
+                };
+                work.in_current_span()
             };
             custom_resource::answer(
                 &event,
@@ -178,6 +189,29 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
             resource.responder.send(&addressee, &answer).await.map_err(AnswerError::from)?;
             Ok(())
         }
+    }
+}
+
+/// The settings that an update changes and that may interrupt the database.
+fn interrupting(request: &Request) -> Option<Vec<String>> {
+    if request.resource_type != "Custom::PostgresDatabase" || request.request_type != RequestType::Update {
+        return None;
+    }
+    let created = |properties: &Properties| {
+        let settings = Settings::from_parameters(|name| properties.optional(name)).ok()?;
+        let Settings::Created(settings) = settings else { return None };
+        Some((settings, properties.parse::<Generation>("Generation").ok()?))
+    };
+    let (before, after) = (created(&request.old_properties)?, created(&request.properties)?);
+    interrupting_changes((&before.0, &before.1), (&after.0, &after.1))
+}
+
+/// Starts to measure for how long connections fail. The change is made anyway.
+async fn measure(executions: &Executions, addressee: &Addressee, input: &Value) {
+    let name =
+        format!("downtime-{}-{}", prefix(&addressee.stack_id, &addressee.logical_id), addressee.request_id);
+    if let Err(failure) = executions.start(&name, input).await {
+        warn!(error = lambda::chain(&failure), "the downtime isn't measured");
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod database;
 pub(crate) mod databases;
+pub(crate) mod downtime;
 pub(crate) mod endpoint;
 pub(crate) mod history;
 pub(crate) mod instance_classes;

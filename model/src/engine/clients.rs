@@ -33,9 +33,11 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
         return;
     };
     let secret = world.clients.definitions.get(&task.definition).cloned();
+    let is_measuring = task.command == database::downtime_command();
     let value = secret.and_then(|(secret, label)| {
         let secret = world.secrets.by_arn.get(&secret)?;
-        let version = secret.versions.values().find(|version| version.labels.contains(&label))?;
+        let label = if label.is_empty() { "AWSCURRENT" } else { &label };
+        let version = secret.versions.values().find(|version| version.labels.contains(label))?;
         Some(version.value.clone())
     });
     if let Some(words) = value.as_deref().and_then(|value| outdated(&world, value)) {
@@ -53,6 +55,13 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
             reason: "ResourceInitializationError: unable to pull secrets: ResourceNotFoundException",
             exit_code: None,
         },
+        // It runs until someone stops it.
+        (_, Some(value)) if is_measuring => {
+            let is_up = connect(&mut world, &value, &task.security_group, model.now()).is_ok();
+            let seconds = model.clock.date().unix_timestamp();
+            write(&mut world, arn, format!("{} {seconds}", if is_up { "up" } else { "down" }));
+            return;
+        }
         (_, Some(value)) => match work(model, &mut world, &task, &value) {
             Ok(()) => State::Stopped { reason: EXITED, exit_code: Some(0) },
             Err(words) => {
@@ -60,9 +69,7 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
                     let violation = Violation { invariant: Invariant::Access, words, at: model.now() };
                     world.violations.push(violation);
                 }
-                let stream = format!("client/client/{}", arn.rsplit('/').next().unwrap_or_default());
-                let line = format!("psql: error: connection to server failed: {words}");
-                world.logs.streams.insert(stream, vec![(0, line)]);
+                write(&mut world, arn, format!("psql: error: connection to server failed: {words}"));
                 State::Stopped { reason: EXITED, exit_code: Some(2) }
             }
         },
@@ -72,6 +79,12 @@ pub(crate) async fn run(model: &Arc<Model>, arn: &str) {
     }
     drop(world);
     model.note(|| format!("client {arn}: {state:?}"));
+}
+
+/// Writes to the log of a task.
+fn write(world: &mut World, arn: &str, line: String) {
+    let stream = format!("client/client/{}", arn.rsplit('/').next().unwrap_or_default());
+    world.logs.streams.insert(stream, vec![(0, line)]);
 }
 
 /// Once a rebuild has let its services in, nobody else shuts them out.

@@ -477,7 +477,8 @@ impl Connector {
             current.event.get("request").filter(|request| !request.is_null()).unwrap_or(&current.event);
         let tag = |key: &str| instance.tags.get(key).map(String::as_str);
         // An execution without a request is about the stage's own database.
-        let own = event["settle"]["stackId"].as_str().map(|id| (Some(id), Some("Database")));
+        let own = ["settle", "downtime"].into_iter().find_map(|of| event[of]["stackId"].as_str());
+        let own = own.map(|id| (Some(id), Some("Database")));
         let (stack, logical) =
             own.unwrap_or((event["StackId"].as_str(), event["LogicalResourceId"].as_str()));
         let ours = tag("stagedb:stage-stack-id") == stack

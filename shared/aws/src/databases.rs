@@ -9,15 +9,16 @@ use aws_sdk_rds::{
     types::{DbInstance, DbSnapshot, SourceType, Tag},
 };
 use database::{
-    Apply, Changes, Created, CreatedSettings, DatabaseName, Endpoint, EngineVersion, Generation, Instance,
-    Owner, Pending, Shown, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName, Status, place,
+    Apply, Changes, Created, CreatedSettings, DatabaseName, Downtime, Endpoint, EngineVersion, Generation,
+    Instance, Owner, Pending, Shown, Snapshot, SnapshotId, SnapshotStatus, StackName, Stage, StageName,
+    Status, place,
 };
 use thiserror::Error;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    AwsError, Credentials, Password, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_GENERATION, TAG_LOGICAL_ID,
-    TAG_PASSWORD_CHANGED, TAG_STACK, TAG_STAGE, TAG_STAGE_STACK_ID,
+    AwsError, Credentials, Password, TAG_CREDENTIALS, TAG_DATABASE_NAME, TAG_DOWNTIME, TAG_GENERATION,
+    TAG_LOGICAL_ID, TAG_PASSWORD_CHANGED, TAG_STACK, TAG_STAGE, TAG_STAGE_STACK_ID,
     config::{Lazy, client},
     error::failed,
     instant::instant,
@@ -258,6 +259,19 @@ impl Databases {
         write("ModifyDBInstance", call.send()).await
     }
 
+    /// Notes for how long connections failed during a change. Safe to repeat.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn note_downtime(
+        &self,
+        identifier: &str,
+        stage_stack_id: &str,
+        downtime: &Downtime,
+    ) -> Result<(), WriteError> {
+        self.tag(identifier, stage_stack_id, TAG_DOWNTIME, &downtime.to_string()).await
+    }
+
     /// Tags an instance, which is in the same account and Region as the stage's stack.
     async fn tag(
         &self,
@@ -415,6 +429,7 @@ pub(crate) fn instance(db: &DbInstance) -> Instance {
         credentials: generation(tags, TAG_CREDENTIALS),
         password_changed_at: tag(tags, TAG_PASSWORD_CHANGED)
             .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
+        downtime: tag(tags, TAG_DOWNTIME).and_then(Downtime::from_tag),
         maintenance_window: db.preferred_maintenance_window().map(str::to_owned),
     }
 }

@@ -73,5 +73,7 @@ pub const TAG_GENERATION: &str = "stagedb:generation";
 pub const TAG_CREDENTIALS: &str = "stagedb:credentials";
 /// The tag with the time when stagedb last changed the master user's password.
 pub const TAG_PASSWORD_CHANGED: &str = "stagedb:password-changed";
+/// The tag that says for how long connections failed during the last change.
+pub const TAG_DOWNTIME: &str = "stagedb:downtime";
 /// The tag with the database name, which RDS doesn't return for a snapshot.
 pub const TAG_DATABASE_NAME: &str = "stagedb:database-name";

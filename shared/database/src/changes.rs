@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::{Apply, CreatedSettings, Instance, Rule, Setting, SettingValue, in_words};
+use crate::{Apply, CreatedSettings, Downtime, Instance, Rule, Setting, SettingValue, in_words};
 
 /// What happens to one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Change {
     pub when: Apply,
     /// What the user should know before saving.
     pub detail: &'static str,
+    /// For how long connections failed the last time, if that was measured.
+    pub last_downtime: Option<Downtime>,
 }
 
 /// What a change does to a database.
@@ -48,9 +50,52 @@ pub fn creation(desired: &CreatedSettings) -> Vec<Change> {
             can_be_undone: true,
             when: Apply::Now,
             detail: setting.later.filter(|_| !is_absent)?,
+            last_downtime: None,
         })
     };
     desired.values().into_iter().filter_map(new).collect()
+}
+
+/// What changes in which user the containers log in as. RDS isn't needed for that.
+fn of_logins(current: &CreatedSettings, desired: &CreatedSettings) -> Vec<Change> {
+    let change = |field, before, after, detail| Change {
+        field,
+        before: Some(before),
+        after,
+        effect: Effect::InPlace,
+        can_be_undone: true,
+        when: Apply::Now,
+        detail,
+        last_downtime: None,
+    };
+    let mut changes = Vec::new();
+    if current.app_login != desired.app_login {
+        let detail = if desired.app_login {
+            "The containers log in as app_1 or app_2, which act as the role app. That role gets what the master user owns in this \
+             database, for which each table is locked for a moment. The master user's password moves to a secret that the \
+             containers can't read. Until the last container from before has stopped, both can log in."
+        } else {
+            "The containers log in as the master user, which can manage roles and reach all databases. When the last container \
+             from before has stopped, the master user gets what the role app owns, and app_1 and app_2 can't log in anymore."
+        };
+        let [before, after] = [current.app_login, desired.app_login].map(|is_on| is_on.to_string());
+        changes.push(change("appLogin", before, after, detail));
+    }
+    if current.rotation != desired.rotation {
+        let detail = if desired.rotation.days().is_some() {
+            "stagedb rotates the passwords when the last rotation was this many days ago. Each rotation rebuilds the stage, which \
+             redeploys the containers."
+        } else {
+            "stagedb rotates the passwords only if you ask for it."
+        };
+        let [before, after] = [current.rotation, desired.rotation].map(|days| in_words(&days.to_json()));
+        changes.push(change("rotationDays", before, after, detail));
+    }
+    changes
+}
+
+fn last_downtime(live: &Instance, field: &str) -> Option<Downtime> {
+    live.downtime.clone().filter(|downtime| downtime.fields.iter().any(|of| of == field))
 }
 
 /// What changes in an existing database, setting by setting.
@@ -64,6 +109,7 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
         can_be_undone,
         when: if effect == Effect::Interruption { when } else { Apply::Now },
         detail,
+        last_downtime: last_downtime(live, field),
     };
     let mut changes = Vec::new();
     if live.instance_class != desired.instance_class.as_ref() {
@@ -102,6 +148,7 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
                 can_be_undone: consequence.can_be_undone,
                 when: if consequence.can_wait { desired.apply } else { Apply::Now },
                 detail: consequence.detail,
+                last_downtime: last_downtime(live, setting.name),
             });
         }
     }
@@ -121,28 +168,7 @@ pub(crate) fn changes(current: &CreatedSettings, desired: &CreatedSettings, live
         let after = live.engine_version.map_or_else(String::new, |version| version.to_string());
         changes.push(change("engineVersion", pending.to_string(), after, Effect::InPlace, true, detail));
     }
-    if current.app_login != desired.app_login {
-        let detail = if desired.app_login {
-            "The containers log in as app_1 or app_2, which act as the role app. That role gets what the master user owns in this \
-             database, for which each table is locked for a moment. The master user's password moves to a secret that the \
-             containers can't read. Until the last container from before has stopped, both can log in."
-        } else {
-            "The containers log in as the master user, which can manage roles and reach all databases. When the last container \
-             from before has stopped, the master user gets what the role app owns, and app_1 and app_2 can't log in anymore."
-        };
-        let [before, after] = [current.app_login, desired.app_login].map(|is_on| is_on.to_string());
-        changes.push(change("appLogin", before, after, Effect::InPlace, true, detail));
-    }
-    if current.rotation != desired.rotation {
-        let detail = if desired.rotation.days().is_some() {
-            "stagedb rotates the passwords when the last rotation was this many days ago. Each rotation rebuilds the stage, which \
-             redeploys the containers."
-        } else {
-            "stagedb rotates the passwords only if you ask for it."
-        };
-        let [before, after] = [current.rotation, desired.rotation].map(|days| in_words(&days.to_json()));
-        changes.push(change("rotationDays", before, after, Effect::InPlace, true, detail));
-    }
+    changes.extend(of_logins(current, desired));
     if current.apply != desired.apply {
         let detail = match desired.apply {
             Apply::Now => "Changes that wait for the maintenance window are made in this rebuild.",

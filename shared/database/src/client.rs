@@ -10,8 +10,10 @@ mod task;
 
 use std::time::Duration;
 
-pub use attempt::{Attempt, AttemptOutcome, ConnectionTest, SettleRequest};
-pub use command::{CLIENT, connect_command, logins_command, settle_command};
+pub use attempt::{Attempt, AttemptOutcome, ConnectionTest, DowntimeRequest, SettleRequest};
+pub use command::{
+    CLIENT, MEASURED_AT_MOST, connect_command, downtime_command, logins_command, settle_command,
+};
 pub use failure::{ClientFailure, client_result};
 pub use task::{ClientTask, StoppedTask};
 

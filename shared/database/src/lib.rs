@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod containers;
 mod differences;
+mod downtime;
 mod failure;
 mod generation;
 mod hex;
@@ -44,14 +45,16 @@ pub use access::{AccessStep, Claimant, IngressRule, Wanted, access_steps, claim_
 pub use capacity::{Capacity, capacity};
 pub use changes::{Change, Effect, creation};
 pub use client::{
-    Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, PROOF_LIMIT, SettleRequest,
-    StoppedTask, TEST_LIMIT, client_result, connect_command, logins_command, settle_command,
+    Attempt, AttemptOutcome, CLIENT, ClientFailure, ClientTask, ConnectionTest, DowntimeRequest,
+    MEASURED_AT_MOST, PROOF_LIMIT, SettleRequest, StoppedTask, TEST_LIMIT, client_result, connect_command,
+    downtime_command, logins_command, settle_command,
 };
 pub use connection::Connection;
 pub use containers::{
     Containers, ObservedService, Rollout, ServiceContainers, all_containers, conflict_in_words, containers,
     obstacle,
 };
+pub use downtime::{Downtime, interrupting_changes, measured};
 pub use failure::{Advice, advice};
 pub use generation::{Generation, GenerationError, SnapshotId};
 pub use hex::hex;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde_json::{Map, Value as Json};
 use time::OffsetDateTime;
 
-use crate::{DatabaseName, EngineVersion, Generation, Setting, SnapshotId, Stage};
+use crate::{DatabaseName, Downtime, EngineVersion, Generation, Setting, SnapshotId, Stage};
 
 /// Everything [`next_step()`](crate::next_step()) looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct Instance {
     pub credentials: Option<Generation>,
     /// When stagedb last changed the master user's password, from its tags.
     pub password_changed_at: Option<OffsetDateTime>,
+    /// For how long connections failed during the last change that interrupted it, from its tags.
+    pub downtime: Option<Downtime>,
     /// Its weekly maintenance window in UTC, as RDS writes it, such as `sun:05:00-sun:06:00`.
     pub maintenance_window: Option<String>,
 }

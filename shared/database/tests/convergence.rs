@@ -75,6 +75,7 @@ impl Rds {
             engine_version: Some(created.settings.engine_version),
             credentials: Some(created.generation.clone()),
             password_changed_at: None,
+            downtime: None,
             maintenance_window: None,
         });
     }

@@ -92,6 +92,7 @@ fn instance() -> Instance {
         engine_version: Some(version("17.5")),
         credentials: Some(generation("g1")),
         password_changed_at: None,
+        downtime: None,
         maintenance_window: None,
     }
 }

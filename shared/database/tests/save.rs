@@ -49,6 +49,7 @@ fn live() -> Instance {
         engine_version: Some(version("17.5")),
         credentials: None,
         password_changed_at: None,
+        downtime: None,
         maintenance_window: None,
     }
 }

@@ -192,6 +192,7 @@ fn instance() -> database::Instance {
         engine_version: None,
         credentials: None,
         password_changed_at: None,
+        downtime: None,
         maintenance_window: None,
     }
 }

@@ -357,6 +357,7 @@ fn attachment(
         can_be_undone: true,
         when: database::Apply::Now,
         detail,
+        last_downtime: None,
     };
     let mut changes = Vec::new();
     if before.is_none_or(|before| !is_same(before, desired)) {

@@ -48,6 +48,16 @@ pub struct SettleRequest {
     pub round: u8,
 }
 
+/// What to measure: for how long connections fail while a change interrupts the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DowntimeRequest {
+    /// The ARN of the stage's stack.
+    pub stack_id: String,
+    /// The settings that change.
+    pub fields: Vec<String>,
+}
+
 /// A connection from one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

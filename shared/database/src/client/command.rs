@@ -1,11 +1,16 @@
 //! What a client task runs.
 
+use std::time::Duration;
+
 /// The name of the container in the client's task definitions.
 pub const CLIENT: &str = "client";
 /// How many seconds `psql` waits for a connection to each address of the host.
 const CONNECT_SECONDS: u64 = 10;
 /// How many seconds `psql` can take. A task that nobody watches ends by itself.
 pub(super) const COMMAND_SECONDS: u64 = 30;
+
+/// For how long a client measures downtime. The state machine ends an execution after 58 minutes.
+pub const MEASURED_AT_MOST: Duration = Duration::from_mins(55);
 
 /// How all statements begin.
 const BEGIN: &str = include_str!("sql/begin.sql");
@@ -35,6 +40,28 @@ export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb
 pub fn connect_command() -> String {
     let psql = psql();
     format!("{SETTINGS}exec {psql} --command='SELECT 1'")
+}
+
+/// The command that connects every second until it's stopped, and writes a line whenever that begins to work or to fail
+/// ([`measured`](crate::measured)). A shell has no time of day, so the time is in seconds since 1970.
+#[must_use]
+pub fn downtime_command() -> String {
+    let seconds = MEASURED_AT_MOST.as_secs();
+    format!(
+        r#"{SETTINGS}export PGCONNECT_TIMEOUT=2
+end=$(($(date +%s) + {seconds}))
+before=
+at=$(date +%s)
+while [ "$at" -lt "$end" ]; do
+  sleep 1 &
+  state=down
+  timeout 3 psql --no-psqlrc --no-password --quiet --command='SELECT 1' > /dev/null 2>&1 && state=up
+  [ "$state" = "$before" ] || echo "$state $at"
+  before=$state
+  wait
+  at=$(date +%s)
+done"#
+    )
 }
 
 /// The command that gives a login its password, as the master user.
@@ -83,9 +110,13 @@ fn psql() -> String {
 mod tests {
     use super::*;
 
+    fn all() -> [String; 4] {
+        [connect_command(), downtime_command(), logins_command(), settle_command()]
+    }
+
     #[test]
     fn a_command_has_no_credentials_and_sets_none_but_the_next_password() {
-        for command in [connect_command(), logins_command(), settle_command()] {
+        for command in all() {
             let command = command.replace("PGPASSWORD=$STAGEDB_NEXT_PASSWORD ", "");
             for name in ["PGPASSWORD", "PGUSER", "PGHOST"] {
                 assert!(!command.contains(name), "{command}");
@@ -106,7 +137,7 @@ mod tests {
     /// The limit of ECS for all overrides of a task (`RunTask`, `overrides`) is 8,192 characters.
     #[test]
     fn a_command_fits_into_the_overrides_of_a_task() {
-        for command in [connect_command(), logins_command(), settle_command()] {
+        for command in all() {
             assert!(command.len() < 7_500, "{}", command.len());
         }
     }

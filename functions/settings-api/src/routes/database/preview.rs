@@ -12,6 +12,7 @@ use crate::{
     api::{Call, SettingsApi},
     hash::hash,
     response::{Problem, Reply},
+    routes::downtime::DowntimeWire,
     save::Plan,
     save::SettingsWire,
     save::Wish,
@@ -60,6 +61,9 @@ struct ChangeWire {
     when: &'static str,
     /// What you should know about the change, such as how long an interruption usually takes.
     detail: &'static str,
+    /// For how long connections failed when this setting was last changed. Missing if that wasn't measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_downtime: Option<DowntimeWire>,
 }
 
 /// What CloudFormation would do to a resource.
@@ -172,5 +176,6 @@ fn change_wire(change: Change) -> ChangeWire {
         can_be_undone: change.can_be_undone,
         when: change.when.as_str(),
         detail: change.detail,
+        last_downtime: change.last_downtime.map(Into::into),
     }
 }

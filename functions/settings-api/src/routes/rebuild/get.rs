@@ -1,6 +1,7 @@
 //! `GET …/rebuild`: how far the current or last rebuild is.
 
-use database::{Phase, Rebuild, RebuildStep, StackObservation, Stage, StepStatus, rebuild};
+use aws::StageStack;
+use database::{Downtime, Phase, Rebuild, RebuildStep, StackObservation, Stage, StepStatus, rebuild};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{Call, SettingsApi},
     response::{Problem, Reply},
+    routes::downtime::DowntimeWire,
 };
 
 /// The current or the last rebuild.
@@ -35,6 +37,9 @@ pub(crate) struct RebuildWire {
     started_at: Option<OffsetDateTime>,
     /// Its steps, in order.
     steps: Vec<StepWire>,
+    /// For how long connections failed while it changed the database. Missing if that wasn't measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    downtime: Option<DowntimeWire>,
 }
 
 /// One step of a rebuild.
@@ -63,11 +68,22 @@ impl SettingsApi {
         let events = self.stacks.events(&stack.id, Some("Logins")).await?;
         let services = self.containers(&stack).await?;
         let observation = StackObservation { status: stack.status, events };
-        Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now))))
+        let downtime = self.downtime_in(&stack).await?;
+        Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now), downtime)))
+    }
+
+    /// What was measured in the stack's last operation. It's known once that's over.
+    async fn downtime_in(&self, stack: &StageStack) -> Result<Option<Downtime>, Problem> {
+        if stack.status.is_busy() || stack.source() != "created" {
+            return Ok(None);
+        }
+        let instance = self.databases.instance(&stack.stage.identifier()).await?;
+        let own = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
+        Ok(own.and_then(|own| own.downtime).filter(|downtime| downtime.operation == stack.operation))
     }
 }
 
-fn wire(rebuild: Rebuild) -> RebuildWire {
+fn wire(rebuild: Rebuild, downtime: Option<Downtime>) -> RebuildWire {
     RebuildWire {
         phase: match rebuild.phase {
             Phase::Updating => "updating",
@@ -82,6 +98,7 @@ fn wire(rebuild: Rebuild) -> RebuildWire {
         raw: rebuild.raw,
         started_at: rebuild.started_at,
         steps: rebuild.steps.iter().map(step_wire).collect(),
+        downtime: downtime.map(Into::into),
     }
 }
 
