@@ -33,6 +33,9 @@ pub struct Timings {
     /// Changing a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_modify_seconds: Option<f64>,
+    /// How long a database is down when a change interrupts it, in addition to the restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rds_interruption_seconds: Option<f64>,
     /// Deleting a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rds_delete_seconds: Option<f64>,

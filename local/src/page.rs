@@ -68,15 +68,21 @@ pub(crate) fn install(workspace: &Workspace, announce: impl FnOnce()) -> anyhow:
     stamp.set()
 }
 
-/// Installs what the test of the CDK snippet needs, unless it's already installed.
-pub(crate) fn install_cdk(workspace: &Workspace, announce: impl FnOnce()) -> anyhow::Result<()> {
-    let stamp = Stamp::new(workspace, "cdk.stamp", &["local/snippets/package-lock.json"])?;
-    if stamp.holds() && workspace.path("local/snippets/node_modules").is_dir() {
-        return Ok(());
+/// Installs what the tests of the CDK snippet and of Prisma's migrations need, unless it's already installed.
+pub(crate) fn install_for_tests(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::Result<()> {
+    for (what, folder, stamp) in [
+        ("the AWS CDK", "local/snippets", "cdk.stamp"),
+        ("Prisma", "local/tests/end_to_end/prisma", "prisma.stamp"),
+    ] {
+        let stamp = Stamp::new(workspace, stamp, &[&format!("{folder}/package-lock.json")])?;
+        if stamp.holds() && workspace.path(folder).join("node_modules").is_dir() {
+            continue;
+        }
+        announce(what);
+        npm_in(workspace, folder, &["ci", "--no-progress"])?;
+        stamp.set()?;
     }
-    announce();
-    npm_in(workspace, "local/snippets", &["ci", "--no-progress"])?;
-    stamp.set()
+    Ok(())
 }
 
 /// Builds the page, unless it's up to date. Calls `announce` before anything slow.

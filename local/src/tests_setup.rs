@@ -32,7 +32,9 @@ pub fn set_up_tests(workspace: &Workspace, announce: impl Fn(&str)) -> anyhow::R
     python::make_for_tests(workspace, || {
         announce("installing the Python packages for the tests (only once)");
     })?;
-    page::install_cdk(workspace, || announce("installing the AWS CDK for the tests (only once)"))?;
+    page::install_for_tests(workspace, |what| {
+        announce(&format!("installing {what} for the tests (only once)"));
+    })?;
     let found = postgres::find(workspace, || ()).context("the tests need PostgreSQL")?;
     if found.from_wheel {
         bail!("the tests need a PostgreSQL server with TLS (Debian: apt-get install postgresql)");

@@ -60,7 +60,8 @@ struct Verb {
     id: &'static str,
     summary: &'static str,
     query: &'static [(&'static str, &'static str)],
-    body: Option<RefOr<Schema>>,
+    /// Whether it must have a body, and which.
+    body: Option<(Required, RefOr<Schema>)>,
     /// Whether it changes something, and so accepts conditions.
     changes: bool,
     /// Status, description, and body of each success.
@@ -258,7 +259,7 @@ fn changing() -> Vec<Verb> {
             id: "putStage",
             summary: "Register a stage, or change its services and jobs",
             query: &[],
-            body: Some(schema::<RegistrationBody>()),
+            body: Some((Required::True, schema::<RegistrationBody>())),
             changes: true,
             successes: vec![
                 (200, UNCHANGED, schema::<RegisteredWire>()),
@@ -317,7 +318,7 @@ fn changing_databases() -> Vec<Verb> {
             id: "putDatabase",
             summary: "Save the settings, which rebuilds the stage",
             query: &[],
-            body: Some(schema::<Wish>()),
+            body: Some((Required::True, schema::<Wish>())),
             changes: true,
             successes: vec![(200, UNCHANGED, schema::<SavedWire>()), (202, BEGUN, schema::<SavedWire>())],
             refusals: CHANGING,
@@ -328,7 +329,7 @@ fn changing_databases() -> Vec<Verb> {
             id: "deleteDatabase",
             summary: "Remove the database: delete a created one with a final snapshot, or detach an attached one",
             query: &[],
-            body: Some(schema::<Removal>()),
+            body: Some((Required::True, schema::<Removal>())),
             changes: true,
             successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
             refusals: CHANGING,
@@ -339,7 +340,7 @@ fn changing_databases() -> Vec<Verb> {
             id: "previewDatabase",
             summary: "Preview a save: what it would do, or why it would be refused",
             query: &[],
-            body: Some(schema::<Wish>()),
+            body: Some((Required::True, schema::<Wish>())),
             changes: true,
             successes: vec![(200, "What a save would do.", schema::<PreviewWire>())],
             refusals: CHANGING,
@@ -350,7 +351,7 @@ fn changing_databases() -> Vec<Verb> {
             id: "rotateLogin",
             summary: "Rotate the app login: the other login gets a new password, and the containers are redeployed with it",
             query: &[],
-            body: Some(schema::<RotationWire>()),
+            body: Some((Required::False, schema::<RotationWire>())),
             changes: true,
             successes: vec![(202, BEGUN, schema::<RebuildingWire>())],
             refusals: CHANGING,
@@ -361,7 +362,7 @@ fn changing_databases() -> Vec<Verb> {
             id: "testConnection",
             summary: "Test a connection to a database before it's attached, from everywhere the services and jobs run",
             query: &[],
-            body: Some(schema::<Wish>()),
+            body: Some((Required::True, schema::<Wish>())),
             changes: true,
             successes: vec![(202, "The test has started.", schema::<StartedWire>())],
             refusals: CHANGING,
@@ -378,7 +379,7 @@ fn access() -> Vec<Verb> {
             id: "putProtection",
             summary: "Protect a stage, so that only admins can change it, or end its protection",
             query: &[],
-            body: Some(schema::<ProtectionBody>()),
+            body: Some((Required::True, schema::<ProtectionBody>())),
             changes: false,
             successes: vec![(200, "The stage is protected, or it isn't.", schema::<ProtectionWire>())],
             refusals: &[400, 404, 413, 415, 422],
@@ -511,10 +512,9 @@ fn operation(verb: Verb) -> utoipa::openapi::path::Operation {
             "^(\\*|(W/)?\"[!#-+.-~-]*\"( *, *(W/)?\"[!#-+.-~-]*\")*)$",
         ));
     }
-    if let Some(body) = verb.body {
+    if let Some((required, body)) = verb.body {
         let content = ContentBuilder::new().schema(Some(body)).build();
-        let body =
-            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(required));
         operation = operation.request_body(Some(body.build()));
     }
     let mut responses = ResponsesBuilder::new();

@@ -134,6 +134,18 @@ fn a_rotated_password_comes_with_a_save_of_another_setting() {
     the_examples_connect(&local, "dev", "connected to orders as clerk on PostgreSQL");
 }
 
+/// Attaches a database with the credentials of a secret. Returns what gives its user another password.
+pub(crate) fn an_attached_database(local: &LocalAws) -> impl Fn(&LocalAws, &str) {
+    let group = their_network(local);
+    their_instance(local, "orders", &group);
+    let arn = make_secret(local, "orders", &json!({"username": "clerk", "password": THEIR_PASSWORD}));
+    let settings = json!({
+        "source": "attached", "identifier": "orders", "databaseName": "orders", "credentials": {"secretArn": arn},
+    });
+    save_and_follow(local, "dev", &settings);
+    move |local, password| rotate(local, &arn, password)
+}
+
 /// Gives the user of the attached database another password, and writes it into the secret that it's copied from.
 fn rotate(local: &LocalAws, arn: &str, password: &str) {
     query(&secret(local, "dev"), &format!("alter role clerk password '{password}'"));

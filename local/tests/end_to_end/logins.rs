@@ -17,24 +17,24 @@ use crate::world::{
     secret, service, stage_path, world,
 };
 
-fn with_login(is_on: bool) -> Value {
+pub(crate) fn with_login(is_on: bool) -> Value {
     let mut settings = micro();
     settings["appLogin"] = json!(is_on);
     settings
 }
 
 /// The user that the page shows, and whether it's the only one.
-fn login(local: &LocalAws) -> Value {
+pub(crate) fn login(local: &LocalAws) -> Value {
     local.api("GET", &stage_path("dev", "/database"), None).unwrap().body["login"].clone()
 }
 
-fn settles(local: &LocalAws, user: &str) {
+pub(crate) fn settles(local: &LocalAws, user: &str) {
     eventually("the logins are settled", || login(local)["isSettled"] == true);
     assert_eq!(login(local)["user"], user);
 }
 
 /// The master user's credentials, with where the database is.
-fn master(local: &LocalAws) -> Value {
+pub(crate) fn master(local: &LocalAws) -> Value {
     let name = format!("stagedb/dev-{STACK}/master-user");
     let stacks =
         local.aws(&["cloudformation", "describe-stacks", "--stack-name", "test-django2-dev"]).unwrap();
@@ -53,13 +53,13 @@ fn master(local: &LocalAws) -> Value {
 }
 
 /// What Postgres says to credentials that are refused.
-fn refusal(secret: &Value, sql: &str) -> String {
+pub(crate) fn refusal(secret: &Value, sql: &str) -> String {
     let output = psql(secret, secret[PASSWORD].as_str().unwrap(), sql);
     assert!(!output.status.success(), "{sql}: {output:?}");
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn logs_in(secret: &Value) -> bool {
+pub(crate) fn logs_in(secret: &Value) -> bool {
     psql(secret, secret[PASSWORD].as_str().unwrap(), "select 1").status.success()
 }
 
@@ -70,19 +70,19 @@ fn ask_to_rotate(local: &LocalAws, status: u16) -> String {
     answer.text
 }
 
-fn rotate(local: &LocalAws) {
+pub(crate) fn rotate(local: &LocalAws) {
     ask_to_rotate(local, 202);
     let (rebuild, _) = follow(local, "dev");
     assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
 }
 
 /// How long tasks that are replaced keep running, as with a load balancer.
-fn drain_for(local: &LocalAws, seconds: f64) {
+pub(crate) fn drain_for(local: &LocalAws, seconds: f64) {
     local.control("PUT", "/_local/timings", Some(&json!({"ecs_drain_seconds": seconds}))).unwrap();
 }
 
 /// The logins that can log in.
-fn enabled(local: &LocalAws) -> String {
+pub(crate) fn enabled(local: &LocalAws) -> String {
     let sql = "select string_agg(rolname, ',' order by rolname) from pg_roles where rolcanlogin and rolname like 'app%'";
     query(&master(local), sql)
 }
@@ -186,7 +186,7 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
     drain_for(&local, 6.0);
     save_and_follow(&local, "dev", &with_login(true));
     let app = secret(&local, "dev");
-    assert_eq!(login(&local), json!({"user": "app_1", "isSettled": false}));
+    assert_eq!((&login(&local)["user"], &login(&local)["isSettled"]), (&json!("app_1"), &json!(false)));
     assert_eq!(
         query(&before, "insert into sales.orders values (8); select count(*) from sales.orders")
             .lines()
@@ -529,4 +529,25 @@ fn the_migrations_of_django_run_as_the_app_login() {
         "app"
     );
     assert_eq!(query(&app, "select extname from pg_extension where extname = 'pgcrypto'"), "pgcrypto");
+}
+
+#[test]
+fn the_migrations_of_prisma_run_as_the_app_login() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    let script = local.workspace().path("local/tests/end_to_end/prisma/check.mjs");
+    let output = local.run_in_container(STACK, "dev", &["node", script.to_str().unwrap()]).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(
+        printed,
+        json!({
+            "login": "app_1 acts as app",
+            "owners": ["app"],
+            "migrations": ["0001_shop", "0002_cancellation"],
+            "extensions": ["pgcrypto"],
+            "isNothingLeftToApply": true,
+            "orders": [{"status": "CANCELED", "note": "a duplicate"}],
+        })
+    );
 }

@@ -92,6 +92,11 @@ pub(crate) fn secret(local: &LocalAws, stage: &str) -> Value {
 
 /// Runs SQL with `psql` over TLS with these credentials.
 pub(crate) fn psql(secret: &Value, password: &str, sql: &str) -> Output {
+    psql_command(secret, password, sql).output().unwrap()
+}
+
+/// The same, before it runs.
+pub(crate) fn psql_command(secret: &Value, password: &str, sql: &str) -> Command {
     let text = |key: &str| secret[key].as_str().map_or_else(|| secret[key].to_string(), str::to_owned);
     let connection = format!(
         "host={} port={} dbname={} user={} sslmode=require connect_timeout=5",
@@ -102,7 +107,8 @@ pub(crate) fn psql(secret: &Value, password: &str, sql: &str) -> Output {
     );
     let mut command = Command::new("psql");
     command.args([&connection, "--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]);
-    command.env("PGPASSWORD", password).output().unwrap()
+    command.env("PGPASSWORD", password);
+    command
 }
 
 /// What a query prints, with the secret's own password.

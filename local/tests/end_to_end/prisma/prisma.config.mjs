@@ -7,7 +7,7 @@ export const database = new PrismaPg({
   port: Number(process.env.PG_PORT),
   database: process.env.PG_DATABASE,
   user: process.env.PG_USER,
-  password: process.env.PG_PASSWORD,
+  password: process.env.PG_CREDENTIALS_SECRET,
   ssl: process.env.PGSSLMODE === "disable" ? false : { rejectUnauthorized: false },
 });
 
