@@ -4,8 +4,6 @@ use std::time::Duration;
 
 /// The name of the container in the client's task definitions.
 pub const CLIENT: &str = "client";
-/// How many seconds `psql` waits for a connection to each address of the host.
-const CONNECT_SECONDS: u64 = 10;
 /// How many seconds `psql` can take. A task that nobody watches ends by itself.
 pub(super) const COMMAND_SECONDS: u64 = 30;
 
@@ -32,7 +30,7 @@ const SETTINGS: &str = r#"if [ -n "${RDS_CERTIFICATES:-}" ]; then
 else
   export PGSSLMODE=require
 fi
-export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb
+export LC_ALL=C PGCLIENTENCODING=UTF8 PGAPPNAME=stagedb PGCONNECT_TIMEOUT=10
 "#;
 
 /// The command that connects once.
@@ -98,11 +96,10 @@ exit $code"#
     )
 }
 
-/// `psql`, with limits.
+/// `psql`, with a time limit.
 fn psql() -> String {
     format!(
-        "PGCONNECT_TIMEOUT={CONNECT_SECONDS} timeout {COMMAND_SECONDS} \\\n  psql --no-psqlrc --no-password --quiet --tuples-only \
-         --no-align --set=ON_ERROR_STOP=1"
+        "timeout {COMMAND_SECONDS} \\\n  psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1"
     )
 }
 
