@@ -34,7 +34,7 @@ pub use histories::{
     contract,
     crowd::{Crowd, crowd},
     deliver::{AtWork, Delivered, at_work, deliver},
-    history::{Outcome, run, run_within},
+    history::{Outcome, Prepared, prepare, run, run_after, run_within},
     shrink::shrink,
 };
 pub use plans::{

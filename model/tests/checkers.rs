@@ -4,50 +4,62 @@
 #![recursion_limit = "256"]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
-use model::{Action, At, Fault, FaultKind, Figures, Logical, Pause, Plan, Step, Weather, run};
+use model::{
+    Action, At, Fault, FaultKind, Figures, Logical, Outcome, Pause, Plan, Step, Weather, prepare, run,
+    run_after,
+};
 
 const ADD: Action = Action::Save { class: 0, storage: 20, more: 0 };
 const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
+/// With the app login, and a rotation every 30 days.
+const WITH_LOGIN: Action = Action::Save { class: 0, storage: 20, more: 1 << 6 };
+const WITHOUT_LOGIN: Action = Action::Save { class: 0, storage: 20, more: 1 << 7 };
 const ATTACH: Action = Action::Attach { typed: false, other: false };
 const TYPED: Action = Action::Attach { typed: true, other: true };
 
 fn plan(actions: &[Action]) -> Plan {
     let step = |action: &Action| Step { after: Pause::AtRest, stage: 0, action: *action, beside: false };
-    let mut steps: Vec<_> = actions.iter().map(step).collect();
-    // By then, the deployments of the actions before are complete, and their events are handled.
-    if let Some(last) = steps.last_mut().filter(|_| actions.len() > 1) {
-        last.after = Pause::Seconds(3600);
-    }
+    let steps = actions.iter().map(step).collect();
     Plan { registered: false, seed: 1, steps, faults: Vec::new(), weather: Weather::default() }
 }
 
-fn holds(plan: &Plan) -> Figures {
-    let outcome = run(plan, None, false);
+/// No invariant is violated. `actions` says what led there.
+fn holds(actions: &[Action], plan: &Plan, outcome: &Outcome) {
     if let Some(violation) = outcome.violations.first() {
-        panic!("{violation}\n{plan}");
+        panic!("{violation}\n{actions:?}\n{plan}");
     }
-    outcome.figures
 }
 
-/// The last of these actions is checked; the others prepare it.
+/// The last of these actions is checked; the others prepare it, so they run only once.
 fn check(actions: &[Action]) {
-    let whole = plan(actions);
-    let Figures { calls_before_last, calls_before_rest, .. } = holds(&whole);
-    assert!(calls_before_last < calls_before_rest, "the last action calls AWS");
-    for call in calls_before_last..calls_before_rest {
+    let (last, before) = actions.split_last().expect("there is an action");
+    let (prepared, last) = (prepare(&plan(before)), plan(&[*last]));
+    let run_last = |plan: &Plan| {
+        let outcome = run_after(&prepared, plan);
+        holds(actions, plan, &outcome);
+        outcome.figures
+    };
+    let Figures { calls_before_rest: calls, .. } = run_last(&last);
+    assert!(calls > 0, "the last action calls AWS");
+    for call in 0..calls {
         for kind in FaultKind::ALL {
             // Once, so that the SDK's next try succeeds, and for as long as anything retries.
             for tries in [1, 25] {
                 let call = u32::try_from(call).unwrap_or(u32::MAX);
-                let faults = vec![Fault { at: At::Call(call), tries, kind }];
-                holds(&Plan { faults, ..whole.clone() });
+                run_last(&Plan { faults: vec![Fault { at: At::Call(call), tries, kind }], ..last.clone() });
             }
         }
     }
+    let whole = plan(actions);
     for seed in 0..20 {
-        holds(&Plan { seed, weather: Weather { twice: 1000, ..Weather::default() }, ..whole.clone() });
-        holds(&Plan { seed, weather: Weather { stale: 1000, ..Weather::default() }, ..whole.clone() });
-        holds(&Plan { seed, weather: Weather { late: 1000, ..Weather::default() }, ..whole.clone() });
+        for weather in [
+            Weather { twice: 1000, ..Weather::default() },
+            Weather { stale: 1000, ..Weather::default() },
+            Weather { late: 1000, ..Weather::default() },
+        ] {
+            let plan = Plan { seed, weather, ..whole.clone() };
+            holds(actions, &plan, &run(&plan, None, false));
+        }
     }
 }
 
@@ -174,4 +186,49 @@ fn a_deletion_by_an_id_that_was_never_given() {
 #[test]
 fn an_update_over_an_instance_that_stagedb_does_not_manage() {
     check(&[Action::ForeignInstance, ADD]);
+}
+
+#[test]
+fn a_creation_with_the_app_login() {
+    check(&[WITH_LOGIN]);
+}
+
+#[test]
+fn a_switch_to_the_app_login() {
+    check(&[ADD, WITH_LOGIN]);
+}
+
+#[test]
+fn a_switch_back_to_the_master_user() {
+    check(&[WITH_LOGIN, WITHOUT_LOGIN]);
+}
+
+#[test]
+fn a_switch_that_is_rolled_back() {
+    check(&[ADD, Action::CannotCall(Logical::Connection), WITH_LOGIN]);
+}
+
+#[test]
+fn a_rotation() {
+    check(&[WITH_LOGIN, Action::RotateLogin]);
+}
+
+#[test]
+fn a_rotation_that_is_rolled_back() {
+    check(&[WITH_LOGIN, Action::CannotCall(Logical::Connection), Action::RotateLogin]);
+}
+
+#[test]
+fn a_rotation_after_a_leak() {
+    check(&[WITH_LOGIN, Action::RotateNow]);
+}
+
+#[test]
+fn a_rotation_by_the_schedule() {
+    check(&[WITH_LOGIN, Action::Schedule]);
+}
+
+#[test]
+fn a_rebuild_by_the_schedule() {
+    check(&[ATTACH, Action::Rotate, Action::Schedule]);
 }

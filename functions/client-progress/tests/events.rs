@@ -6,7 +6,7 @@ use std::path::Path;
 
 use client_progress::{ClientRequest, LoginSetup, Purpose, client_request};
 use custom_resource::{InvalidRequest, Request};
-use database::{ConnectionTest, SettleRequest};
+use database::{ConnectionTest, DowntimeRequest, SettleRequest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ fn every_sample_event_asks_for_what_its_name_says() {
     );
     let settle = SettleRequest::deserialize(&sample("settle.json")["settle"]).unwrap();
     assert!(settle.stack_id.contains(":stack/test-django2-dev/"), "{settle:?}");
+    let downtime = DowntimeRequest::deserialize(&sample("downtime.json")["downtime"]).unwrap();
+    assert_eq!(downtime.fields, ["instanceClass", "multiAz"]);
     let test = ConnectionTest::deserialize(&sample("test.json")["test"]).unwrap();
     assert_eq!((test.identifier.as_str(), test.source_groups.len()), ("orders", 1));
 }

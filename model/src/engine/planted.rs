@@ -96,6 +96,13 @@ pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<
             });
             return Some(Ok(Reply::Json(json!({"tasks": [task], "failures": []}))));
         }
+        (Plant::KeepsTheOldMaster, "UpdateSecretVersionStage")
+            if process.kind == Kind::ClientProgress
+                && call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"))
+                && call.text("MoveToVersionId").is_some() =>
+        {
+            return Some(Ok(Reply::Json(json!({}))));
+        }
         (Plant::CommandsThePassword, "RunTask") => {
             let world = model.world();
             let password = world.secrets.by_arn.values().find_map(Secret::current);

@@ -31,6 +31,9 @@ use crate::{
 /// A history with more calls or invocations is considered endless. The longest of 6,000 had 1,001.
 const LIMIT: u64 = 20_000;
 
+/// In milliseconds.
+const A_DAY: u64 = 24 * 3_600_000;
+
 /// After how many histories in a thousand the API's report of the last rebuild is checked.
 const LAST_LOOKS: u16 = 300;
 
@@ -56,15 +59,50 @@ pub fn run(plan: &Plan, plant: Option<Plant>, traced: bool) -> Outcome {
     run_within(plan, plant, traced, LIMIT)
 }
 
+/// A world at rest, which histories can begin with.
+#[derive(Debug)]
+pub struct Prepared(World);
+
+/// Runs a plan until everything is at rest, before anything is repaired. Within a day: the histories that follow begin the day after.
+///
+/// # Panics
+/// If the model itself has a bug.
+#[must_use]
+pub fn prepare(plan: &Plan) -> Prepared {
+    timeless().block_on(async {
+        let model = Model::within(World::new(), plan.clone(), None, LIMIT, begin);
+        steps(&model).await;
+        rest(&model, &ALL).await;
+        assert!(model.now() < A_DAY, "it takes more than a day");
+        let world = model.world().for_another();
+        functions::end();
+        Prepared(world)
+    })
+}
+
+/// Runs a history that begins with a world at rest, in which its stages are registered.
+///
+/// # Panics
+/// If the model itself has a bug.
+#[must_use]
+pub fn run_after(prepared: &Prepared, plan: &Plan) -> Outcome {
+    let plan = Plan { registered: true, ..plan.clone() };
+    run_in(prepared.0.for_another(), &plan, None, false, LIMIT)
+}
+
 /// Runs a history with a limit. With more calls or invocations than the limit, it's cut off and counts as failed.
 ///
 /// # Panics
 /// If the model itself has a bug.
 #[must_use]
 pub fn run_within(plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Outcome {
+    let world = if plan.registered { registered(plan.stages(), plant) } else { World::new() };
+    run_in(world, plan, plant, traced, limit)
+}
+
+fn run_in(mut world: World, plan: &Plan, plant: Option<Plant>, traced: bool, limit: u64) -> Outcome {
     log::Log::install();
     log::take_leak();
-    let mut world = if plan.registered { registered(plan.stages(), plant) } else { World::new() };
     world.trace = traced.then(Vec::new);
     timeless().block_on(async {
         let model = Model::within(world, plan.clone(), plant, limit, begin);
@@ -118,9 +156,20 @@ fn registered(stages: usize, plant: Option<Plant>) -> World {
 }
 
 async fn live(model: &Arc<Model>) {
+    steps(model).await;
+    settle(model).await;
+    if let Some(line) = log::take_leak() {
+        model.violated(Invariant::NothingLeaks, format!("a secret in a log: {}", line.len()));
+    }
+    let now = model.now();
+    invariants::check(&mut model.world(), now);
+}
+
+/// What users do.
+async fn steps(model: &Arc<Model>) {
     let stages = model.plan.stages();
     if model.plan.registered {
-        pass(24 * 3_600_000).await;
+        pass(A_DAY).await;
     } else {
         register(model, stages).await;
     }
@@ -129,10 +178,6 @@ async fn live(model: &Arc<Model>) {
         match after {
             Pause::AtRest => rest(model, &[What::Work]).await,
             Pause::Seconds(seconds) => pass(u64::from(seconds) * 1000).await,
-        }
-        {
-            let figures = &mut model.world().figures;
-            figures.calls_before_last = figures.calls;
         }
         model.note(|| format!("---- stage {stage}: {action:?}"));
         if beside {
@@ -148,12 +193,6 @@ async fn live(model: &Arc<Model>) {
     for other in others {
         other.await.unwrap();
     }
-    settle(model).await;
-    if let Some(line) = log::take_leak() {
-        model.violated(Invariant::NothingLeaks, format!("a secret in a log: {}", line.len()));
-    }
-    let now = model.now();
-    invariants::check(&mut model.world(), now);
 }
 
 /// Registers the first stages, each with its service.

@@ -73,11 +73,13 @@ pub enum Plant {
     CommandsThePassword,
     /// The login from before is disabled while tasks with it are still running.
     DisablesTooEarly,
+    /// The master user's new password isn't the one that others find in its secret.
+    KeepsTheOldMaster,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -111,6 +113,7 @@ impl Plant {
         Self::ProvesWithoutRunning,
         Self::CommandsThePassword,
         Self::DisablesTooEarly,
+        Self::KeepsTheOldMaster,
     ];
 
     /// The name on the command line.
@@ -150,6 +153,7 @@ impl Plant {
             Self::ProvesWithoutRunning => "proves-without-running",
             Self::CommandsThePassword => "commands-the-password",
             Self::DisablesTooEarly => "disables-too-early",
+            Self::KeepsTheOldMaster => "keeps-the-old-master",
         }
     }
 
@@ -191,6 +195,7 @@ impl Plant {
             Self::LeavesAtOnce => &[Invariant::Access],
             Self::ChangesTheClass => &[Invariant::Promised],
             Self::DisablesTooEarly => &[Invariant::LogsIn],
+            Self::KeepsTheOldMaster => &[Invariant::SecretAgrees],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
             Self::TellsAnotherReason => &[Invariant::Told],
             Self::RestoresForever => &[Invariant::Ends],

@@ -34,8 +34,6 @@ pub struct Figures {
     pub calls: u64,
     /// How many of them each function made.
     pub calls_of: BTreeMap<Kind, u64>,
-    /// Those of all before the last action began.
-    pub calls_before_last: u64,
     /// Those of all before everything came to rest.
     pub calls_before_rest: u64,
     /// Faults that hit a call, by kind.
@@ -62,7 +60,6 @@ impl Figures {
     /// Adds the statistics of another history.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
-        self.calls_before_last += other.calls_before_last;
         self.calls_before_rest += other.calls_before_rest;
         for (function, calls) in &other.calls_of {
             *self.calls_of.entry(*function).or_default() += calls;
@@ -159,7 +156,14 @@ impl World {
             stacks: self.stacks.clone(),
             executions: self.executions.clone(),
             requests: self.requests.clone(),
+            cannot_call: self.cannot_call.clone(),
+            spoilt: self.spoilt.clone(),
+            own_variables: self.own_variables.clone(),
+            sets: self.sets.clone(),
+            lacking_jobs: self.lacking_jobs.clone(),
             rotations: self.rotations.clone(),
+            typed: self.typed.clone(),
+            rules_by_hand: self.rules_by_hand.clone(),
             violations: self.violations.clone(),
             issued: self.issued,
             ..Self::default()

@@ -20,8 +20,8 @@ export const NEEDS_APP_LOGIN = "Turn on the app login to set this.";
 /** Shown while the login from before is still enabled. */
 export const UNSETTLED = "The login from before is disabled when the last container from before has stopped.";
 
-/** Why the password can't be rotated yet. */
-export const WAIT_FOR_LAST = "Wait until the last container or job that uses the login from before has stopped. If none is running anymore, rebuild the stage.";
+/** Why a rotation can't wait for containers yet. */
+export const WAIT_FOR_LAST = "Possible when the last container or job that uses the login from before has stopped. If none is running anymore, rebuild the stage.";
 
 /** Whether the containers log in as one of the app logins. */
 export function isAppLogin(login: Known): boolean {
@@ -81,6 +81,6 @@ export function nextRotation(login: Known, now: number): string | undefined {
 }
 
 /** Whether the password can be rotated, and why not. */
-export function rotationLock(access: Access, running: boolean, login: Known): Lock {
-  return lockOf(access, running && WAIT, isUnsettled(login) && WAIT_FOR_LAST);
+export function rotationLock(access: Access, running: boolean): Lock {
+  return lockOf(access, running && WAIT);
 }

@@ -11,10 +11,12 @@ import { useAttempt } from "../attempt";
 import { forgetSave } from "../logic/last-save";
 import {
   IMMEDIATELY,
+  isUnsettled,
   MASTER_TOO,
   rotationLock,
   rotationSteps,
   rotationVerb,
+  WAIT_FOR_LAST,
   whatFails,
   WHEN_LAST_STOPPED,
 } from "../logic/login";
@@ -25,7 +27,7 @@ import { ProblemAlert } from "./problem";
 
 export function RotateLogin({ login }: { login: Login }) {
   const { running } = useStage();
-  const lock = rotationLock(useAccess("rotateLogin"), running, login);
+  const lock = rotationLock(useAccess("rotateLogin"), running);
   const [open, setOpen] = useState(false);
   return (
     <>
@@ -40,7 +42,9 @@ export function RotateLogin({ login }: { login: Login }) {
 function Confirm({ login, close }: { login: Login; close: () => void }) {
   const { api } = usePage();
   const { name, begun } = useStage();
-  const [immediately, setImmediately] = useState(false);
+  // A rotation can't wait for containers while it waits for those of the one before.
+  const [mustWait] = useState(isUnsettled(login));
+  const [immediately, setImmediately] = useState(mustWait);
   // If the response gets lost and the user tries again, no second rotation starts.
   const keyFor = useAttempt();
 
@@ -64,7 +68,12 @@ function Confirm({ login, close }: { login: Login; close: () => void }) {
             value={immediately ? "immediately" : "last-stopped"}
             onChange={({ detail }) => setImmediately(detail.value === "immediately")}
             items={[
-              { value: "last-stopped", label: WHEN_LAST_STOPPED, disabled: busy },
+              {
+                value: "last-stopped",
+                label: WHEN_LAST_STOPPED,
+                description: mustWait ? WAIT_FOR_LAST : undefined,
+                disabled: busy || mustWait,
+              },
               { value: "immediately", label: IMMEDIATELY, disabled: busy },
             ]}
           />
