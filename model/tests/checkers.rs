@@ -32,7 +32,7 @@ fn holds(actions: &[Action], plan: &Plan, outcome: &Outcome) {
 
 /// The last of these actions is checked; the others prepare it, so they run only once.
 fn check(actions: &[Action]) {
-    let (last, before) = actions.split_last().expect("there is an action");
+    let Some((last, before)) = actions.split_last() else { panic!("there is no action") };
     let (prepared, last) = (prepare(&plan(before)), plan(&[*last]));
     let run_last = |plan: &Plan| {
         let outcome = run_after(&prepared, plan);

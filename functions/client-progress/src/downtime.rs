@@ -54,7 +54,10 @@ impl ClientProgress {
             }
             ClientTask::Running(_) => Ok(progress.again(PAUSE)),
             ClientTask::Stopped(_) => {
-                let ended_at = progress.left_since.unwrap_or(now);
+                let Some(ended_at) = progress.left_since else {
+                    info!("the client stopped before the change was over, so its downtime isn't known");
+                    return Ok(Progress::done());
+                };
                 let log_group = parameter(&stack, "ClientLogGroup");
                 let Some(output) = self.tasks.output(log_group, task).await? else {
                     let is_late = now - ended_at > SHOWN_WITHIN;

@@ -36,7 +36,8 @@ impl ClientProgress {
             since: login.since.to_string(),
             obsolete: if *is_first { "all".to_owned() } else { none() },
             master: if *takes_objects { "published before".to_owned() } else { none() },
-            sessions: none(),
+            // Its earlier password may be the one that has leaked.
+            sessions: if login.is_immediate { "of the login".to_owned() } else { none() },
             next_password: self.next_password(master_secret_arn).await?,
         };
         Ok(self.secrets.put_for_logins(master_secret_arn, token, &value).await?)

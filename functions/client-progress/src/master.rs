@@ -6,9 +6,12 @@
 use std::time::Duration;
 
 use aws::{
-    Credentials, LOGINS_LABEL, LoginsValue, NEXT_LABEL, PutError, SecretValue, SecretVersion, WriteError,
+    CURRENT_LABEL, Credentials, LOGINS_LABEL, LoginsValue, NEXT_LABEL, PutError, SecretValue, SecretVersion,
+    WriteError,
 };
-use database::{Attempt, AttemptOutcome, Instance, MASTER, PROOF_LIMIT, Status, TURN, connect_command, hex};
+use database::{
+    Attempt, AttemptOutcome, Instance, Login, MASTER, PROOF_LIMIT, Status, TURN, connect_command, hex,
+};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -39,8 +42,19 @@ impl ClientProgress {
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
         let arn = output(&unsettled.stack, "MasterSecretArn");
+        // What was started before that was for the logins.
+        let progress = match progress.changed_at {
+            Some(_) => progress,
+            None => Progress { started_at: None, attempts: Vec::new(), ..progress },
+        };
         let Some(next) = self.secrets.labelled(arn, NEXT_LABEL).await? else {
-            self.store_next(unsettled, arn, now).await?;
+            if self.places(work(unsettled, "", "")).await?.is_empty() {
+                warn!(
+                    "no service is active where a password could be tested, so the master user's stays as it is"
+                );
+                return Ok(Progress::done());
+            }
+            self.store_next(unsettled, arn).await?;
             // The next call looks at the stack again. A change back to the master user that began before that sees the label.
             return Ok(progress.again(SOON));
         };
@@ -80,8 +94,12 @@ impl ClientProgress {
             if now - changed_at > TAKEN_WITHIN {
                 return Err(ProgressError::NotSettled(failure));
             }
-            let again = Progress { changed_at: Some(changed_at), ..Progress::default() };
-            return Ok(again.again(BETWEEN_TESTS));
+            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(BETWEEN_TESTS));
+        }
+        let tested = self.secrets.labelled(arn, LOGINS_LABEL).await?;
+        if tested.is_none_or(|version| version.id != token) {
+            // The client may have read what another execution has stored meanwhile.
+            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(BETWEEN_TESTS));
         }
         if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected) {
             self.take_over(unsettled, arn, &next.id).await?;
@@ -91,16 +109,17 @@ impl ClientProgress {
         Ok(Progress::done())
     }
 
-    async fn store_next(
-        &self,
-        unsettled: &Unsettled,
-        arn: &str,
-        now: OffsetDateTime,
-    ) -> Result<(), ProgressError> {
+    async fn store_next(&self, unsettled: &Unsettled, arn: &str) -> Result<(), ProgressError> {
         let password = self.secrets.random_password().await?;
         let credentials = Credentials { username: MASTER.to_owned(), password };
         let value = SecretValue::without_database(credentials);
-        match self.secrets.put_aside(arn, &token(unsettled, now), &value, &[NEXT_LABEL]).await {
+        // Two executions for the same login store one password.
+        let login = unsettled.login.as_ref().map_or_else(String::new, Login::staging_label);
+        let hash = Sha256::new()
+            .chain_update(&unsettled.stack.operation)
+            .chain_update(login)
+            .chain_update(NEXT_LABEL);
+        match self.secrets.put_aside(arn, &hex(&hash.finalize()), &value, &[NEXT_LABEL]).await {
             Ok(()) | Err(PutError::PutBefore) => Ok(()),
             Err(PutError::Aws(error)) => Err(error.into()),
         }
@@ -118,7 +137,7 @@ impl ClientProgress {
         let password = &next.value.credentials.password;
         let change = self.databases.change_password(identifier, &unsettled.stack.id, password, now);
         match timeout(TURN, change).await.map_err(|_| ProgressError::TooLong)? {
-            Ok(()) => Ok(Progress { changed_at: Some(now), left_since: None, ..progress }.again(SOON)),
+            Ok(()) => Ok(Progress { changed_at: Some(now), ..progress }.again(SOON)),
             Err(WriteError::ObserveAgain(error)) => {
                 info!(identifier, code = error.code, "looked at again");
                 Ok(progress.again(SHOWN_WITHIN))
@@ -157,11 +176,8 @@ impl ClientProgress {
     async fn take_over(&self, unsettled: &Unsettled, arn: &str, version: &str) -> Result<(), ProgressError> {
         let Some(login) = &unsettled.login else { return Ok(()) };
         self.secrets.move_label(arn, &unsettled.generation.staging_label(), version).await?;
-        for (label, of) in self.secrets.labels(arn).await? {
-            if database::Login::is_staging_label(&label) && label != login.staging_label() {
-                self.secrets.forget(arn, &label, &of).await?;
-            }
-        }
+        self.secrets.move_label(arn, CURRENT_LABEL, version).await?;
+        self.secrets.forget_other_logins(arn, login).await?;
         self.secrets.move_label(arn, &login.staging_label(), version).await?;
         Ok(self.secrets.forget(arn, NEXT_LABEL, version).await?)
     }

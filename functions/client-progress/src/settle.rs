@@ -9,12 +9,15 @@ use std::{
     time::Duration,
 };
 
-use aws::{AwsError, LOGINS_LABEL, LoginsValue, Lookup, NEXT_LABEL, Of, Password, SecretValue, StageStack};
+use aws::{
+    AwsError, CURRENT_LABEL, LOGINS_LABEL, LoginsValue, Lookup, NEXT_LABEL, Of, Password, SecretValue,
+    StageStack,
+};
 use database::{
     Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
     PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tracing::{info, warn};
@@ -44,6 +47,8 @@ pub(crate) struct Unsettled {
     pub(crate) login: Option<Login>,
     /// The logins that nobody uses anymore.
     leftover: Leftover,
+    /// What led to the execution, and which one it is.
+    end: String,
 }
 
 /// The event that led to an execution, and the function that the next one calls.
@@ -91,7 +96,7 @@ impl ClientProgress {
         {
             self.forget(&unsettled, &token).await?;
             info!("the logins are settled");
-            return Ok(Progress::default().again(SOON));
+            return Ok(Progress { left_since: progress.left_since, ..Progress::default() }.again(SOON));
         }
         Ok(Progress::done())
     }
@@ -129,6 +134,12 @@ impl ClientProgress {
             if let Some(version) = of_master.get(NEXT_LABEL) {
                 self.secrets.forget(master_secret_arn, NEXT_LABEL, version).await?;
             }
+            // Restored data has credentials of its own.
+            if let Some(version) = of_master.get(&generation.staging_label())
+                && of_master.get(CURRENT_LABEL) != Some(version)
+            {
+                self.secrets.move_label(master_secret_arn, CURRENT_LABEL, version).await?;
+            }
             return Ok(None);
         }
         if output(&stack, "LoginsTaskDefinitionArn").is_empty() {
@@ -137,7 +148,8 @@ impl ClientProgress {
             );
             return Ok(None);
         }
-        Ok(Some(Unsettled { stack, registration, generation, login, leftover }))
+        let end = format!("{} {}", request.end, request.round);
+        Ok(Some(Unsettled { stack, registration, generation, login, leftover, end }))
     }
 
     /// The stage's stack, if it's at rest.
@@ -174,8 +186,7 @@ impl ClientProgress {
         let value = self.value(unsettled, master_secret_arn).await?;
         self.secrets.put_for_logins(master_secret_arn, work.token, &value).await?;
         self.start(&mut attempts, &places, work).await?;
-        let progress = Progress { started_at: Some(now), attempts, ..Progress::default() };
-        Ok(progress.again(pause(now, now)))
+        Ok(Progress { started_at: Some(now), attempts, ..progress }.again(pause(now, now)))
     }
 
     /// Looks again later, perhaps in another execution.
@@ -203,11 +214,7 @@ impl ClientProgress {
             warn!("what is left from before the rebuild stays as it is until the next one");
             return Ok(());
         }
-        let hash = Sha256::new().chain_update(&next.stack_id).chain_update(&next.end).finalize();
-        let (beginning, _) = hash.split_at(8);
-        let name = format!("settle-{}-{}", hex(beginning), next.round);
-        let input = json!({ "request": null, "function": function, "settle": next });
-        self.executions.start(&name, &input).await?;
+        self.executions.settle(function.as_str().unwrap_or_default(), &next).await?;
         Ok(())
     }
 
@@ -270,7 +277,7 @@ impl ClientProgress {
             since: none(),
             obsolete: if leftover.obsolete.is_empty() { none() } else { leftover.obsolete.join(",") },
             master: leftover.master.clone().unwrap_or_else(none),
-            sessions: if unsettled.is_immediate() { "now".to_owned() } else { none() },
+            sessions: if unsettled.is_immediate() { "of disabled logins".to_owned() } else { none() },
             next_password: self.next_password(master_secret_arn).await?,
         })
     }
@@ -295,16 +302,18 @@ impl ClientProgress {
 }
 
 impl Unsettled {
-    /// Whether the login from before ends although tasks may need it. Not after a rollback, because a task may have begun with what
-    /// was published for a moment.
+    /// Whether what is left ends although tasks may need it: what was published before a login that was rotated immediately. What came
+    /// after it was published only for a moment, if at all, and a task may have begun with it.
     fn is_immediate(&self) -> bool {
-        self.stack.status == StackStatus::Complete
-            && self.login.as_ref().is_some_and(|login| login.is_immediate)
+        let Some(login) = self.login.as_ref().filter(|login| login.is_immediate) else { return false };
+        let since = login.since.to_string();
+        self.leftover.master.is_none() && self.leftover.obsolete.iter().all(|obsolete| *obsolete < since)
     }
 
-    /// The same for the same state of a stage.
+    /// The same for the same state of a stage, in one execution.
     pub(crate) fn token(&self) -> String {
         let mut hash = Sha256::new()
+            .chain_update(&self.end)
             .chain_update(&self.stack.id)
             .chain_update(self.login.as_ref().map_or_else(String::new, ToString::to_string));
         for label in self.leftover.labels() {

@@ -306,6 +306,9 @@ async fn write_master(
         return Ok(());
     }
     secrets.forget_old_generations(arn, in_use).await?;
+    if let Some(login) = login {
+        secrets.forget_other_logins(arn, login).await?;
+    }
     let known = match from {
         // RDS may have the next password already, or not.
         Some(from) if login.is_none() && secrets.labelled(from, NEXT_LABEL).await?.is_some() => {

@@ -140,11 +140,8 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
     match Event::from(invocation.event) {
         Event::Over => Ok(()),
         Event::Settle(settle) => {
-            let name = format!("settle-{}", prefix(&settle.stack_id, &settle.end));
-            let input = json!({
-                "request": null, "function": resource.functions.client_progress, "settle": settle,
-            });
-            resource.executions.start(&name, &input).await.map_err(HandleError::NotStarted)?;
+            let function = &resource.functions.client_progress;
+            resource.executions.settle(function, &settle).await.map_err(HandleError::NotStarted)?;
             Ok(())
         }
         Event::Request(event) => {
@@ -162,10 +159,12 @@ pub async fn handle(resource: Arc<DatabaseResource>, invocation: Invocation) -> 
                     json!({ "request": null, "function": client_progress, "downtime": request })
                 });
                 let work = async move {
-                    if let Some(downtime) = downtime {
+                    // The request comes first: it has to be handed over in time.
+                    let outcome = start(&executions, &addressee, &input).await;
+                    if let Some(downtime) = downtime.filter(|_| outcome.is_none()) {
                         measure(&executions, &addressee, &downtime).await;
                     }
-                    start(&executions, &addressee, &input).await
+                    outcome
                 };
                 work.in_current_span()
             };

@@ -8,10 +8,13 @@ use database::{
     Ended, Fact, LOGIN_PUBLISHED, Login, Phase, Registration, StackObservation, StackStatus, StageEvent,
     rebuild,
 };
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::info;
 
 use crate::function::{PublishError, PublishVariables};
+
+/// How long after a request the operation that it starts may begin.
+const ONE_REQUEST: Duration = Duration::minutes(1);
 
 /// What is noted besides the operation if its rollback failed.
 const ROLLBACK_FAILED: &str = " rollback failed";
@@ -21,8 +24,14 @@ impl PublishVariables {
     pub(crate) async fn announce_login(&self, id: &str, now: OffsetDateTime) -> Result<(), PublishError> {
         let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(()) };
         let login = stack.parameters.get("Login").cloned().and_then(|text| Login::try_from(text).ok());
-        let is_immediate = login.is_some_and(|login| login.is_immediate);
-        if stack.status != StackStatus::Complete || stack.source() != "created" || !is_immediate {
+        let began_at = OffsetDateTime::parse(&stack.operation, &Rfc3339).ok();
+        // The operation that published it begins a moment after the request. Later ones keep the parameter.
+        let is_of_this_operation = |login: Login| {
+            let pause = login.since.time().zip(began_at).map(|(since, began_at)| began_at - since);
+            login.is_immediate && pause.is_some_and(|pause| pause < ONE_REQUEST)
+        };
+        let is_announced = login.is_some_and(is_of_this_operation);
+        if stack.status != StackStatus::Complete || stack.source() != "created" || !is_announced {
             return Ok(());
         }
         let ended = Ended { operation: stack.operation.clone(), source: stack.source().to_owned() };

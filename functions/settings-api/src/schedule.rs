@@ -4,15 +4,19 @@
 //! A change is the same as one that a user requests: it's planned, recorded, and refused the same way. Its key has the date, so what
 //! failed is tried once a day.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws::{SecretError, StageStack};
 use aws_lambda_events::query_map::QueryMap;
-use database::{AttachedSettings, Settings, Stage, Who};
+use database::{AttachedSettings, Settings, SettleRequest, Stage, Who};
 use lambda::Invocation;
 use serde::Deserialize;
 use thiserror::Error;
 use time::{OffsetDateTime, serde::rfc3339};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::{
@@ -20,7 +24,7 @@ use crate::{
     api::{Call, SettingsApi},
     request::{Body, Caller, Conditions},
     response::Problem,
-    stage_stack::{generation, login, settings},
+    stage_stack::{login, settings},
 };
 
 /// What the schedule sends.
@@ -31,6 +35,9 @@ struct Scheduled {
     #[serde(with = "rfc3339")]
     scheduled_at: OffsetDateTime,
 }
+
+/// How long to work on one stage.
+const OF_ONE_STAGE: Duration = Duration::from_secs(8);
 
 /// Whether an event is from the schedule, and not a request.
 pub(crate) fn is_scheduled(event: &serde_json::Value) -> bool {
@@ -67,7 +74,7 @@ enum Due {
 pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> Result<(), ScheduleError> {
     let Scheduled { scheduled_at } =
         Scheduled::deserialize(&invocation.event).map_err(ScheduleError::NoTime)?;
-    let ends_at = tokio::time::Instant::now() + invocation.time_left.saturating_sub(TIME_TO_ANSWER);
+    let ends_at = Instant::now() + invocation.time_left.saturating_sub(TIME_TO_ANSWER);
     let (mut token, mut failed) = (None, Vec::new());
     loop {
         let page = api.stacks.page(token).await?;
@@ -75,7 +82,8 @@ pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> 
             let stage = stack.stage.clone();
             lambda::log_stage(&stage.stack, &stage.stage);
             let run = api.start_what_is_due(&stack, scheduled_at, &invocation);
-            match tokio::time::timeout_at(ends_at, run).await {
+            // One that takes too long doesn't hold up the others.
+            match timeout_at(ends_at.min(Instant::now() + OF_ONE_STAGE), run).await {
                 Ok(Ok(())) => {}
                 Ok(Err(problem)) => match problem.internal() {
                     None => info!(reason = problem.detail(), "a change that is due was refused"),
@@ -84,8 +92,7 @@ pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> 
                         failed.push(stage.to_string());
                     }
                 },
-                // The next run starts with the same stages, and finds nothing left to do in most of them.
-                Err(_) => return Err(ScheduleError::Stages(vec![stage.to_string()])),
+                Err(_) => failed.push(stage.to_string()),
             }
         }
         token = page.next_token;
@@ -102,8 +109,9 @@ impl SettingsApi {
         scheduled_at: OffsetDateTime,
         invocation: &Invocation,
     ) -> Result<(), Problem> {
-        let Some(due) = self.due(stack, scheduled_at).await? else { return Ok(()) };
         let stage = &stack.stage;
+        self.settle_what_is_left(stack, scheduled_at).await?;
+        let Some(due) = self.due(stack, scheduled_at).await? else { return Ok(()) };
         match due {
             Due::Rotation { since } => {
                 let call = call(stage, "rotateLogin", &since, scheduled_at, invocation);
@@ -118,6 +126,18 @@ impl SettingsApi {
         Ok(())
     }
 
+    /// Tries once a day to finish what no execution could, for example because the instance was stopped.
+    async fn settle_what_is_left(&self, stack: &StageStack, at: OffsetDateTime) -> Result<(), Problem> {
+        let is_created = matches!(settings(stack)?, Settings::Created(_));
+        if !is_created || login(stack).is_none() || self.is_settled(stack).await?.is_everything() {
+            return Ok(());
+        }
+        let end = format!("schedule {}", at.date());
+        let request = SettleRequest { stack_id: stack.id.clone(), end, round: 0 };
+        self.executions.settle(&self.configuration.client_progress_arn, &request).await?;
+        Ok(())
+    }
+
     async fn due(&self, stack: &StageStack, at: OffsetDateTime) -> Result<Option<Due>, Problem> {
         match settings(stack)? {
             Settings::None | Settings::Attached(AttachedSettings { secret_arn: None, .. }) => Ok(None),
@@ -128,11 +148,9 @@ impl SettingsApi {
                 Ok(login.map(|login| Due::Rotation { since: login.since.to_string() }))
             }
             Settings::Attached(AttachedSettings { secret_arn: Some(from), .. }) => {
-                let (Some(generation), Some(own)) = (generation(stack), stack.outputs.get("SecretArn"))
-                else {
-                    return Ok(None);
-                };
-                let copied = self.secrets.labelled(own, &generation.staging_label()).await?;
+                let Some(own) = stack.outputs.get("SecretArn") else { return Ok(None) };
+                // Not with the copy: a rebuild that failed has copied it without publishing it.
+                let published = self.secrets.current(own).await?;
                 let found = match self.secrets.foreign(from.as_ref()).await {
                     Ok(found) => found,
                     Err(SecretError::Aws(error)) => return Err(error.into()),
@@ -141,7 +159,8 @@ impl SettingsApi {
                         return Ok(None);
                     }
                 };
-                let is_same = copied.is_none_or(|copied| copied.value.credentials == found.credentials);
+                let is_same =
+                    published.is_none_or(|published| published.value.credentials == found.credentials);
                 Ok((!is_same).then_some(Due::Rebuild { version: found.version }))
             }
         }

@@ -145,7 +145,7 @@ fn work(model: &Model, world: &mut World, task: &Task, value: &str) -> Result<()
     }
     let after = running(world, &identifier, now);
     // Containers from before the data was removed and restored may still have a password of that time.
-    let is_kept = value["obsolete"] != "all" && value["sessions"] != "now";
+    let is_kept = value["obsolete"] != "all" && value["sessions"] == "none";
     for service in before.difference(&after).filter(|_| is_kept) {
         let words = format!("a container of {service} can't log in anymore");
         world.violations.push(Violation { invariant: Invariant::LogsIn, words, at: now });

@@ -54,6 +54,7 @@ pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<
     let empty = Some(Ok(Reply::Json(json!({}))));
     match (plant, operation.as_str()) {
         (Plant::StartsUnrecorded, "PutLogEvents") => return empty,
+        (Plant::KeepsTheOldMaster, "UpdateSecretVersionStage") if moves_a_generation(call) => return empty,
         (Plant::SwallowsFailures, "Answer") if answer(call)["Status"] == "FAILED" => return empty,
         (Plant::NewIdOnFailure, "Answer") => {
             let mut content = answer(call);
@@ -95,13 +96,6 @@ pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<
                 "containers": [{"name": "client", "exitCode": 0}],
             });
             return Some(Ok(Reply::Json(json!({"tasks": [task], "failures": []}))));
-        }
-        (Plant::KeepsTheOldMaster, "UpdateSecretVersionStage")
-            if process.kind == Kind::ClientProgress
-                && call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"))
-                && call.text("MoveToVersionId").is_some() =>
-        {
-            return Some(Ok(Reply::Json(json!({}))));
         }
         (Plant::CommandsThePassword, "RunTask") => {
             let world = model.world();
@@ -236,6 +230,12 @@ fn of_rebuild(
         _ => {}
     }
     None
+}
+
+/// Whether a call makes another version that of a generation, which only a rotation of the master user's password does.
+fn moves_a_generation(call: &Call) -> bool {
+    let is_of_generation = call.text("VersionStage").is_some_and(|label| label.starts_with("generation-"));
+    is_of_generation && call.text("MoveToVersionId").is_some()
 }
 
 /// The reply that a function receives instead of the original.

@@ -187,7 +187,9 @@ impl Plant {
             Self::ShrinksStorage => &[Invariant::NeverShrinks],
             Self::TellsThePassword | Self::CommandsThePassword => &[Invariant::NothingLeaks],
             Self::CutsOthersOff => &[Invariant::Access, Invariant::ForeignUntouched],
-            Self::KeepsAnOldCopy | Self::RebuildsWithoutAToken => &[Invariant::SecretAgrees],
+            Self::KeepsAnOldCopy | Self::KeepsTheOldMaster | Self::RebuildsWithoutAToken => {
+                &[Invariant::SecretAgrees]
+            }
             Self::KeepsContainersAfterARollback => &[Invariant::VariablesAgree],
             Self::PublishesTooEarly => {
                 &[Invariant::VariablesAgree, Invariant::SecretAgrees, Invariant::Proved]
@@ -195,7 +197,6 @@ impl Plant {
             Self::LeavesAtOnce => &[Invariant::Access],
             Self::ChangesTheClass => &[Invariant::Promised],
             Self::DisablesTooEarly => &[Invariant::LogsIn],
-            Self::KeepsTheOldMaster => &[Invariant::SecretAgrees],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
             Self::TellsAnotherReason => &[Invariant::Told],
             Self::RestoresForever => &[Invariant::Ends],

@@ -251,7 +251,7 @@ impl Databases {
         password: &Password,
         now: OffsetDateTime,
     ) -> Result<(), WriteError> {
-        // First, so that whoever hears of the change knows whose it is.
+        // First, so that anyone who hears of the change knows whose it is.
         let now = now.format(&Rfc3339).unwrap_or_default();
         self.tag(identifier, stage_stack_id, TAG_PASSWORD_CHANGED, &now).await?;
         let call = self.client.modify_db_instance().db_instance_identifier(identifier);

@@ -2,7 +2,9 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{Client, error::ProvideErrorMetadata, types::ExecutionStatus};
-use serde_json::Value;
+use database::{SettleRequest, hex};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::{
@@ -68,6 +70,18 @@ impl Executions {
             Err(error) if error.code() == Some("ExecutionAlreadyExists") => Ok(Started::Before),
             Err(error) => Err(failed("StartExecution")(error)),
         }
+    }
+
+    /// Starts an execution that settles the logins of a stage. Safe to repeat with the same request.
+    ///
+    /// # Errors
+    /// Step Functions can't be reached, or refuses.
+    pub async fn settle(&self, function_arn: &str, request: &SettleRequest) -> Result<Started, AwsError> {
+        let hash = Sha256::new().chain_update(&request.stack_id).chain_update(&request.end).finalize();
+        let (beginning, _) = hash.split_at(8);
+        let name = format!("settle-{}-{}", hex(beginning), request.round);
+        let input = json!({ "request": null, "function": function_arn, "settle": request });
+        self.start(&name, &input).await
     }
 
     /// The execution with this name, if there is one.

@@ -41,8 +41,8 @@ pub use metrics::{Measured, Metrics, Point};
 pub use protections::Protections;
 pub use running_tasks::{Of, RunningTasks};
 pub use secrets::{
-    AboutSecret, Credentials, ForeignSecret, LOGINS_LABEL, LoginsValue, NEXT_LABEL, PROOF_LABEL, Password,
-    PutError, SecretError, SecretValue, SecretVersion, Secrets, TEST_LABEL,
+    AboutSecret, CURRENT_LABEL, Credentials, ForeignSecret, LOGINS_LABEL, LoginsValue, NEXT_LABEL,
+    PROOF_LABEL, Password, PutError, SecretError, SecretValue, SecretVersion, Secrets, TEST_LABEL,
 };
 pub use security_groups::SecurityGroups;
 pub use service_notes::{Note, Rebuilt};

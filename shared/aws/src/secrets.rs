@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata, types::Tag};
-use database::{Connection, Stage};
+use database::{Connection, Login, Stage};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The label of the version that clients read.
-const CURRENT: &str = "AWSCURRENT";
+pub const CURRENT_LABEL: &str = "AWSCURRENT";
 /// The label of the version that the client reads to prove a connection.
 pub const PROOF_LABEL: &str = "stagedb-proof";
 /// The label of the version that the client reads to test a connection.
@@ -127,7 +127,7 @@ pub struct LoginsValue {
     pub obsolete: String,
     /// Says that the master user was published before, or "none".
     pub master: String,
-    /// "now" if the sessions of disabled logins end, or "none".
+    /// "of disabled logins" if their sessions end, "of the login" if those of the login end, too, or "none".
     pub sessions: String,
     /// The master user's next password, which RDS may already have set, or "none".
     #[serde(rename = "nextPassword")]
@@ -302,7 +302,7 @@ impl Secrets {
     /// # Errors
     /// AWS failed, or the value isn't ours.
     pub async fn current(&self, arn: &str) -> Result<Option<SecretVersion>, AwsError> {
-        self.labelled(arn, CURRENT).await
+        self.labelled(arn, CURRENT_LABEL).await
     }
 
     /// Stores a value that only these labels name, while clients keep reading the current one. Safe to repeat with the
@@ -412,6 +412,19 @@ impl Secrets {
         call.send().await.map(|_| ()).map_err(failed("UpdateSecretVersionStage"))
     }
 
+    /// Takes the labels of all logins but one off the secret of the master user, to make room. Safe to repeat.
+    ///
+    /// # Errors
+    /// AWS failed.
+    pub async fn forget_other_logins(&self, arn: &str, login: &Login) -> Result<(), AwsError> {
+        for (label, version) in self.labels(arn).await? {
+            if Login::is_staging_label(&label) && label != login.staging_label() {
+                self.forget(arn, &label, &version).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a label off a version, if it has it. Safe to repeat.
     ///
     /// # Errors
@@ -431,7 +444,7 @@ impl Secrets {
     /// # Errors
     /// See [`PutError`].
     pub async fn publish(&self, arn: &str, token: &str, value: &SecretValue) -> Result<String, PutError> {
-        self.put_with_labels(arn, token, value, &[CURRENT]).await
+        self.put_with_labels(arn, token, value, &[CURRENT_LABEL]).await
     }
 
     async fn put_with_labels(

@@ -47,8 +47,8 @@ pub enum Fact {
 }
 
 /// What the event about a login says.
-pub const LOGIN_PUBLISHED: &str = "The app login was rotated immediately: the login from before is disabled, and its sessions end. Containers \
-                                   with it can't connect until they're replaced.";
+pub const LOGIN_PUBLISHED: &str = "The app login was rotated immediately. Now the login from before is disabled, and its sessions are \
+                                   ended. Containers with it can't connect until they're replaced.";
 
 /// Which rebuild it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

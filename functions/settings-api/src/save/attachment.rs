@@ -237,8 +237,9 @@ impl SettingsApi {
         }
         if about.is_rotated {
             warnings.push(
-                "The secret is rotated. After a rotation, new connections fail until you rebuild the stage, which copies the new \
-                 password. To avoid this, use credentials that aren't rotated."
+                "The secret is rotated. stagedb notices a new password within 15 minutes, and rebuilds the stage. Until its containers \
+                 are replaced, new connections with the old password fail. To avoid this, use credentials that aren't rotated, or a \
+                 rotation that alternates between two users."
                     .to_owned(),
             );
         }

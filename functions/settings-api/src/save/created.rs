@@ -162,6 +162,9 @@ impl SettingsApi {
         }
         if desired.app_login != current.app_login {
             self.refuse_unless_settled(stack).await?;
+            if current.app_login {
+                self.refuse_while_master_changes(stack).await?;
+            }
         }
         let login = Login::after(login(stack).as_ref(), desired.app_login, true, &begun_by(call)?);
         let created = Settings::Created(desired.clone());

@@ -1,6 +1,6 @@
 //! The state of the stage that a request is about.
 
-use aws::{Lookup, StageStack};
+use aws::{Lookup, NEXT_LABEL, StageStack};
 use database::{Generation, InvalidParameter, Leftover, Login, Settings, StackStatus, Stage};
 
 use crate::{
@@ -72,24 +72,63 @@ pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
     Generation::at(call.now, request).map_err(|error| Problem::conflict(error.to_string()))
 }
 
+/// What a change of the login has left to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Whether no login from before is still enabled. Containers that use it may still be running.
+    pub(crate) are_logins: bool,
+    /// Whether the master user's password is as new as the login.
+    pub(crate) is_master: bool,
+    /// Whether it's being changed right now, so that there are two.
+    pub(crate) is_master_changing: bool,
+}
+
+impl Settled {
+    /// Whether nothing is left.
+    pub(crate) fn is_everything(self) -> bool {
+        self.are_logins && self.is_master
+    }
+}
+
 impl SettingsApi {
-    /// Whether logins from before are still enabled, because the containers that use them may still be running.
-    pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<bool, Problem> {
+    /// What the last change of the login has left to do.
+    pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<Settled, Problem> {
+        let nothing = Settled { are_logins: true, is_master: true, is_master_changing: false };
         let (Some(generation), Some(arn)) = (generation(stack), stack.outputs.get("SecretArn")) else {
-            return Ok(true);
+            return Ok(nothing);
         };
+        let login = login(stack);
         let labels = self.secrets.labels(arn).await?;
-        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, login(stack).as_ref()).is_none())
+        let are_logins =
+            Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref()).is_none();
+        let master = stack.outputs.get("MasterSecretArn").filter(|master| *master != arn);
+        let (Some(master), Some(app)) = (master, login.filter(|login| !login.is_master)) else {
+            return Ok(Settled { are_logins, ..nothing });
+        };
+        let labels = self.secrets.labels(master).await?;
+        let is_master = labels.contains_key(&app.staging_label());
+        Ok(Settled { are_logins, is_master, is_master_changing: labels.contains_key(NEXT_LABEL) })
     }
 
     /// Refuses another login while one from before may be in use: it would get a new password.
     pub(crate) async fn refuse_unless_settled(&self, stack: &StageStack) -> Result<(), Problem> {
-        if self.is_settled(stack).await? {
+        if self.is_settled(stack).await?.are_logins {
             return Ok(());
         }
         Err(Problem::conflict(
             "Containers or jobs from before the last change of the login are still running, or stopped a moment ago. Until their login \
              is disabled, the login can't change again. stagedb disables it when the last one has stopped. If none is running anymore, rebuild the stage.",
+        ))
+    }
+
+    /// Refuses to publish the master user while its password is being changed.
+    pub(crate) async fn refuse_while_master_changes(&self, stack: &StageStack) -> Result<(), Problem> {
+        if !self.is_settled(stack).await?.is_master_changing {
+            return Ok(());
+        }
+        Err(Problem::conflict(
+            "The master user's password is being rotated, which takes a few minutes after a rotation of the app login, and longer if the \
+             instance is stopped. Turn off the app login when it's complete.",
         ))
     }
 

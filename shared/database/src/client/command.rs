@@ -65,7 +65,7 @@ done"#
 /// The command that gives a login its password, as the master user.
 #[must_use]
 pub fn logins_command() -> String {
-    statements(LOGINS, "")
+    statements(LOGINS, END_SESSIONS)
 }
 
 /// The command that disables obsolete logins, as the master user.
@@ -79,7 +79,10 @@ pub fn settle_command() -> String {
 /// one or still the current one, and exit code 2 says that `psql` couldn't connect.
 fn statements(transaction: &str, afterward: &str) -> String {
     let variables = ["login", "verifier", "since", "obsolete", "master", "sessions"];
-    let variables = variables.map(|name| format!("\\getenv {name} STAGEDB_{}\n", name.to_uppercase()));
+    // A task definition from before doesn't have every variable.
+    let variable =
+        |name: &str| format!("\\set {name} none\n\\getenv {name} STAGEDB_{}\n", name.to_uppercase());
+    let variables = variables.map(variable);
     let (variables, transaction) = (variables.concat(), transaction.replace(TAKE_HERE, TAKE));
     let psql = psql();
     format!(
@@ -128,7 +131,9 @@ mod tests {
                 assert_eq!(command.matches(part).count(), 1, "{part}");
             }
         }
-        assert!(settle_command().contains(&format!("COMMIT;\n{END_SESSIONS}SQL\n")));
+        for command in [logins_command(), settle_command()] {
+            assert!(command.contains(&format!("COMMIT;\n{END_SESSIONS}SQL\n")), "{command}");
+        }
     }
 
     /// The limit of ECS for all overrides of a task (`RunTask`, `overrides`) is 8,192 characters.
