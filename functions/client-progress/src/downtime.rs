@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::{
     ClientProgress, Progress, ProgressError,
     attempts::{Work, attempt},
-    settle::{output, parameter},
+    settle::{is_own, output, parameter},
 };
 
 /// How long to wait between two looks.
@@ -103,6 +103,10 @@ impl ClientProgress {
 
     async fn note(&self, stack: &StageStack, downtime: &Downtime) -> Result<(), ProgressError> {
         let identifier = stack.stage.identifier();
+        let instance = self.databases.instance(&identifier).await?;
+        if !instance.is_some_and(|instance| is_own(stack, &instance)) {
+            return Ok(());
+        }
         match self.databases.note_downtime(&identifier, &stack.id, downtime).await {
             Ok(()) => {
                 info!(seconds = downtime.seconds, "measured for how long connections failed");

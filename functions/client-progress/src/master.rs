@@ -9,9 +9,7 @@ use aws::{
     CURRENT_LABEL, Credentials, LOGINS_LABEL, LoginsValue, NEXT_LABEL, PutError, SecretValue, SecretVersion,
     WriteError,
 };
-use database::{
-    Attempt, AttemptOutcome, Instance, Login, MASTER, PROOF_LIMIT, Status, TURN, connect_command, hex,
-};
+use database::{Attempt, AttemptOutcome, Login, MASTER, PROOF_LIMIT, Status, TURN, connect_command, hex};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -20,11 +18,9 @@ use tracing::{info, warn};
 use crate::{
     ClientProgress, Progress, ProgressError,
     attempts::{Look, Work, attempt, pause},
-    settle::{Origin, SOON, Unsettled, connection, output, parameter},
+    settle::{Origin, SOON, Unsettled, connection, is_own, output, parameter},
 };
 
-/// The logical ID of the database in the stage stack.
-const DATABASE: &str = "Database";
 /// How long RDS may take to show that it's changing a password.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the server may refuse a password that RDS says it has.
@@ -60,13 +56,7 @@ impl ClientProgress {
         };
         let identifier = unsettled.stack.stage.identifier();
         let instance = self.databases.instance(&identifier).await?;
-        let is_own = |i: &Instance| {
-            i.owner
-                .as_ref()
-                .is_some_and(|o| o.stage_stack_id == unsettled.stack.id && o.logical_id == DATABASE)
-                && i.generation.as_ref() == Some(&unsettled.generation)
-        };
-        let Some(instance) = instance.filter(is_own) else {
+        let Some(instance) = instance.filter(|instance| is_own(&unsettled.stack, instance)) else {
             warn!(identifier, "the instance is gone, so the master user's password stays as it is");
             return Ok(Progress::done());
         };

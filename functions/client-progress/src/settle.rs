@@ -14,7 +14,7 @@ use aws::{
     StageStack,
 };
 use database::{
-    Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Leftover, Login,
+    Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Instance, Leftover, Login,
     PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
 };
 use serde_json::Value;
@@ -31,9 +31,11 @@ use crate::{
 const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(5)];
 /// How long to wait when there is nothing to wait for.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
-/// How long the first pause is used.
+/// How long the first pause is used, in the first execution.
 const QUICK: Duration = Duration::from_mins(5);
 
+/// The logical ID of the database in the stage stack.
+const DATABASE: &str = "Database";
 /// How long one execution waits, for example for jobs from before. The state machine ends it after 58 minutes.
 const HAND_OVER: Duration = Duration::from_mins(45);
 /// How many executions wait, one after the other. After that, the next rebuild looks again.
@@ -203,7 +205,7 @@ impl ClientProgress {
             return Ok(Progress::done());
         }
         let [soon, later] = PAUSES;
-        let pause = if waited < QUICK { soon } else { later };
+        let pause = if request.round == 0 && waited < QUICK { soon } else { later };
         Ok(Progress { left_since: Some(since), ..progress }.again(pause))
     }
 
@@ -324,6 +326,13 @@ impl Unsettled {
         hash.update(&self.stack.operation);
         hex(&hash.finalize())
     }
+}
+
+/// The stage's own instance, if it's there and has the data that the stack knows.
+pub(crate) fn is_own(stack: &StageStack, instance: &Instance) -> bool {
+    let owner = instance.owner.as_ref();
+    owner.is_some_and(|owner| owner.stage_stack_id == stack.id && owner.logical_id == DATABASE)
+        && instance.generation.as_ref().is_some_and(|of| of.to_string() == parameter(stack, "Generation"))
 }
 
 pub(crate) fn parameter<'a>(stack: &'a StageStack, name: &str) -> &'a str {

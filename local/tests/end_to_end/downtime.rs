@@ -57,5 +57,6 @@ fn a_change_is_made_also_if_its_downtime_cannot_be_measured() {
         settings["instanceClass"] = json!(if is_bigger { "db.t4g.small" } else { "db.t4g.micro" });
         save_and_follow(&local, "dev", &settings);
         assert_eq!(rebuild(&local)["phase"], "complete", "{behavior}");
+        assert_eq!(rebuild(&local)["downtime"], Value::Null, "{behavior}");
     }
 }

@@ -1,7 +1,7 @@
 //! Rotations that nobody waits for, and those that can't wait: on a schedule, after a leak, of the master user's password, and of an
 //! attached database's.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use local::LocalAws;
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use crate::attached::an_attached_database;
 use crate::created::the_examples_connect;
 use crate::logins::{drain_for, enabled, login, logs_in, master, refusal, rotate, settles, with_login};
 use crate::world::{
-    PASSWORD, container, eventually, follow, psql_command, query, save_and_follow, secret, stage_path, world,
+    PASSWORD, STACK, container, eventually, follow, psql_command, query, save_and_follow, secret, stage_path,
+    world,
 };
 
 /// Runs the schedule as if it were another day.
@@ -77,10 +78,7 @@ fn after_a_leak_the_login_from_before_ends_at_once_with_its_sessions() {
     save_and_follow(&local, "dev", &with_login(true));
     settles(&local, "app_1");
     let leaked = secret(&local, "dev");
-    let mut session = psql_command(&leaked, leaked[PASSWORD].as_str().unwrap(), "select pg_sleep(600)");
-    let session = session.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let sessions = "select count(*) from pg_stat_activity where usename = 'app_1'";
-    eventually("the session has begun", || query(&master(&local), sessions) == "1");
+    let session = a_session(&local, &leaked);
 
     // The containers keep running, and what has leaked ends anyway.
     drain_for(&local, 600.0);
@@ -96,9 +94,7 @@ fn after_a_leak_the_login_from_before_ends_at_once_with_its_sessions() {
     let answer = local.api("POST", &path, Some(&json!({"immediately": true}))).unwrap();
     assert_eq!(answer.status, 202, "{}", answer.text);
     eventually("the leaked login is disabled", || !logs_in(&leaked));
-    let ended = session.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains("terminating connection due to administrator command"), "{said}");
+    was_ended(session);
     assert!(refusal(&leaked, "select 1").contains("password authentication failed"));
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
@@ -106,12 +102,41 @@ fn after_a_leak_the_login_from_before_ends_at_once_with_its_sessions() {
     assert_eq!(enabled(&local), "app_2");
     the_examples_connect(&local, "dev", "connected to app as app");
 
+    // What leaks while it's no longer published, and is about to be used again, ends, too.
+    let second = secret(&local, "dev");
+    let session = a_session(&local, &second);
+    rotate(&local);
+    assert!(logs_in(&second), "a task from before is still running");
+    let answer = local.api("POST", &path, Some(&json!({"immediately": true}))).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    assert_eq!(follow(&local, "dev").0.phase, "complete");
+    was_ended(session);
+    assert!(!logs_in(&second));
+    settles(&local, "app_2");
+    assert_eq!(enabled(&local), "app_2");
+
     // The next rotation waits for containers, as ever.
     drain_for(&local, 6.0);
-    let second = secret(&local, "dev");
+    let third = secret(&local, "dev");
     rotate(&local);
-    assert!(logs_in(&second));
+    assert!(logs_in(&third));
     settles(&local, "app_1");
+}
+
+/// A session that lasts until someone ends it.
+fn a_session(local: &LocalAws, credentials: &Value) -> Child {
+    let mut session =
+        psql_command(credentials, credentials[PASSWORD].as_str().unwrap(), "select pg_sleep(600)");
+    let session = session.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let user = credentials["username"].as_str().unwrap();
+    let sessions = format!("select count(*) from pg_stat_activity where usename = '{user}'");
+    eventually("the session has begun", || query(&master(local), &sessions) == "1");
+    session
+}
+
+fn was_ended(session: Child) {
+    let said = String::from_utf8(session.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("terminating connection due to administrator command"), "{said}");
 }
 
 #[test]
@@ -128,13 +153,33 @@ fn the_master_user_gets_a_new_password_with_each_rotation_and_with_the_switch_to
     eventually("it's in the secret", || master(&local) != before && logs_in(&master(&local)));
     settles(&local, "app_2");
 
-    // A client that finds the next password in use takes that one.
-    let restart = json!({"stagedb-test-django2-dev-logins": {"behavior": "killed", "times": 1}});
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&restart)).unwrap();
+    // The rotation of the master user was interrupted after RDS had changed the password.
+    let next = "interrupted-Password-1";
+    let value = json!({"username": "postgres", "password": next}).to_string();
+    let body = json!({
+        "SecretId": format!("stagedb/dev-{STACK}/master-user"), "SecretString": value, "VersionStages": ["stagedb-next"],
+        "ClientRequestToken": "a-version-of-an-interrupted-rotation",
+    });
+    local.post_json("secretsmanager.PutSecretValue", &body).unwrap();
+    let modify = ["rds", "modify-db-instance", "--db-instance-identifier", "test-django2-dev-postgres"];
+    local.aws(&[&modify[..], &["--master-user-password", next]].concat()).unwrap();
+    let mut interrupted = master(&local);
+    interrupted[PASSWORD] = json!(next);
+    eventually("RDS has changed the password", || logs_in(&interrupted));
+    let refused = local.api("PUT", &stage_path("dev", "/database"), Some(&with_login(false))).unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("password is being rotated"), "{}", refused.text);
     rotate(&local);
     settles(&local, "app_1");
+    eventually("the rotation is complete", || logs_in(&master(&local)));
+    let current = json!({"SecretId": format!("stagedb/dev-{STACK}/master-user")});
+    let current = local.post_json("secretsmanager.GetSecretValue", &current).unwrap();
+    eventually("what is current is right", || {
+        current["SecretString"].as_str().unwrap().contains(master(&local)[PASSWORD].as_str().unwrap())
+    });
     let records = local.api("GET", &stage_path("dev", "/history"), None).unwrap().text;
-    assert!(!records.contains("Reset master credentials"), "it isn't a change by someone else: {records}");
+    let others = records.matches("Reset master credentials").count();
+    assert_eq!(others, 1, "only the one by hand is a change by someone else: {records}");
 }
 
 #[test]
@@ -145,7 +190,15 @@ fn a_new_password_of_an_attached_database_is_picked_up_by_the_schedule() {
     on(&local, "2036-01-01");
     assert_eq!(container(&local, "dev"), before, "nothing has changed");
     change(&local, "rotated-Password-1");
+    let plan = json!({"stagedb-test-django2-dev": {"behavior": "killed", "times": null}});
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
     on(&local, "2036-01-01");
+    assert_eq!(follow(&local, "dev").0.phase, "rolled-back");
+    assert_eq!(container(&local, "dev"), before);
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+    on(&local, "2036-01-01");
+    assert_eq!(follow(&local, "dev").0.phase, "rolled-back", "it's tried once a day");
+    on(&local, "2036-01-02");
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
     assert_eq!(secret(&local, "dev")[PASSWORD], "rotated-Password-1");
