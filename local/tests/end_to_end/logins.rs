@@ -84,7 +84,19 @@ pub(crate) fn drain_for(local: &LocalAws, seconds: f64) {
 /// The logins that can log in.
 pub(crate) fn enabled(local: &LocalAws) -> String {
     let sql = "select string_agg(rolname, ',' order by rolname) from pg_roles where rolcanlogin and rolname like 'app%'";
-    query(&master(local), sql)
+    as_master(local, sql)
+}
+
+/// What a query of the master user prints, whose password may be changing right now.
+pub(crate) fn as_master(local: &LocalAws, sql: &str) -> String {
+    let mut printed = String::new();
+    eventually("the master user logs in", || {
+        let master = master(local);
+        let output = psql(&master, master[PASSWORD].as_str().unwrap(), sql);
+        printed = String::from_utf8(output.stdout).unwrap();
+        output.status.success()
+    });
+    printed.trim().to_owned()
 }
 
 #[test]
@@ -123,7 +135,7 @@ fn with_the_app_login_containers_own_their_objects_and_nothing_else() {
 }
 
 fn the_master_users_secret_is_out_of_reach(local: &LocalAws) {
-    assert_eq!(query(&master(local), "select current_user"), "postgres");
+    assert_eq!(as_master(local, "select current_user"), "postgres");
     let filters = ["--filters", "Key=tag-key,Values=aws:cloudformation:stack-name"];
     let listed = local.aws(&[&["secretsmanager", "list-secrets"][..], &filters].concat()).unwrap();
     assert!(listed.to_string().contains(&format!("dev-{STACK}-postgres")), "{listed}");

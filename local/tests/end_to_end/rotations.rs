@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::attached::an_attached_database;
 use crate::created::the_examples_connect;
-use crate::logins::{drain_for, enabled, login, logs_in, master, refusal, rotate, settles, with_login};
+use crate::logins::{
+    as_master, drain_for, enabled, login, logs_in, master, refusal, rotate, settles, with_login,
+};
 use crate::world::{
-    PASSWORD, STACK, container, eventually, follow, psql, psql_command, save_and_follow, secret, stage_path,
-    world,
+    PASSWORD, STACK, container, eventually, follow, psql_command, save_and_follow, secret, stage_path, world,
 };
 
 /// Runs the schedule as if it were another day.
@@ -130,13 +131,7 @@ fn a_session(local: &LocalAws, credentials: &Value) -> Child {
     let session = session.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let user = credentials["username"].as_str().unwrap();
     let sessions = format!("select count(*) from pg_stat_activity where usename = '{user}'");
-    // The master user's password may be changing.
-    let begun = || {
-        let master = master(local);
-        String::from_utf8_lossy(&psql(&master, master[PASSWORD].as_str().unwrap(), &sessions).stdout).trim()
-            == "1"
-    };
-    eventually("the session has begun", begun);
+    eventually("the session has begun", || as_master(local, &sessions) == "1");
     session
 }
 
