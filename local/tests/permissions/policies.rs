@@ -46,6 +46,15 @@ pub(crate) fn of(template: &str, parameters: &BTreeMap<String, String>) -> Polic
             statements.push(allow(of_tasks, &logs[..2]));
         }
         policies.insert(role, statements);
+        // SAM makes a role for each schedule.
+        for (event, about) in properties["Events"].as_mapping().into_iter().flatten() {
+            if about["Type"].as_str() == Some("ScheduleV2") {
+                let role = format!("{name}{}Role", event.as_str().unwrap());
+                let arn = stack.called("!GetAtt", &format!("{name}.Arn").into()).unwrap();
+                let call = json!({"Sid": "Call", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn});
+                policies.insert(role, vec![call]);
+            }
+        }
     }
     policies
 }
