@@ -116,7 +116,8 @@ pub enum HandleError {
 /// See [`HandleError`].
 pub async fn handle_any(api: Arc<SettingsApi>, invocation: Invocation) -> Result<Handled, HandleError> {
     if is_scheduled(&invocation.event) {
-        scheduled(api, invocation).await?;
+        let time_left = invocation.time_left.saturating_sub(TIME_TO_ANSWER);
+        scheduled(api, Invocation { time_left, ..invocation }).await?;
         return Ok(Handled::Scheduled);
     }
     Ok(Handled::Response(Box::new(handle(api, invocation).await?)))

@@ -20,7 +20,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::{
-    TIME_TO_ANSWER,
     api::{Call, SettingsApi},
     request::{Body, Caller, Conditions},
     response::Problem,
@@ -74,7 +73,7 @@ enum Due {
 pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> Result<(), ScheduleError> {
     let Scheduled { scheduled_at } =
         Scheduled::deserialize(&invocation.event).map_err(ScheduleError::NoTime)?;
-    let ends_at = Instant::now() + invocation.time_left.saturating_sub(TIME_TO_ANSWER);
+    let ends_at = Instant::now() + invocation.time_left;
     let (mut token, mut failed) = (None, Vec::new());
     loop {
         let page = api.stacks.page(token).await?;
