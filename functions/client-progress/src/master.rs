@@ -23,7 +23,7 @@ use crate::{
 
 /// How long RDS may take to show that it's changing a password.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
-/// How long the server may refuse a password that RDS says it has.
+/// How long RDS usually takes for it, and how long the server may refuse a password that RDS says it has.
 const TAKEN_WITHIN: Duration = Duration::from_mins(5);
 /// How long to wait between two tests.
 const BETWEEN_TESTS: Duration = Duration::from_secs(10);
@@ -68,8 +68,11 @@ impl ClientProgress {
             return self.change_password(unsettled, &identifier, &next, progress, now).await;
         };
         let Some(started_at) = progress.started_at else {
-            if !is_ready || now - changed_at < SHOWN_WITHIN {
+            if !is_ready && now - changed_at > TAKEN_WITHIN {
                 return self.wait(origin, progress, now).await;
+            }
+            if !is_ready || now - changed_at < SHOWN_WITHIN {
+                return Ok(progress.again(SHOWN_WITHIN));
             }
             return self.begin_to_test(unsettled, arn, &next, progress, now).await;
         };
