@@ -124,7 +124,7 @@ pub enum ProgressError {
     /// The event, or the stage stack that it's about, can't be read.
     #[error("the event isn't valid: {0}")]
     Invalid(String),
-    /// Obsolete logins are still enabled, or the master user's next password can't be used. The next rebuild tries again.
+    /// Obsolete logins are still enabled, or the master user's next password can't be used. The schedule and the next rebuild try again.
     #[error("the logins aren't settled: {0}")]
     NotSettled(String),
     /// The event doesn't say where to send the answer.

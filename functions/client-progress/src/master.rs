@@ -25,6 +25,8 @@ use crate::{
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 /// How long RDS usually takes for it, and how long the server may refuse a password that RDS says it has.
 const TAKEN_WITHIN: Duration = Duration::from_mins(5);
+/// How long the test of another execution takes at most, as a rule.
+const TEST_OF_ANOTHER: Duration = Duration::from_mins(2);
 /// How long to wait between two tests.
 const BETWEEN_TESTS: Duration = Duration::from_secs(10);
 
@@ -91,8 +93,8 @@ impl ClientProgress {
         }
         let tested = self.secrets.labelled(arn, LOGINS_LABEL).await?;
         if tested.is_none_or(|version| version.id != token) {
-            // The client may have read what another execution has stored meanwhile.
-            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(BETWEEN_TESTS));
+            // The client may have read what another execution has stored meanwhile. That one finishes first.
+            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(TEST_OF_ANOTHER));
         }
         if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected) {
             self.take_over(unsettled, arn, &next.id).await?;
@@ -170,7 +172,7 @@ impl ClientProgress {
         let Some(login) = &unsettled.login else { return Ok(()) };
         self.secrets.move_label(arn, &unsettled.generation.staging_label(), version).await?;
         self.secrets.move_label(arn, CURRENT_LABEL, version).await?;
-        self.secrets.forget_other_logins(arn, login).await?;
+        self.secrets.forget_other_logins(arn, &[login.staging_label()]).await?;
         self.secrets.move_label(arn, &login.staging_label(), version).await?;
         Ok(self.secrets.forget(arn, NEXT_LABEL, version).await?)
     }

@@ -38,7 +38,7 @@ const QUICK: Duration = Duration::from_mins(5);
 const DATABASE: &str = "Database";
 /// How long one execution waits, for example for jobs from before. The state machine ends it after 58 minutes.
 const HAND_OVER: Duration = Duration::from_mins(45);
-/// How many executions wait, one after the other. After that, the next rebuild looks again.
+/// How many executions wait, one after the other. After that, the schedule and the next rebuild look again.
 const ROUNDS: u8 = 24;
 
 /// What to settle.
@@ -47,8 +47,10 @@ pub(crate) struct Unsettled {
     pub(crate) registration: Registration,
     pub(crate) generation: Generation,
     pub(crate) login: Option<Login>,
-    /// The logins that nobody uses anymore.
+    /// The logins that nobody uses anymore, or that end although tasks may need them.
     leftover: Leftover,
+    /// Whether they end although tasks may need them.
+    is_immediate: bool,
     /// What led to the execution, and which one it is.
     end: String,
 }
@@ -65,7 +67,19 @@ impl ClientProgress {
         progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
-        let Some(unsettled) = self.unsettled(request).await? else { return Ok(Progress::done()) };
+        let Some(unsettled) = self.unsettled(request).await? else {
+            // After a leak, another operation doesn't put it off until its own deployments are complete.
+            return if self.is_put_off(&request.stack_id).await? {
+                self.wait(
+                    (request, function),
+                    Progress { left_since: progress.left_since, ..Progress::default() },
+                    now,
+                )
+                .await
+            } else {
+                Ok(Progress::done())
+            };
+        };
         if unsettled.leftover.is_none() {
             return self.rotate_master((request, function), &unsettled, progress, now).await;
         }
@@ -127,20 +141,24 @@ impl ClientProgress {
         let Ok(generation) = Generation::try_from(parameter(&stack, "Generation").to_owned()) else {
             return Ok(None);
         };
+        // Restored data has credentials of its own, which users find as the current ones.
+        if let Some(version) = of_master.get(&generation.staging_label())
+            && of_master.get(CURRENT_LABEL) != Some(version)
+        {
+            self.secrets.move_label(master_secret_arn, CURRENT_LABEL, version).await?;
+        }
         let registration = Registration::from_parameters(&stack.parameters)
             .map_err(|error| ProgressError::Invalid(error.to_string()))?;
-        let leftover = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
+        let all = Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref());
+        // The rest comes afterward.
+        let immediate = all.immediate(login.as_ref());
+        let is_immediate = !immediate.is_none();
+        let leftover = if is_immediate { immediate } else { all };
         let rotated_with = login.as_ref().filter(|login| !login.is_master).map(Login::staging_label);
         let is_master_due = rotated_with.is_some_and(|label| !of_master.contains_key(&label));
         if leftover.is_none() && !is_master_due {
             if let Some(version) = of_master.get(NEXT_LABEL) {
                 self.secrets.forget(master_secret_arn, NEXT_LABEL, version).await?;
-            }
-            // Restored data has credentials of its own.
-            if let Some(version) = of_master.get(&generation.staging_label())
-                && of_master.get(CURRENT_LABEL) != Some(version)
-            {
-                self.secrets.move_label(master_secret_arn, CURRENT_LABEL, version).await?;
             }
             return Ok(None);
         }
@@ -151,7 +169,16 @@ impl ClientProgress {
             return Ok(None);
         }
         let end = format!("{} {}", request.end, request.round);
-        Ok(Some(Unsettled { stack, registration, generation, login, leftover, end }))
+        Ok(Some(Unsettled { stack, registration, generation, login, leftover, is_immediate, end }))
+    }
+
+    /// Whether an operation is running, and the login was rotated immediately.
+    async fn is_put_off(&self, id: &str) -> Result<bool, ProgressError> {
+        let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(false) };
+        let login = Login::try_from(parameter(&stack, "Login").to_owned());
+        Ok(stack.status.is_busy()
+            && stack.source() == "created"
+            && login.is_ok_and(|login| login.is_immediate))
     }
 
     /// The stage's stack, if it's at rest.
@@ -175,7 +202,7 @@ impl ClientProgress {
         progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
-        if !unsettled.is_immediate() && self.has_earlier_tasks(unsettled, now).await? {
+        if !unsettled.is_immediate && self.has_earlier_tasks(unsettled, now).await? {
             return self.wait(origin, progress, now).await;
         }
         let places = self.places(work).await?;
@@ -213,7 +240,7 @@ impl ClientProgress {
     async fn hand_over(&self, request: &SettleRequest, function: &Value) -> Result<(), ProgressError> {
         let next = SettleRequest { round: request.round + 1, ..request.clone() };
         if next.round >= ROUNDS {
-            warn!("what is left from before the rebuild stays as it is until the next one");
+            warn!("what is left from before the rebuild stays as it is until the schedule looks again");
             return Ok(());
         }
         self.executions.settle(function.as_str().unwrap_or_default(), &next).await?;
@@ -279,7 +306,7 @@ impl ClientProgress {
             since: none(),
             obsolete: if leftover.obsolete.is_empty() { none() } else { leftover.obsolete.join(",") },
             master: leftover.master.clone().unwrap_or_else(none),
-            sessions: if unsettled.is_immediate() { "of disabled logins".to_owned() } else { none() },
+            sessions: if unsettled.is_immediate { "of disabled logins".to_owned() } else { none() },
             next_password: self.next_password(master_secret_arn).await?,
         })
     }
@@ -304,14 +331,6 @@ impl ClientProgress {
 }
 
 impl Unsettled {
-    /// Whether what is left ends although tasks may need it: what was published before a login that was rotated immediately. What came
-    /// after it was published only for a moment, if at all, and a task may have begun with it.
-    fn is_immediate(&self) -> bool {
-        let Some(login) = self.login.as_ref().filter(|login| login.is_immediate) else { return false };
-        let since = login.since.to_string();
-        self.leftover.master.is_none() && self.leftover.obsolete.iter().all(|obsolete| *obsolete < since)
-    }
-
     /// The same for the same state of a stage, in one execution.
     pub(crate) fn token(&self) -> String {
         let mut hash = Sha256::new()

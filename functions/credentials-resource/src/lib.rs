@@ -151,8 +151,12 @@ impl CredentialsResource {
         let (desired, token) = (&desired, &addressee.token());
         let in_use: Vec<_> = [&request.properties, &request.old_properties]
             .into_iter()
-            .filter_map(|properties| properties.parse::<Generation>("Generation").ok())
-            .map(|generation| generation.staging_label())
+            .flat_map(|properties| {
+                let generation = properties.parse::<Generation>("Generation").ok();
+                let login = properties.login().ok().flatten();
+                [generation.map(|of| of.staging_label()), login.map(|of| of.staging_label())]
+            })
+            .flatten()
             .collect();
         let in_use = &in_use;
         let work = move || async move {
@@ -306,8 +310,8 @@ async fn write_master(
         return Ok(());
     }
     secrets.forget_old_generations(arn, in_use).await?;
-    if let Some(login) = login {
-        secrets.forget_other_logins(arn, login).await?;
+    if login.is_some() {
+        secrets.forget_other_logins(arn, in_use).await?;
     }
     let known = match from {
         // RDS may have the next password already, or not.

@@ -62,7 +62,7 @@ pub enum ScheduleError {
 enum Due {
     /// The login is older than the setting says.
     Rotation { since: String },
-    /// The credentials of the attached database have another version than the one that was copied.
+    /// The secret of the attached database has other credentials than those that are published.
     Rebuild { version: String },
 }
 
@@ -80,9 +80,16 @@ pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> 
         for stack in page.stacks.into_iter().filter(StageStack::is_at_rest) {
             let stage = stack.stage.clone();
             lambda::log_stage(&stage.stack, &stage.stage);
-            let run = api.start_what_is_due(&stack, scheduled_at, &invocation);
             // One that takes too long doesn't hold up the others.
-            match timeout_at(ends_at.min(Instant::now() + OF_ONE_STAGE), run).await {
+            let look = timeout_at(ends_at.min(Instant::now() + OF_ONE_STAGE), api.due(&stack, scheduled_at));
+            let started = match look.await {
+                Ok(Ok(due)) => {
+                    timeout_at(ends_at, api.start_what_is_due(&stack, due, scheduled_at, &invocation)).await
+                }
+                Ok(Err(problem)) => Ok(Err(problem)),
+                Err(late) => Err(late),
+            };
+            match started {
                 Ok(Ok(())) => {}
                 Ok(Err(problem)) => match problem.internal() {
                     None => info!(reason = problem.detail(), "a change that is due was refused"),
@@ -91,7 +98,10 @@ pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> 
                         failed.push(stage.to_string());
                     }
                 },
-                Err(_) => failed.push(stage.to_string()),
+                Err(_) => {
+                    warn!("it took too long");
+                    failed.push(stage.to_string());
+                }
             }
         }
         token = page.next_token;
@@ -105,30 +115,30 @@ impl SettingsApi {
     async fn start_what_is_due(
         &self,
         stack: &StageStack,
+        due: Option<Due>,
         scheduled_at: OffsetDateTime,
         invocation: &Invocation,
     ) -> Result<(), Problem> {
         let stage = &stack.stage;
+        let call = |operation, about: &str| call(stage, operation, about, scheduled_at, invocation);
+        let started = match due {
+            None => Ok(()),
+            Some(Due::Rotation { since }) => {
+                self.rotate_login(stage, &call("rotateLogin", &since)).await.map(|_| ())
+            }
+            Some(Due::Rebuild { version }) => {
+                self.post_rebuild(stage, &call("postRebuild", &version)).await.map(|_| ())
+            }
+        };
+        // Also if a rotation was refused because of what is left.
         self.settle_what_is_left(stack, scheduled_at).await?;
-        let Some(due) = self.due(stack, scheduled_at).await? else { return Ok(()) };
-        match due {
-            Due::Rotation { since } => {
-                let call = call(stage, "rotateLogin", &since, scheduled_at, invocation);
-                self.rotate_login(stage, &call).await?;
-            }
-            Due::Rebuild { version } => {
-                let call = call(stage, "postRebuild", &version, scheduled_at, invocation);
-                self.post_rebuild(stage, &call).await?;
-            }
-        }
-        info!("started what was due, unless it was before");
-        Ok(())
+        started
     }
 
     /// Tries once a day to finish what no execution could, for example because the instance was stopped.
     async fn settle_what_is_left(&self, stack: &StageStack, at: OffsetDateTime) -> Result<(), Problem> {
         let is_created = matches!(settings(stack)?, Settings::Created(_));
-        if !is_created || login(stack).is_none() || self.is_settled(stack).await?.is_everything() {
+        if !is_created || (self.is_settled(stack).await? && self.master(stack).await?.is_rotated) {
             return Ok(());
         }
         let end = format!("schedule {}", at.date());

@@ -412,13 +412,13 @@ impl Secrets {
         call.send().await.map(|_| ()).map_err(failed("UpdateSecretVersionStage"))
     }
 
-    /// Takes the labels of all logins but one off the secret of the master user, to make room. Safe to repeat.
+    /// Takes the labels of all logins but these off the secret of the master user, to make room. Safe to repeat.
     ///
     /// # Errors
     /// AWS failed.
-    pub async fn forget_other_logins(&self, arn: &str, login: &Login) -> Result<(), AwsError> {
+    pub async fn forget_other_logins(&self, arn: &str, kept: &[String]) -> Result<(), AwsError> {
         for (label, version) in self.labels(arn).await? {
-            if Login::is_staging_label(&label) && label != login.staging_label() {
+            if Login::is_staging_label(&label) && !kept.contains(&label) {
                 self.forget(arn, &label, &version).await?;
             }
         }

@@ -176,6 +176,16 @@ impl Leftover {
         leftover
     }
 
+    /// What doesn't wait for tasks: what was published before a login that was rotated immediately. What came after it was published
+    /// only for a moment, if at all, and a task may have begun with it.
+    #[must_use]
+    pub fn immediate(&self, login: Option<&Login>) -> Self {
+        let Some(login) = login.filter(|login| login.is_immediate) else { return Self::default() };
+        let since = login.since.to_string();
+        let obsolete = self.obsolete.iter().filter(|obsolete| **obsolete < since).cloned().collect();
+        Self { obsolete, master: None }
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub fn is_none(&self) -> bool {
@@ -276,6 +286,19 @@ mod tests {
         assert_eq!(app.next_rotation(rotation(30)), Some(datetime!(2026-12-22 13:55:01 UTC)));
         assert_eq!(app.next_rotation(rotation(0)), None);
         assert_eq!(login("master_1/20261122-135501").next_rotation(rotation(30)), None);
+    }
+
+    #[test]
+    fn after_a_leak_only_what_was_published_before_does_not_wait() {
+        let labels = ["login-20261122-135501", "login-20261122-135509", "generation-20261122-135500"];
+        let left = |text: &str| {
+            let login = login(text);
+            Leftover::of(labels, &since(0), Some(&login)).immediate(Some(&login))
+        };
+        let expected = Leftover { obsolete: vec!["20261122-135501".to_owned()], master: None };
+        assert_eq!(left("app_2/20261122-135505/immediately"), expected);
+        assert!(left("app_2/20261122-135505").is_none());
+        assert!(left("app_2/20261122-135501/immediately").is_none());
     }
 
     #[test]

@@ -72,47 +72,40 @@ pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
     Generation::at(call.now, request).map_err(|error| Problem::conflict(error.to_string()))
 }
 
-/// What a change of the login has left to do.
+/// The master user's password.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settled {
-    /// Whether no login from before is still enabled. Containers that use it may still be running.
-    pub(crate) are_logins: bool,
-    /// Whether the master user's password is as new as the login.
-    pub(crate) is_master: bool,
-    /// Whether it's being changed right now, so that there are two.
-    pub(crate) is_master_changing: bool,
-}
-
-impl Settled {
-    /// Whether nothing is left.
-    pub(crate) fn is_everything(self) -> bool {
-        self.are_logins && self.is_master
-    }
+pub(crate) struct Master {
+    /// Whether it's as new as the app login.
+    pub(crate) is_rotated: bool,
+    /// Whether it's being changed, so that there are two.
+    pub(crate) is_changing: bool,
 }
 
 impl SettingsApi {
-    /// What the last change of the login has left to do.
-    pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<Settled, Problem> {
-        let nothing = Settled { are_logins: true, is_master: true, is_master_changing: false };
+    /// Whether no login from before is still enabled. Containers that use it may still be running.
+    pub(crate) async fn is_settled(&self, stack: &StageStack) -> Result<bool, Problem> {
         let (Some(generation), Some(arn)) = (generation(stack), stack.outputs.get("SecretArn")) else {
-            return Ok(nothing);
+            return Ok(true);
         };
-        let login = login(stack);
         let labels = self.secrets.labels(arn).await?;
-        let are_logins =
-            Leftover::of(labels.keys().map(String::as_str), &generation, login.as_ref()).is_none();
-        let master = stack.outputs.get("MasterSecretArn").filter(|master| *master != arn);
-        let (Some(master), Some(app)) = (master, login.filter(|login| !login.is_master)) else {
-            return Ok(Settled { are_logins, ..nothing });
+        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, login(stack).as_ref()).is_none())
+    }
+
+    /// Whether the master user's password is as new as the app login, and whether it's being changed, so that there are two.
+    pub(crate) async fn master(&self, stack: &StageStack) -> Result<Master, Problem> {
+        let own = stack.outputs.get("SecretArn");
+        let arn = stack.outputs.get("MasterSecretArn").filter(|arn| Some(*arn) != own);
+        let (Some(arn), Some(login)) = (arn, login(stack).filter(|login| !login.is_master)) else {
+            return Ok(Master { is_rotated: true, is_changing: false });
         };
-        let labels = self.secrets.labels(master).await?;
-        let is_master = labels.contains_key(&app.staging_label());
-        Ok(Settled { are_logins, is_master, is_master_changing: labels.contains_key(NEXT_LABEL) })
+        let labels = self.secrets.labels(arn).await?;
+        let is_rotated = labels.contains_key(&login.staging_label());
+        Ok(Master { is_rotated, is_changing: labels.contains_key(NEXT_LABEL) })
     }
 
     /// Refuses another login while one from before may be in use: it would get a new password.
     pub(crate) async fn refuse_unless_settled(&self, stack: &StageStack) -> Result<(), Problem> {
-        if self.is_settled(stack).await?.are_logins {
+        if self.is_settled(stack).await? {
             return Ok(());
         }
         Err(Problem::conflict(
@@ -123,7 +116,7 @@ impl SettingsApi {
 
     /// Refuses to publish the master user while its password is being changed.
     pub(crate) async fn refuse_while_master_changes(&self, stack: &StageStack) -> Result<(), Problem> {
-        if !self.is_settled(stack).await?.is_master_changing {
+        if !self.master(stack).await?.is_changing {
             return Ok(());
         }
         Err(Problem::conflict(

@@ -178,7 +178,7 @@ impl SettingsApi {
         let Some(login) = login(stack) else { return Ok(None) };
         Ok(Some(LoginWire {
             user: login.published().map_or(MASTER, AppLogin::user),
-            is_settled: self.is_settled(stack).await?.are_logins,
+            is_settled: self.is_settled(stack).await?,
             since: login.published().and_then(|_| login.since.time()),
             next_rotation_at: login.next_rotation(rotation),
         }))
