@@ -251,7 +251,6 @@ mod tests {
             "app_1/",
             "app_1/A",
             "postgres/1",
-            "app_1/immediately",
             "app_1/20261122-135501/later",
         ] {
             assert_eq!(Login::try_from(bad.to_owned()), Err(LoginError), "{bad}");
