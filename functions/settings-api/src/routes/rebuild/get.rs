@@ -4,6 +4,7 @@ use aws::StageStack;
 use database::{Downtime, Phase, Rebuild, RebuildStep, StackObservation, Stage, StepStatus, rebuild};
 use serde::Serialize;
 use time::OffsetDateTime;
+use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::{
@@ -68,18 +69,24 @@ impl SettingsApi {
         let events = self.stacks.events(&stack.id, Some("Logins")).await?;
         let services = self.containers(&stack).await?;
         let observation = StackObservation { status: stack.status, events };
-        let downtime = self.downtime_in(&stack).await?;
+        let downtime = self.downtime_in(&stack).await;
         Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now), downtime)))
     }
 
-    /// What was measured in the stack's last operation. It's known once that's over.
-    async fn downtime_in(&self, stack: &StageStack) -> Result<Option<Downtime>, Problem> {
+    /// What was measured in the stack's last operation. It's known once that's over. Everything else is known also if RDS isn't.
+    async fn downtime_in(&self, stack: &StageStack) -> Option<Downtime> {
         if stack.status.is_busy() || stack.source() != "created" {
-            return Ok(None);
+            return None;
         }
-        let instance = self.databases.instance(&stack.stage.identifier()).await?;
-        let own = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
-        Ok(own.and_then(|own| own.downtime).filter(|downtime| downtime.operation == stack.operation))
+        let instance = match self.databases.instance(&stack.stage.identifier()).await {
+            Ok(instance) => instance?,
+            Err(failure) => {
+                warn!(error = lambda::chain(&failure), "the downtime can't be read");
+                return None;
+            }
+        };
+        let is_own = instance.owner.is_some_and(|owner| owner.stage_stack_id == stack.id);
+        instance.downtime.filter(|downtime| is_own && downtime.operation == stack.operation)
     }
 }
 
