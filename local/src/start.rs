@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{self as std_process, Command};
@@ -97,13 +98,29 @@ fn deploy(parts: Parts, template: &str, demo_stages: bool, mut clock: Clock) -> 
     Ok(local)
 }
 
+/// The first of 10,000 ports to choose from. Linux gives connections those from 32768.
+const FIRST_PORT: u16 = 20_000;
+
+/// Ports to try. Not those that the system gives to connections, which would take one before the server listens.
+fn candidates() -> impl Iterator<Item = u16> {
+    let start = RandomState::new().build_hasher().finish();
+    (0..100).map(move |number| {
+        FIRST_PORT + u16::try_from((start % 10_000 + number * 97) % 10_000).unwrap_or_default()
+    })
+}
+
 /// Claims the requested port, or a free one, and its directory.
 fn take_port(workspace: &Workspace, wanted: Option<u16>) -> anyhow::Result<(RunDirectory, u16)> {
     let Some(port) = wanted else {
-        let free = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-        let port = free.local_addr()?.port();
         files::sweep(workspace);
-        return Ok((RunDirectory::take(workspace, port)?.for_a_free_port()?, port));
+        for port in candidates() {
+            if TcpListener::bind(("127.0.0.1", port)).is_ok()
+                && let Ok(directory) = RunDirectory::take(workspace, port)
+            {
+                return Ok((directory.for_a_free_port()?, port));
+            }
+        }
+        bail!("no free port");
     };
     let directory = RunDirectory::take(workspace, port)?;
     if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
