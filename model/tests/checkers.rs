@@ -204,11 +204,6 @@ fn a_switch_back_to_the_master_user() {
 }
 
 #[test]
-fn a_switch_that_is_rolled_back() {
-    check(&[ADD, Action::CannotCall(Logical::Connection), WITH_LOGIN]);
-}
-
-#[test]
 fn a_rotation() {
     check(&[WITH_LOGIN, Action::RotateLogin]);
 }
@@ -221,11 +216,6 @@ fn a_rotation_that_is_rolled_back() {
 #[test]
 fn a_rotation_after_a_leak() {
     check(&[WITH_LOGIN, Action::RotateNow]);
-}
-
-#[test]
-fn a_rotation_by_the_schedule() {
-    check(&[WITH_LOGIN, Action::Schedule]);
 }
 
 #[test]
