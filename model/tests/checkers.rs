@@ -15,7 +15,7 @@ const CHANGE: Action = Action::Save { class: 1, storage: 40, more: 0 };
 const WITH_LOGIN: Action = Action::Save { class: 0, storage: 20, more: 1 << 6 };
 const WITHOUT_LOGIN: Action = Action::Save { class: 0, storage: 20, more: 1 << 7 };
 /// How many kinds of faults each call of a change of a login meets.
-const IN_TURNS: usize = 3;
+const IN_TURNS: usize = 1;
 const ATTACH: Action = Action::Attach { typed: false, other: false };
 const TYPED: Action = Action::Attach { typed: true, other: true };
 
