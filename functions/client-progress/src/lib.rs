@@ -109,6 +109,11 @@ impl Progress {
         Self { done: false, seconds: pause.as_millis().div_ceil(1000).try_into().unwrap_or(1), ..self }
     }
 
+    /// As before any task was started.
+    fn without_tasks(self) -> Self {
+        Self { started_at: None, attempts: Vec::new(), ..self }
+    }
+
     /// What the previous call returned. Nothing in the first call.
     fn previous(event: &Value) -> Self {
         event.pointer("/result/progress").and_then(|value| Self::deserialize(value).ok()).unwrap_or_default()
@@ -147,22 +152,22 @@ pub async fn handle(
     invocation: Invocation,
 ) -> Result<Progress, ProgressError> {
     let progress = Progress::previous(&invocation.event);
-    if let Some(test) = invocation.event.get("test") {
-        let test = ConnectionTest::deserialize(test);
-        let test = test.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+    if let Some(test) = part::<ConnectionTest>(&invocation.event, "test")? {
         return function.try_out(&test, progress, invocation.now).await;
     }
-    if let Some(request) = invocation.event.get("settle") {
-        let request = SettleRequest::deserialize(request);
-        let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+    if let Some(request) = part::<SettleRequest>(&invocation.event, "settle")? {
         let own = invocation.event.get("function").unwrap_or(&Value::Null);
         return function.settle(&request, own, progress, invocation.now).await;
     }
-    if let Some(request) = invocation.event.get("downtime") {
-        let request = DowntimeRequest::deserialize(request);
-        let request = request.map_err(|error| ProgressError::Invalid(error.to_string()))?;
+    if let Some(request) = part::<DowntimeRequest>(&invocation.event, "downtime")? {
         return function.measure(&request, progress, invocation.now).await;
     }
     let event = invocation.event.get("request").unwrap_or(&Value::Null);
     function.serve(event, progress, invocation.now).await
+}
+
+/// A part of the event, if it has it.
+fn part<'a, T: Deserialize<'a>>(event: &'a Value, name: &str) -> Result<Option<T>, ProgressError> {
+    let part = event.get(name).map(T::deserialize).transpose();
+    part.map_err(|error| ProgressError::Invalid(error.to_string()))
 }

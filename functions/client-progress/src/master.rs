@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::{
     ClientProgress, Progress, ProgressError,
-    attempts::{Look, Work, attempt, pause},
+    attempts::{Look, attempt, pause},
     settle::{Origin, SOON, Unsettled, connection, is_own, output, parameter},
 };
 
@@ -43,10 +43,10 @@ impl ClientProgress {
         // What was started before that was for the logins.
         let progress = match progress.changed_at {
             Some(_) => progress,
-            None => Progress { started_at: None, attempts: Vec::new(), ..progress },
+            None => progress.without_tasks(),
         };
         let Some(next) = self.secrets.labelled(arn, NEXT_LABEL).await? else {
-            if self.places(work(unsettled, "", "")).await?.is_empty() {
+            if self.places(unsettled.work("", "")).await?.is_empty() {
                 warn!(
                     "no service is active where a password could be tested, so the master user's stays as it is"
                 );
@@ -82,19 +82,19 @@ impl ClientProgress {
         let mut progress = progress;
         let limit = PROOF_LIMIT;
         let look = Look { log_group: parameter(&unsettled.stack, "ClientLogGroup"), started_at, now, limit };
-        if !self.advance(&mut progress.attempts, work(unsettled, &command, &token), look).await? {
+        if !self.advance(&mut progress.attempts, unsettled.work(&command, &token), look).await? {
             return Ok(progress.again(pause(started_at, now)));
         }
         if let Some(failure) = progress.attempts.iter().find_map(Attempt::failure) {
             if now - changed_at > TAKEN_WITHIN {
                 return Err(ProgressError::NotSettled(failure));
             }
-            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(BETWEEN_TESTS));
+            return Ok(progress.without_tasks().again(BETWEEN_TESTS));
         }
         let tested = self.secrets.labelled(arn, LOGINS_LABEL).await?;
         if tested.is_none_or(|version| version.id != token) {
             // The client may have read what another execution has stored meanwhile. That one finishes first.
-            return Ok(Progress { started_at: None, attempts: Vec::new(), ..progress }.again(TEST_OF_ANOTHER));
+            return Ok(progress.without_tasks().again(TEST_OF_ANOTHER));
         }
         if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected) {
             self.take_over(unsettled, arn, &next.id).await?;
@@ -152,7 +152,7 @@ impl ClientProgress {
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
         let (token, command) = (token(unsettled, now), connect_command());
-        let work = work(unsettled, &command, &token);
+        let work = unsettled.work(&command, &token);
         let places = self.places(work).await?;
         let mut attempts: Vec<_> = places.iter().map(attempt).collect();
         if attempts.is_empty() {
@@ -175,16 +175,6 @@ impl ClientProgress {
         self.secrets.forget_other_logins(arn, &[login.staging_label()]).await?;
         self.secrets.move_label(arn, &login.staging_label(), version).await?;
         Ok(self.secrets.forget(arn, NEXT_LABEL, version).await?)
-    }
-}
-
-fn work<'a>(unsettled: &'a Unsettled, command: &'a str, token: &'a str) -> Work<'a> {
-    Work {
-        registration: &unsettled.registration,
-        task_definition_arn: output(&unsettled.stack, "LoginsTaskDefinitionArn"),
-        command,
-        master_role: Some(parameter(&unsettled.stack, "LoginsRoleArn")),
-        token,
     }
 }
 

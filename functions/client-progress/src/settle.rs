@@ -86,13 +86,7 @@ impl ClientProgress {
         let command = settle_command();
         let token = unsettled.token();
         let stack = &unsettled.stack;
-        let work = Work {
-            registration: &unsettled.registration,
-            task_definition_arn: output(stack, "LoginsTaskDefinitionArn"),
-            command: &command,
-            master_role: Some(parameter(stack, "LoginsRoleArn")),
-            token: &token,
-        };
+        let work = unsettled.work(&command, &token);
         let Some(started_at) = progress.started_at else {
             return self.begin_to_settle((request, function), &unsettled, work, progress, now).await;
         };
@@ -331,6 +325,17 @@ impl ClientProgress {
 }
 
 impl Unsettled {
+    /// What the master user's client runs.
+    pub(crate) fn work<'a>(&'a self, command: &'a str, token: &'a str) -> Work<'a> {
+        Work {
+            registration: &self.registration,
+            task_definition_arn: output(&self.stack, "LoginsTaskDefinitionArn"),
+            command,
+            master_role: Some(parameter(&self.stack, "LoginsRoleArn")),
+            token,
+        }
+    }
+
     /// The same for the same state of a stage, in one execution.
     pub(crate) fn token(&self) -> String {
         let mut hash = Sha256::new()
