@@ -109,6 +109,11 @@ impl Progress {
         Self { done: false, seconds: pause.as_millis().div_ceil(1000).try_into().unwrap_or(1), ..self }
     }
 
+    /// Only since when it waits.
+    fn only_waiting(self) -> Self {
+        Self { left_since: self.left_since, ..Self::default() }
+    }
+
     /// As before any task was started.
     fn without_tasks(self) -> Self {
         Self { started_at: None, attempts: Vec::new(), ..self }

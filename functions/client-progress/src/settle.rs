@@ -15,7 +15,7 @@ use aws::{
 };
 use database::{
     Attempt, AttemptOutcome, Connection, ExistingDatabaseName, Former, Generation, Instance, Leftover, Login,
-    PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
+    Owner, PROOF_LIMIT, Registration, SettleRequest, StackStatus, hex, settle_command,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -69,16 +69,10 @@ impl ClientProgress {
     ) -> Result<Progress, ProgressError> {
         let Some(unsettled) = self.unsettled(request).await? else {
             // After a leak, another operation doesn't put it off until its own deployments are complete.
-            return if self.is_put_off(&request.stack_id).await? {
-                self.wait(
-                    (request, function),
-                    Progress { left_since: progress.left_since, ..Progress::default() },
-                    now,
-                )
-                .await
-            } else {
-                Ok(Progress::done())
-            };
+            if !self.is_put_off(&request.stack_id).await? {
+                return Ok(Progress::done());
+            }
+            return self.wait((request, function), progress.only_waiting(), now).await;
         };
         if unsettled.leftover.is_none() {
             return self.rotate_master((request, function), &unsettled, progress, now).await;
@@ -106,7 +100,7 @@ impl ClientProgress {
         {
             self.forget(&unsettled, &token).await?;
             info!("the logins are settled");
-            return Ok(Progress { left_since: progress.left_since, ..Progress::default() }.again(SOON));
+            return Ok(progress.only_waiting().again(SOON));
         }
         Ok(Progress::done())
     }
@@ -354,8 +348,8 @@ impl Unsettled {
 
 /// The stage's own instance, if it's there and has the data that the stack knows.
 pub(crate) fn is_own(stack: &StageStack, instance: &Instance) -> bool {
-    let owner = instance.owner.as_ref();
-    owner.is_some_and(|owner| owner.stage_stack_id == stack.id && owner.logical_id == DATABASE)
+    let owner = Owner { stage_stack_id: stack.id.clone(), logical_id: DATABASE.to_owned() };
+    instance.is_of(&owner)
         && instance.generation.as_ref().is_some_and(|of| of.to_string() == parameter(stack, "Generation"))
 }
 

@@ -221,6 +221,12 @@ pub enum SnapshotStatus {
 }
 
 impl Instance {
+    /// Whether the stage stack with this ARN created it, according to its tags.
+    #[must_use]
+    pub fn is_of_stack(&self, stage_stack_id: &str) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.stage_stack_id == stage_stack_id)
+    }
+
     /// Whether this resource created the instance. Both tags must exist: an instance that lost a tag is never changed.
     #[must_use]
     pub fn is_of(&self, owner: &Owner) -> bool {

@@ -106,7 +106,7 @@ impl SettingsApi {
 /// Whether a stage stack has this instance, or is working on it.
 fn claims(stack: Option<&StageStack>, instance: &Instance) -> bool {
     let Some(stack) = stack else { return false };
-    let is_of_stack = instance.owner.as_ref().is_some_and(|owner| owner.stage_stack_id == stack.id);
+    let is_of_stack = instance.is_of_stack(&stack.id);
     let is_desired = stack.source() == "created" && generation(stack) == instance.generation;
     is_of_stack && (is_desired || stack.status.is_busy())
 }

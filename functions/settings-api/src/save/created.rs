@@ -39,8 +39,7 @@ impl SettingsApi {
     async fn own_instance(&self, stack: &StageStack) -> Result<Option<Instance>, Problem> {
         let identifier = stack.stage.identifier();
         let instance = self.databases.instance(&identifier).await?;
-        let is_foreign = |i: &Instance| i.owner.as_ref().is_none_or(|owner| owner.stage_stack_id != stack.id);
-        if instance.as_ref().is_some_and(is_foreign) {
+        if instance.as_ref().is_some_and(|instance| !instance.is_of_stack(&stack.id)) {
             return Err(Problem::conflict(format!(
                 "The DB instance {identifier} already exists, and this stage didn't create it. Rename or delete it in RDS, or \
                  choose another name for the stack or the stage."

@@ -159,7 +159,7 @@ impl SettingsApi {
         } else {
             let instance = self.databases.instance(&stage.identifier()).await?;
             // An instance with this identifier that another stack created isn't this stage's.
-            let own = instance.filter(|i| i.owner.as_ref().is_some_and(|o| o.stage_stack_id == stack.id));
+            let own = instance.filter(|instance| instance.is_of_stack(&stack.id));
             let login = match &settings {
                 Settings::Created(created) => self.login_of(&stack, created.rotation).await?,
                 Settings::None | Settings::Attached(_) => None,

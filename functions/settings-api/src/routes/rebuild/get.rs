@@ -85,7 +85,7 @@ impl SettingsApi {
                 return None;
             }
         };
-        let is_own = instance.owner.is_some_and(|owner| owner.stage_stack_id == stack.id);
+        let is_own = instance.is_of_stack(&stack.id);
         instance.downtime.filter(|downtime| is_own && downtime.operation == stack.operation)
     }
 }
