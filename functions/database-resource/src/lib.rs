@@ -8,12 +8,11 @@
 
 use std::sync::Arc;
 
-use aws::{AwsError, Executions, SdkConfig};
+use aws::{AwsError, Executions, SdkConfig, execution_prefix};
 use custom_resource::{Addressee, Answer, AnswerError, Outcome, Properties, Request, RequestType, Responder};
-use database::{DowntimeRequest, Generation, Settings, SettleRequest, hex, interrupting_changes};
+use database::{DowntimeRequest, Generation, Settings, SettleRequest, interrupting_changes};
 use lambda::Invocation;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tracing::{Instrument, error, info, warn};
 
@@ -207,8 +206,11 @@ fn interrupting(request: &Request) -> Option<Vec<String>> {
 
 /// Starts to measure for how long connections fail. The change is made anyway.
 async fn measure(executions: &Executions, addressee: &Addressee, input: &Value) {
-    let name =
-        format!("downtime-{}-{}", prefix(&addressee.stack_id, &addressee.logical_id), addressee.request_id);
+    let name = format!(
+        "downtime-{}-{}",
+        execution_prefix(&addressee.stack_id, &addressee.logical_id),
+        addressee.request_id
+    );
     if let Err(failure) = executions.start(&name, input).await {
         warn!(error = lambda::chain(&failure), "the downtime isn't measured");
     }
@@ -219,7 +221,7 @@ async fn measure(executions: &Executions, addressee: &Addressee, input: &Value) 
 /// An earlier request for the same resource may still be in progress, or this one may be too late. The execution checks
 /// at every step whether it's its turn.
 async fn start(executions: &Executions, addressee: &Addressee, input: &Value) -> Option<Outcome> {
-    let resource = prefix(&addressee.stack_id, &addressee.logical_id);
+    let resource = execution_prefix(&addressee.stack_id, &addressee.logical_id);
     let name = format!("{resource}-{}", addressee.request_id);
     match executions.start(&name, input).await {
         Ok(started) => {
@@ -232,11 +234,4 @@ async fn start(executions: &Executions, addressee: &Addressee, input: &Value) ->
             Some(Outcome::Failed(reason))
         }
     }
-}
-
-/// The beginning of a hash of both, for a name.
-fn prefix(first: &str, second: &str) -> String {
-    let hash = Sha256::new().chain_update(first).chain_update(second).finalize();
-    let (beginning, _) = hash.split_at(8);
-    hex(beginning)
 }

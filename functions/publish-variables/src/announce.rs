@@ -3,7 +3,7 @@
 //! Which operation was announced is noted on the first of the stage's services. Two invocations at the same time can
 //! both announce it, so the event says which operation it's about.
 
-use aws::{Lookup, Note, StageStack};
+use aws::{Note, StageStack};
 use database::{
     Ended, Fact, LOGIN_PUBLISHED, Login, Phase, Registration, StackObservation, StackStatus, StageEvent,
     rebuild,
@@ -21,8 +21,11 @@ const ROLLBACK_FAILED: &str = " rollback failed";
 
 impl PublishVariables {
     /// Announces that a login is published and the one from before ends now. What listens does nothing the second time.
-    pub(crate) async fn announce_login(&self, id: &str, now: OffsetDateTime) -> Result<(), PublishError> {
-        let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(()) };
+    pub(crate) async fn announce_login(
+        &self,
+        stack: &StageStack,
+        now: OffsetDateTime,
+    ) -> Result<(), PublishError> {
         let login = stack.parameters.get("Login").cloned().and_then(|text| Login::try_from(text).ok());
         let began_at = OffsetDateTime::parse(&stack.operation, &Rfc3339).ok();
         // The operation that published it begins a moment after the request. Later ones keep the parameter.

@@ -25,11 +25,7 @@ use lambda::Invocation;
 /// See [`PublishError`].
 pub async fn handle(function: Arc<PublishVariables>, invocation: Invocation) -> Result<(), PublishError> {
     match hint(&invocation.event).ok_or(PublishError::Unknown)? {
-        Hint::Stack(id) => {
-            // First, because the login from before may be in the wrong hands.
-            function.announce_login(&id, invocation.now).await?;
-            function.publish(&id).await
-        }
+        Hint::Stack(id) => function.stack_changed(&id, invocation.now).await,
         Hint::Deployment { service, has_started } => {
             function.deployed(&service, has_started, invocation.now).await
         }

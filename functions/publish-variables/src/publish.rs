@@ -3,6 +3,7 @@
 
 use aws::{Lookup, Note, Rebuilt, Service, StageStack};
 use database::{Former, Job, Publication, Registration, StackStatus, Target, VariableConflict};
+use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -27,17 +28,25 @@ struct Published {
 }
 
 impl PublishVariables {
-    /// Publishes the current state of a stack, until it stays the same.
-    pub(crate) async fn publish(&self, stack_id: &str) -> Result<(), PublishError> {
-        let mut published = None;
-        let mut id = stack_id.to_owned();
+    /// Publishes the state of a stack after one of its operations.
+    pub(crate) async fn stack_changed(&self, id: &str, now: OffsetDateTime) -> Result<(), PublishError> {
+        let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(()) };
+        // First, because the login from before may be in the wrong hands.
+        self.announce_login(&stack, now).await?;
+        self.publish_from(stack).await
+    }
+
+    /// Publishes the current state of a stack.
+    pub(crate) async fn publish(&self, id: &str) -> Result<(), PublishError> {
+        match self.stacks.stack(id).await? {
+            Lookup::Found(stack) => self.publish_from(stack).await,
+            Lookup::Missing | Lookup::Foreign => Ok(()),
+        }
+    }
+
+    /// Publishes the state of a stack, until it stays the same.
+    async fn publish_from(&self, mut stack: Box<StageStack>) -> Result<(), PublishError> {
         loop {
-            let Lookup::Found(stack) = self.stacks.stack(&id).await? else {
-                return Ok(());
-            };
-            if published.as_ref() == Some(&stack) {
-                return self.announce(&stack).await;
-            }
             lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
             if self.publish_state(&stack).await? == Written::Nothing {
                 return self.announce(&stack).await;
@@ -45,10 +54,13 @@ impl PublishVariables {
             // Meanwhile, another operation may have ended, and its event may have been handled before this write. So
             // the stack is read again after the last write, until it matches what was published. And if the stack is
             // deleted, the stage may have been registered again.
-            if stack.status == StackStatus::Deleted {
-                id = stack.stage.stage_stack_name();
+            let name = stack.stage.stage_stack_name();
+            let id = if stack.status == StackStatus::Deleted { &name } else { &stack.id };
+            let Lookup::Found(after) = self.stacks.stack(id).await? else { return Ok(()) };
+            if after == stack {
+                return self.announce(&stack).await;
             }
-            published = Some(stack);
+            stack = after;
         }
     }
 

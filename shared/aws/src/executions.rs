@@ -52,6 +52,14 @@ pub enum ExecutionState {
     Failed,
 }
 
+/// The beginning of a hash of both, for the name of an execution.
+#[must_use]
+pub fn execution_prefix(first: &str, second: &str) -> String {
+    let hash = Sha256::new().chain_update(first).chain_update(second).finalize();
+    let (beginning, _) = hash.split_at(8);
+    hex(beginning)
+}
+
 impl Executions {
     /// Executions of this state machine.
     #[must_use]
@@ -77,9 +85,7 @@ impl Executions {
     /// # Errors
     /// Step Functions can't be reached, or refuses.
     pub async fn settle(&self, function_arn: &str, request: &SettleRequest) -> Result<Started, AwsError> {
-        let hash = Sha256::new().chain_update(&request.stack_id).chain_update(&request.end).finalize();
-        let (beginning, _) = hash.split_at(8);
-        let name = format!("settle-{}-{}", hex(beginning), request.round);
+        let name = format!("settle-{}-{}", execution_prefix(&request.stack_id, &request.end), request.round);
         let input = json!({ "request": null, "function": function_arn, "settle": request });
         self.start(&name, &input).await
     }

@@ -35,7 +35,7 @@ pub use config::{load, retries, timeouts};
 pub use databases::{Databases, WriteError};
 pub use error::AwsError;
 pub use events::Events;
-pub use executions::{Execution, ExecutionState, Executions, Started};
+pub use executions::{Execution, ExecutionState, Executions, Started, execution_prefix};
 pub use history_log::{HistoryLog, Lines};
 pub use metrics::{Measured, Metrics, Point};
 pub use protections::Protections;
