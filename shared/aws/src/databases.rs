@@ -233,10 +233,7 @@ impl Databases {
         credentials: &Credentials,
     ) -> Result<(), WriteError> {
         let identifier = stage.identifier();
-        let call = self.client.modify_db_instance().db_instance_identifier(&identifier);
-        // A password never waits for the maintenance window, and other changes keep waiting for it.
-        let call = call.master_user_password(credentials.password.expose()).apply_immediately(false);
-        write("ModifyDBInstance", call.send()).await?;
+        self.modify_password(&identifier, &credentials.password).await?;
         self.tag(&identifier, &owner.stage_stack_id, TAG_CREDENTIALS, &generation.to_string()).await
     }
 
@@ -254,7 +251,12 @@ impl Databases {
         // First, so that anyone who hears of the change knows whose it is.
         let now = now.format(&Rfc3339).unwrap_or_default();
         self.tag(identifier, stage_stack_id, TAG_PASSWORD_CHANGED, &now).await?;
+        self.modify_password(identifier, password).await
+    }
+
+    async fn modify_password(&self, identifier: &str, password: &Password) -> Result<(), WriteError> {
         let call = self.client.modify_db_instance().db_instance_identifier(identifier);
+        // A password never waits for the maintenance window, and other changes keep waiting for it.
         let call = call.master_user_password(password.expose()).apply_immediately(false);
         write("ModifyDBInstance", call.send()).await
     }
