@@ -143,18 +143,29 @@ fn custom_resources() {
     });
 }
 
+/// The state machine retries a failed step, and in the end invokes another function to answer.
+fn step(kind: Kind, event: &Value) {
+    let delivered = deliver(kind, event);
+    assert!(delivered.wrong.is_empty(), "{:?}\n{event:#}", delivered.wrong);
+    let answered = delivered.answers > 0;
+    let says_done = delivered.returned.as_ref().is_some_and(|next| next["done"] == true);
+    assert!(answered || !says_done || !waits(&event["request"]), "{delivered:?}\n{event:#}");
+}
+
 #[test]
-fn steps_of_the_state_machine() {
+fn steps_of_a_database() {
     let samples = samples("database-progress");
-    check!().with_iterations(LONG_TRIES).for_each(|input: &[u8]| {
-        let event = event(&samples, input);
-        let delivered = deliver(Kind::DatabaseProgress, &event);
-        assert!(delivered.wrong.is_empty(), "{:?}\n{event:#}", delivered.wrong);
-        let answered = delivered.answers > 0;
-        // The state machine retries a failed step, and in the end invokes another function to answer.
-        let says_done = delivered.returned.as_ref().is_some_and(|next| next["done"] == true);
-        assert!(answered || !says_done || !waits(&event["request"]), "{delivered:?}\n{event:#}");
-    });
+    check!()
+        .with_iterations(LONG_TRIES)
+        .for_each(|input: &[u8]| step(Kind::DatabaseProgress, &event(&samples, input)));
+}
+
+#[test]
+fn steps_of_a_client() {
+    let samples = samples("client-progress");
+    check!()
+        .with_iterations(LONG_TRIES)
+        .for_each(|input: &[u8]| step(Kind::ClientProgress, &event(&samples, input)));
 }
 
 #[test]
@@ -174,8 +185,13 @@ fn requests_to_the_api() {
         let event = event(&samples, input);
         let delivered = deliver(Kind::SettingsApi, &event);
         assert!(delivered.wrong.is_empty(), "{:?}\n{event:#}", delivered.wrong);
-        // An event that isn't a request from API Gateway is an error. A request gets a response with a message.
+        // An event that is neither a request from API Gateway nor from the schedule is an error. A run of the schedule
+        // returns nothing. A request gets a response with a message.
         let Some(answer) = delivered.returned else { return };
+        if !event["scheduledAt"].is_null() {
+            assert!(answer.is_null(), "{answer:#}\n{event:#}");
+            return;
+        }
         let status = answer["statusCode"].as_i64().unwrap();
         let is_fine = (200..500).contains(&status) || status == 503 || delivered.beyond_the_model;
         assert!(is_fine, "{answer:#}\n{event:#}");

@@ -99,7 +99,7 @@ async fn every_sample_event_finds_its_route() {
         assert_eq!(status, 503, "{name} gets as far as AWS, which the test can't reach");
         count += 1;
     }
-    assert_eq!(count, 24);
+    assert_eq!(count, 27);
 }
 
 #[tokio::test]
