@@ -9,18 +9,19 @@ use std::{
     time::Duration,
 };
 
-use aws::{SecretError, StageStack};
+use aws::{AwsError, SecretError, StageStack};
 use aws_lambda_events::query_map::QueryMap;
 use database::{AttachedSettings, Settings, SettleRequest, Stage, Who};
 use lambda::Invocation;
 use serde::Deserialize;
 use thiserror::Error;
 use time::{OffsetDateTime, serde::rfc3339};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 use tracing::{info, warn};
 
 use crate::{
     api::{Call, SettingsApi},
+    hash::hash,
     request::{Body, Caller, Conditions},
     response::Problem,
     stage_stack::{login, settings},
@@ -51,7 +52,7 @@ pub enum ScheduleError {
     NoTime(#[source] serde_json::Error),
     /// The stages can't be listed.
     #[error("the stages can't be listed")]
-    Aws(#[from] aws::AwsError),
+    Aws(#[from] AwsError),
     /// Some stages couldn't be looked at. The causes are in the log.
     #[error("these stages couldn't be looked at: {}", .0.join(", "))]
     Stages(Vec<String>),
@@ -66,6 +67,25 @@ enum Due {
     Rebuild { version: String },
 }
 
+/// Why the turn of a stage ended early.
+#[derive(Debug)]
+enum Unfinished {
+    TooLong,
+    Problem(Problem),
+}
+
+impl From<Elapsed> for Unfinished {
+    fn from(_: Elapsed) -> Self {
+        Self::TooLong
+    }
+}
+
+impl From<Problem> for Unfinished {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 /// Starts what is due in each stage.
 ///
 /// # Errors
@@ -74,44 +94,64 @@ pub(crate) async fn scheduled(api: Arc<SettingsApi>, invocation: Invocation) -> 
     let Scheduled { scheduled_at } =
         Scheduled::deserialize(&invocation.event).map_err(ScheduleError::NoTime)?;
     let ends_at = Instant::now() + invocation.time_left;
-    let (mut token, mut failed) = (None, Vec::new());
-    loop {
-        let page = api.stacks.page(token).await?;
-        for stack in page.stacks.into_iter().filter(StageStack::is_at_rest) {
-            let stage = stack.stage.clone();
-            lambda::log_stage(&stage.stack, &stage.stage);
-            // One that takes too long doesn't hold up the others.
-            let look = timeout_at(ends_at.min(Instant::now() + OF_ONE_STAGE), api.due(&stack, scheduled_at));
-            let started = match look.await {
-                Ok(Ok(due)) => {
-                    timeout_at(ends_at, api.start_what_is_due(&stack, due, scheduled_at, &invocation)).await
-                }
-                Ok(Err(problem)) => Ok(Err(problem)),
-                Err(late) => Err(late),
-            };
-            match started {
-                Ok(Ok(())) => {}
-                Ok(Err(problem)) => match problem.internal() {
-                    None => info!(reason = problem.detail(), "a change that is due was refused"),
-                    Some(cause) => {
-                        warn!(error = cause, "a stage couldn't be looked at");
-                        failed.push(stage.to_string());
-                    }
-                },
-                Err(_) => {
-                    warn!("it took too long");
+    let mut stacks = api.at_rest().await?;
+    stacks.sort_by_cached_key(|stack| place(&stack.id, scheduled_at));
+    let mut failed = Vec::new();
+    for stack in stacks {
+        let stage = &stack.stage;
+        lambda::log_stage(&stage.stack, &stage.stage);
+        match api.turn(&stack, scheduled_at, ends_at, &invocation).await {
+            Ok(()) => {}
+            Err(Unfinished::TooLong) => {
+                warn!("it took too long");
+                failed.push(stage.to_string());
+            }
+            Err(Unfinished::Problem(problem)) => match problem.internal() {
+                None => info!(reason = problem.detail(), "a change that is due was refused"),
+                Some(cause) => {
+                    warn!(error = cause, "a stage couldn't be looked at");
                     failed.push(stage.to_string());
                 }
-            }
-        }
-        token = page.next_token;
-        if token.is_none() {
-            return if failed.is_empty() { Ok(()) } else { Err(ScheduleError::Stages(failed)) };
+            },
         }
     }
+    if failed.is_empty() { Ok(()) } else { Err(ScheduleError::Stages(failed)) }
+}
+
+/// Where a stage comes in the order of a run. Each run has its own order, so if there are more stages than it has time for, each has
+/// its turn in one of the next runs.
+fn place(stack_id: &str, scheduled_at: OffsetDateTime) -> String {
+    hash(&[scheduled_at.unix_timestamp().to_string().as_bytes(), stack_id.as_bytes()])
 }
 
 impl SettingsApi {
+    /// All stages that can be changed now.
+    async fn at_rest(&self) -> Result<Vec<StageStack>, AwsError> {
+        let (mut token, mut stacks) = (None, Vec::new());
+        loop {
+            let page = self.stacks.page(token).await?;
+            stacks.extend(page.stacks.into_iter().filter(StageStack::is_at_rest));
+            token = page.next_token;
+            if token.is_none() {
+                return Ok(stacks);
+            }
+        }
+    }
+
+    async fn turn(
+        &self,
+        stack: &StageStack,
+        scheduled_at: OffsetDateTime,
+        ends_at: Instant,
+        invocation: &Invocation,
+    ) -> Result<(), Unfinished> {
+        // One that takes too long doesn't hold up the others.
+        let look_until = ends_at.min(Instant::now() + OF_ONE_STAGE);
+        let due = timeout_at(look_until, self.due(stack, scheduled_at)).await??;
+        timeout_at(ends_at, self.start_what_is_due(stack, due, scheduled_at, invocation)).await??;
+        Ok(())
+    }
+
     async fn start_what_is_due(
         &self,
         stack: &StageStack,
@@ -204,5 +244,26 @@ impl Caller {
     fn schedule() -> Self {
         let who = Who { subject: "stagedb (schedule)".into(), email: None, address: None };
         Self { who, username: String::new(), roles: database::Roles::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn over_a_day_each_of_a_hundred_stages_is_among_the_first_of_a_run() {
+        let ids: Vec<_> =
+            (0..100).map(|stage| format!("arn:aws:cloudformation:::stack/shop-{stage}")).collect();
+        let mut first = std::collections::BTreeSet::new();
+        for run in 0..96 {
+            let at = datetime!(2026-11-28 00:00 UTC) + Duration::from_secs(900 * run);
+            let mut order: Vec<_> = ids.iter().collect();
+            order.sort_by_cached_key(|id| place(id, at));
+            first.extend(order.into_iter().take(20));
+        }
+        assert_eq!(first.len(), ids.len());
     }
 }
