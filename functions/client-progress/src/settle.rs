@@ -125,7 +125,7 @@ impl ClientProgress {
             }
             return Ok(None);
         }
-        let login = Login::try_from(parameter(&stack, "Login").to_owned()).ok();
+        let login = stack.login();
         let Ok(generation) = Generation::try_from(parameter(&stack, "Generation").to_owned()) else {
             return Ok(None);
         };
@@ -163,10 +163,9 @@ impl ClientProgress {
     /// Whether an operation is running, and the login was rotated immediately.
     async fn is_put_off(&self, id: &str) -> Result<bool, ProgressError> {
         let Lookup::Found(stack) = self.stacks.stack(id).await? else { return Ok(false) };
-        let login = Login::try_from(parameter(&stack, "Login").to_owned());
         Ok(stack.status.is_busy()
             && stack.source() == "created"
-            && login.is_ok_and(|login| login.is_immediate))
+            && stack.login().is_some_and(|login| login.is_immediate))
     }
 
     /// The stage's stack, if it's at rest.

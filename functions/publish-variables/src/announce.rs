@@ -26,14 +26,13 @@ impl PublishVariables {
         stack: &StageStack,
         now: OffsetDateTime,
     ) -> Result<(), PublishError> {
-        let login = stack.parameters.get("Login").cloned().and_then(|text| Login::try_from(text).ok());
         let began_at = OffsetDateTime::parse(&stack.operation, &Rfc3339).ok();
         // The operation that published it begins a moment after the request. Later ones keep the parameter.
         let is_of_this_operation = |login: Login| {
             let pause = login.since.time().zip(began_at).map(|(since, began_at)| began_at - since);
             login.is_immediate && pause.is_some_and(|pause| pause < ONE_REQUEST)
         };
-        let is_announced = login.is_some_and(is_of_this_operation);
+        let is_announced = stack.login().is_some_and(is_of_this_operation);
         if stack.status != StackStatus::Complete || stack.source() != "created" || !is_announced {
             return Ok(());
         }
@@ -74,7 +73,9 @@ impl PublishVariables {
         let events = self.stacks.events(&stack.id, None).await?;
         let ended = Ended { operation: stack.operation.clone(), source: stack.source().to_owned() };
         let at = events.first().map_or(OffsetDateTime::UNIX_EPOCH, |event| event.at);
-        let rebuild = rebuild(&StackObservation { status: stack.status, events }, &services, at);
+        let has_app_login = stack.has_app_login();
+        let rebuild =
+            rebuild(&StackObservation { status: stack.status, has_app_login, events }, &services, at);
         let (reason, fact) = match rebuild.phase {
             Phase::Updating | Phase::Redeploying => return Ok(()),
             Phase::Complete => {

@@ -24,7 +24,7 @@ use crate::{
     hash::hash,
     request::{Body, Caller, Conditions},
     response::Problem,
-    stage_stack::{login, settings},
+    stage_stack::settings,
 };
 
 /// What the schedule sends.
@@ -191,7 +191,7 @@ impl SettingsApi {
         match settings(stack)? {
             Settings::None | Settings::Attached(AttachedSettings { secret_arn: None, .. }) => Ok(None),
             Settings::Created(created) => {
-                let login = login(stack);
+                let login = stack.login();
                 let login = login
                     .filter(|login| login.next_rotation(created.rotation).is_some_and(|next| next <= at));
                 Ok(login.map(|login| Due::Rotation { since: login.since.to_string() }))

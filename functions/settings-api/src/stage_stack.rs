@@ -8,7 +8,7 @@ mod update;
 
 pub(crate) use begun::etag;
 pub(crate) use state::{
-    begun_by, generation, is_failed_registration, login, rebuild_path, refuse_unless_at_rest, settings,
+    begun_by, generation, is_failed_registration, rebuild_path, refuse_unless_at_rest, settings,
 };
 pub use template::StageTemplate;
 pub(crate) use update::Update;

@@ -9,7 +9,7 @@ use aws_sdk_cloudformation::{
     types::{ChangeAction, ChangeSetStatus, ChangeSetType, Output, Parameter, Stack, Tag},
 };
 use aws_smithy_types::date_time::Format;
-use database::{StackEvent, StackName, StackStatus, Stage, StageName, Target};
+use database::{Login, StackEvent, StackName, StackStatus, Stage, StageName, Target};
 use serde_json::Value;
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -53,6 +53,18 @@ impl StageStack {
     #[must_use]
     pub fn source(&self) -> &str {
         self.parameters.get("Source").map_or("none", String::as_str)
+    }
+
+    /// The login that it publishes, or published before it lost its database.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.parameters.get("Login")?.clone().try_into().ok()
+    }
+
+    /// Whether the stage has a database with the app login.
+    #[must_use]
+    pub fn has_app_login(&self) -> bool {
+        self.source() == "created" && self.login().is_some_and(|login| !login.is_master)
     }
 
     /// Whether the stage has a database, even if its other parameters aren't valid.

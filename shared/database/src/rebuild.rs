@@ -79,6 +79,8 @@ pub struct StackEvent {
 pub struct StackObservation {
     /// The stack's status.
     pub status: StackStatus,
+    /// Whether the stage's database has the app login.
+    pub has_app_login: bool,
     /// Its latest events, newest first.
     pub events: Vec<StackEvent>,
 }
@@ -192,7 +194,7 @@ pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: Of
         ("connection", "Connection"),
     ]
     .into_iter()
-    .filter(|(name, _)| *name != "login" || sets_up_a_login(events))
+    .filter(|(name, _)| *name != "login" || stack.has_app_login || sets_up_a_login(events))
     .map(|(name, logical_id)| resource_step(name, logical_id, events))
     .collect();
     steps.extend(services.iter().map(|service| containers_step(stack.status, service, ended_at)));
@@ -217,7 +219,7 @@ pub fn rebuild(stack: &StackObservation, services: &[ServiceContainers], now: Of
     }
 }
 
-/// Without the app login, there is nothing to show.
+/// Also in an operation that was rolled back to a state without the app login.
 fn sets_up_a_login(events: &[StackEvent]) -> bool {
     let is_of_app = |login: &String| Login::try_from(login.clone()).is_ok_and(|login| !login.is_master);
     let mut of_logins = events.iter().filter(|event| event.logical_id == "Logins" && !event.is_stack);
@@ -331,7 +333,7 @@ mod tests {
         };
         let mut events: Vec<_> = events.iter().map(event).collect();
         events.reverse();
-        StackObservation { status: StackStatus::from(status), events }
+        StackObservation { status: StackStatus::from(status), has_app_login: false, events }
     }
 
     fn web(containers: &Containers) -> [ServiceContainers; 1] {
@@ -356,6 +358,9 @@ mod tests {
         for login in ["none", "master_1/20261122-120000", ""] {
             assert!(!steps(login).iter().any(|(name, _)| *name == "login"), "{login}");
         }
+        let mut not_yet = observation("UPDATE_IN_PROGRESS", &[BEGIN]);
+        not_yet.has_app_login = true;
+        assert!(rebuild(&not_yet, &[], START).steps.iter().any(|step| step.name == "login"));
     }
 
     #[test]

@@ -245,7 +245,7 @@ fn complete() -> StackObservation {
         event("Database", "UPDATE_IN_PROGRESS", None, 1),
         event("shop-dev", "UPDATE_IN_PROGRESS", Some("User Initiated"), 0),
     ];
-    StackObservation { status: StackStatus::Complete, events }
+    StackObservation { status: StackStatus::Complete, has_app_login: false, events }
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn the_first_cause_is_that_of_a_resource_not_of_the_stack() {
         event("Database", "UPDATE_IN_PROGRESS", Some("begun"), 1),
         event("shop-dev", "UPDATE_IN_PROGRESS", Some("User Initiated"), 0),
     ];
-    let stack = StackObservation { status: StackStatus::RolledBack, events };
+    let stack = StackObservation { status: StackStatus::RolledBack, has_app_login: false, events };
     let rebuild = rebuild(&stack, &of(&Containers::Waiting), NOW);
     assert_eq!((rebuild.phase, rebuild.reason.as_deref()), (Phase::RolledBack, Some("no capacity")));
 }

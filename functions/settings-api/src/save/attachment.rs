@@ -19,7 +19,7 @@ use crate::{
     hash::hash,
     record::Recorded,
     response::Problem,
-    stage_stack::{begun_by, generation, login, settings},
+    stage_stack::{begun_by, generation, settings},
 };
 
 impl SettingsApi {
@@ -76,7 +76,7 @@ impl SettingsApi {
                 stack,
                 &Settings::Attached(desired.clone()),
                 Some(&generation),
-                login(stack).as_ref(),
+                stack.login().as_ref(),
             ),
             changes: attachment(before.as_ref(), &desired, aside.is_some()),
             settings: Settings::Attached(desired),

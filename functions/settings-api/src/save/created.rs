@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{Call, SettingsApi},
     response::{FieldError, Problem},
-    stage_stack::{begun_by, generation, login, settings},
+    stage_stack::{begun_by, generation, settings},
 };
 
 impl SettingsApi {
@@ -96,7 +96,7 @@ impl SettingsApi {
         refuse(objections)?;
         let generation = begun_by(call)?;
         // A snapshot may have earlier passwords.
-        let login = Login::after(login(stack).as_ref(), desired.app_login, false, &generation);
+        let login = Login::after(stack.login().as_ref(), desired.app_login, false, &generation);
         let created = Settings::Created(desired.clone());
         let parameters = parameters(stack, &created, Some(&generation), login.as_ref());
         let changes = creation(&desired);
@@ -165,7 +165,7 @@ impl SettingsApi {
                 self.refuse_while_master_changes(stack).await?;
             }
         }
-        let login = Login::after(login(stack).as_ref(), desired.app_login, true, &begun_by(call)?);
+        let login = Login::after(stack.login().as_ref(), desired.app_login, true, &begun_by(call)?);
         let created = Settings::Created(desired.clone());
         Ok(Plan {
             parameters: parameters(stack, &created, generation(stack).as_ref(), login.as_ref()),

@@ -1,7 +1,7 @@
 //! The state of the stage that a request is about.
 
 use aws::{Lookup, NEXT_LABEL, StageStack};
-use database::{Generation, InvalidParameter, Leftover, Login, Settings, StackStatus, Stage};
+use database::{Generation, InvalidParameter, Leftover, Settings, StackStatus, Stage};
 
 use crate::{
     api::{Call, SettingsApi},
@@ -60,11 +60,6 @@ pub(crate) fn generation(stack: &StageStack) -> Option<Generation> {
     stack.parameters.get("Generation").filter(|g| *g != "none")?.clone().try_into().ok()
 }
 
-/// The login in the stage stack's parameters. A stage that never had the app login has none.
-pub(crate) fn login(stack: &StageStack) -> Option<Login> {
-    stack.parameters.get("Login")?.clone().try_into().ok()
-}
-
 /// The generation that this request starts.
 pub(crate) fn begun_by(call: &Call) -> Result<Generation, Problem> {
     let request = hash(&[call.token().as_bytes()]);
@@ -88,14 +83,14 @@ impl SettingsApi {
             return Ok(true);
         };
         let labels = self.secrets.labels(arn).await?;
-        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, login(stack).as_ref()).is_none())
+        Ok(Leftover::of(labels.keys().map(String::as_str), &generation, stack.login().as_ref()).is_none())
     }
 
     /// Whether the master user's password is as new as the app login, and whether it's being changed, so that there are two.
     pub(crate) async fn master(&self, stack: &StageStack) -> Result<Master, Problem> {
         let own = stack.outputs.get("SecretArn");
         let arn = stack.outputs.get("MasterSecretArn").filter(|arn| Some(*arn) != own);
-        let (Some(arn), Some(login)) = (arn, login(stack).filter(|login| !login.is_master)) else {
+        let (Some(arn), Some(login)) = (arn, stack.login().filter(|login| !login.is_master)) else {
             return Ok(Master { is_rotated: true, is_changing: false });
         };
         let labels = self.secrets.labels(arn).await?;

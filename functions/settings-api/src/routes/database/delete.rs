@@ -15,7 +15,7 @@ use crate::{
     routes::rebuild::RebuildingWire,
     save::{in_history, parameters},
     schema,
-    stage_stack::{generation, login, refuse_unless_at_rest, settings},
+    stage_stack::{generation, refuse_unless_at_rest, settings},
 };
 
 /// The body of a removal: the identifier of the database to remove.
@@ -42,7 +42,7 @@ impl SettingsApi {
         }
         // The generation stays, so that a rollback finds the data in the final snapshot.
         let parameters =
-            parameters(&stack, &Settings::None, generation(&stack).as_ref(), login(&stack).as_ref());
+            parameters(&stack, &Settings::None, generation(&stack).as_ref(), stack.login().as_ref());
         let changes = Changed::between(in_history(&before), in_history(&Settings::None));
         let recorded = self.record(stage, changes, call).await?;
         self.update(&stack, parameters, None, call, &recorded).await?;

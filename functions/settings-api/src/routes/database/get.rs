@@ -19,7 +19,7 @@ use crate::{
     routes::endpoint::EndpointWire,
     save::{SettingsWire, used_by},
     schema,
-    stage_stack::{etag, login, settings},
+    stage_stack::{etag, settings},
 };
 
 /// A stage's database.
@@ -175,7 +175,7 @@ impl SettingsApi {
         stack: &StageStack,
         rotation: RotationDays,
     ) -> Result<Option<LoginWire>, Problem> {
-        let Some(login) = login(stack) else { return Ok(None) };
+        let Some(login) = stack.login() else { return Ok(None) };
         Ok(Some(LoginWire {
             user: login.published().map_or(MASTER, AppLogin::user),
             is_settled: self.is_settled(stack).await?,

@@ -8,7 +8,7 @@ use crate::{
     api::{Call, SettingsApi},
     response::{Problem, Reply},
     routes::rebuild::RebuildingWire,
-    stage_stack::{begun_by, login, refuse_unless_at_rest, settings},
+    stage_stack::{begun_by, refuse_unless_at_rest, settings},
 };
 
 /// How a login is rotated. You can leave the body out.
@@ -43,7 +43,7 @@ impl SettingsApi {
         }
         refuse_unless_at_rest(&stack)?;
         let current = match settings(&stack)? {
-            Settings::Created(_) => login(&stack).filter(|login| !login.is_master),
+            Settings::Created(_) => stack.login().filter(|login| !login.is_master),
             Settings::None => {
                 return Err(Problem::conflict("The stage has no database, so there is no login to rotate."));
             }

@@ -48,7 +48,7 @@ pub(crate) struct RebuildWire {
 #[schema(as = RebuildStep)]
 #[serde(rename_all = "camelCase")]
 struct StepWire {
-    /// `credentials`, `database`, `access`, `connection`, or `containers`.
+    /// `credentials`, `database`, `access`, `login`, `proof`, `connection`, or `containers`.
     name: &'static str,
     /// The service whose containers they are, as `cluster/service`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,8 @@ impl SettingsApi {
         let stack = self.stage_stack(stage).await?;
         let events = self.stacks.events(&stack.id, Some("Logins")).await?;
         let services = self.containers(&stack).await?;
-        let observation = StackObservation { status: stack.status, events };
+        let observation =
+            StackObservation { status: stack.status, has_app_login: stack.has_app_login(), events };
         let downtime = self.downtime_in(&stack).await;
         Ok(Reply::json(200, &wire(rebuild(&observation, &services, call.now), downtime)))
     }
