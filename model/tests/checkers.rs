@@ -234,3 +234,13 @@ fn a_rotation_after_a_leak() {
 fn a_rebuild_by_the_schedule() {
     check(&[ATTACH, Action::Rotate, Action::Schedule]);
 }
+
+#[test]
+fn a_rotation_that_is_rolled_back_at_once() {
+    check_with(&[WITH_LOGIN, Action::CannotCall(Logical::Logins), Action::RotateLogin], IN_TURNS);
+}
+
+#[test]
+fn a_connection_test() {
+    check(&[Action::TestConnection]);
+}

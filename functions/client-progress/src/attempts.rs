@@ -18,8 +18,8 @@ const STARTS: usize = 5;
 const TRIES: u8 = 3;
 /// How long a connection that wasn't tried is tried again.
 const TRY_AGAIN: Duration = Duration::from_mins(2);
-/// How long ECS can take to show a new task.
-const VISIBLE_WITHIN: Duration = Duration::from_mins(1);
+/// How long to wait before another task is started where there was no room for one.
+const NO_ROOM: Duration = Duration::from_secs(20);
 /// How long to wait for the output of a task that has stopped: CloudWatch Logs shows it a moment later.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait for a task to stop after it was told to. Fargate gives it 30 s.
@@ -86,7 +86,7 @@ pub(crate) fn attempt(place: &Place) -> Attempt {
         security_groups: place.security_groups.clone(),
         execution_role_arn: place.execution_role_arn.clone(),
         tries: 0,
-        outcome: AttemptOutcome::Waiting,
+        outcome: AttemptOutcome::Waiting { until: None },
     }
 }
 
@@ -123,9 +123,10 @@ impl ClientProgress {
         attempts: &mut [Attempt],
         places: &[Place],
         work: Work<'_>,
+        now: OffsetDateTime,
     ) -> Result<(), AwsError> {
         let Work { task_definition_arn, command, .. } = work;
-        let waiting = attempts.iter_mut().filter(|attempt| attempt.outcome == AttemptOutcome::Waiting);
+        let waiting = attempts.iter_mut().filter(|attempt| attempt.waits_for_a_task(now));
         for attempt in waiting.take(STARTS) {
             let Some(place) = places.iter().find(|place| place.of == attempt.of) else {
                 let words = "it's no longer active".to_owned();
@@ -137,10 +138,11 @@ impl ClientProgress {
             match self.tasks.run(place, run).await {
                 Ok(task) => {
                     info!(of = place.of, task, "started a client task");
+                    let since = Some(now);
                     attempt.outcome =
-                        AttemptOutcome::Running { task, seen: false, stopped: None, late: None };
+                        AttemptOutcome::Running { task, since, seen: false, stopped: None, late: None };
                 }
-                Err(RunError::NoCapacity(words)) => fail(attempt, &ClientFailure::Capacity(words), true),
+                Err(RunError::NoCapacity(words)) => fail(attempt, &ClientFailure::Capacity(words), true, now),
                 Err(RunError::Aws(error)) if error.refused => {
                     attempt.outcome = AttemptOutcome::failed(&ClientFailure::NotRun(error.message));
                 }
@@ -158,9 +160,9 @@ impl ClientProgress {
         look: Look<'_>,
     ) -> Result<bool, AwsError> {
         self.look(attempts, look).await?;
-        if attempts.iter().any(|attempt| attempt.outcome == AttemptOutcome::Waiting) {
+        if attempts.iter().any(|attempt| attempt.waits_for_a_task(look.now)) {
             let places = self.places(work).await?;
-            self.start(attempts, &places, work).await?;
+            self.start(attempts, &places, work, look.now).await?;
         }
         Ok(are_over(attempts))
     }
@@ -169,7 +171,7 @@ impl ClientProgress {
     async fn look(&self, attempts: &mut [Attempt], look: Look<'_>) -> Result<(), AwsError> {
         let elapsed = look.elapsed();
         for attempt in attempts.iter_mut() {
-            let AttemptOutcome::Running { task, seen, stopped, late } = attempt.outcome.clone() else {
+            let AttemptOutcome::Running { task, since, stopped, late, .. } = attempt.outcome.clone() else {
                 continue;
             };
             let found = match self.tasks.look(&attempt.cluster, &task).await {
@@ -177,7 +179,7 @@ impl ClientProgress {
                 Err(error) if error.code == "AccessDeniedException" => ClientTask::Gone,
                 found => found?,
             };
-            let is_new = !seen && elapsed < VISIBLE_WITHIN;
+            let is_new = attempt.may_be_hidden(look.started_at, look.now);
             match (found, late) {
                 (ClientTask::Gone, _) if is_new => {}
                 (ClientTask::Gone, _) => attempt.outcome = AttemptOutcome::failed(&ClientFailure::Gone),
@@ -188,10 +190,10 @@ impl ClientProgress {
                 (ClientTask::Running(status), None) if elapsed > look.limit => {
                     self.tasks.stop(&attempt.cluster, &task, TOO_LONG).await?;
                     attempt.outcome =
-                        AttemptOutcome::Running { task, seen: true, stopped, late: Some(status) };
+                        AttemptOutcome::Running { task, since, seen: true, stopped, late: Some(status) };
                 }
                 (ClientTask::Running(_), late) => {
-                    attempt.outcome = AttemptOutcome::Running { task, seen: true, stopped, late };
+                    attempt.outcome = AttemptOutcome::Running { task, since, seen: true, stopped, late };
                 }
                 (ClientTask::Stopped(ended), _) if ended.has_succeeded() => {
                     attempt.outcome = AttemptOutcome::Connected;
@@ -200,15 +202,15 @@ impl ClientProgress {
                     attempt.outcome = AttemptOutcome::failed(&look.too_late(status));
                 }
                 (ClientTask::Stopped(ended), None) => {
-                    let since = stopped.unwrap_or(look.now);
+                    let stopped_at = stopped.unwrap_or(look.now);
                     match self.result(&ended, look.log_group, &task).await? {
                         // The output isn't there yet.
-                        Err(ClientFailure::NoOutput(_)) if look.now - since < OUTPUT_LIMIT => {
-                            let stopped = Some(since);
+                        Err(ClientFailure::NoOutput(_)) if look.now - stopped_at < OUTPUT_LIMIT => {
+                            let stopped = Some(stopped_at);
                             attempt.outcome =
-                                AttemptOutcome::Running { task, seen: true, stopped, late: None };
+                                AttemptOutcome::Running { task, since, seen: true, stopped, late: None };
                         }
-                        Err(failure) => fail(attempt, &failure, elapsed < TRY_AGAIN),
+                        Err(failure) => fail(attempt, &failure, elapsed < TRY_AGAIN, look.now),
                         Ok(()) => attempt.outcome = AttemptOutcome::Connected,
                     }
                 }
@@ -237,11 +239,12 @@ fn are_over(attempts: &[Attempt]) -> bool {
 }
 
 /// Ends an attempt, or lets it wait for another client if this one hasn't tried the connection.
-fn fail(attempt: &mut Attempt, failure: &ClientFailure, may_try_again: bool) {
+fn fail(attempt: &mut Attempt, failure: &ClientFailure, may_try_again: bool, now: OffsetDateTime) {
     if may_try_again && failure.is_worth_another_try() && attempt.tries + 1 < TRIES {
         info!(of = attempt.of, %failure, "another client task will try it");
         attempt.tries += 1;
-        attempt.outcome = AttemptOutcome::Waiting;
+        let is_full = matches!(failure, ClientFailure::Capacity(_));
+        attempt.outcome = AttemptOutcome::Waiting { until: is_full.then(|| now + NO_ROOM) };
     } else {
         attempt.outcome = AttemptOutcome::failed(failure);
     }

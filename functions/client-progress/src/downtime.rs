@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws::{Lookup, StageStack, WriteError};
 use database::{
-    AttemptOutcome, ClientTask, Downtime, DowntimeRequest, MEASURED_AT_MOST, Registration, StackStatus,
-    downtime_command, hex, measured,
+    Attempt, AttemptOutcome, ClientTask, Downtime, DowntimeRequest, MEASURED_AT_MOST, Registration,
+    StackStatus, downtime_command, hex, measured,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -36,6 +36,11 @@ impl ClientProgress {
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
         let Lookup::Found(stack) = self.stacks.stack(&request.stack_id).await? else {
+            if let Some(Attempt { cluster, outcome: AttemptOutcome::Running { task, .. }, .. }) =
+                progress.attempts.first()
+            {
+                self.tasks.stop(cluster, task, OVER).await?;
+            }
             return Ok(Progress::done());
         };
         lambda::log_stage(&stack.stage.stack, &stack.stage.stage);
@@ -44,7 +49,9 @@ impl ClientProgress {
         };
         let Some(attempt) = progress.attempts.first().cloned() else { return Ok(Progress::done()) };
         let AttemptOutcome::Running { task, .. } = &attempt.outcome else { return Ok(Progress::done()) };
-        let is_over = !stack.status.is_busy() || now - started_at > MEASURED_AT_MOST;
+        let is_over = !stack.status.is_busy()
+            || stack.operation != progress.operation
+            || now - started_at > MEASURED_AT_MOST;
         match self.tasks.look(&attempt.cluster, task).await? {
             ClientTask::Gone if now - started_at < SHOWN_WITHIN => Ok(progress.again(PAUSE)),
             ClientTask::Gone => Ok(Progress::done()),
@@ -96,7 +103,7 @@ impl ClientProgress {
         };
         let places = self.places(work).await?;
         let mut attempts: Vec<_> = places.iter().take(1).map(attempt).collect();
-        self.start(&mut attempts, &places, work).await?;
+        self.start(&mut attempts, &places, work, now).await?;
         let operation = stack.operation.clone();
         Ok(Progress { started_at: Some(now), attempts, operation, ..Progress::default() }.again(PAUSE))
     }

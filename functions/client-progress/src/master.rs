@@ -162,7 +162,7 @@ impl ClientProgress {
         let credentials = next.value.credentials.clone();
         let value = LoginsValue::only(SecretValue::of(credentials, &connection(&unsettled.stack)?));
         self.secrets.put_for_logins(arn, &token, &value).await?;
-        self.start(&mut attempts, &places, work).await?;
+        self.start(&mut attempts, &places, work, now).await?;
         Ok(Progress { started_at: Some(now), attempts, ..progress }.again(pause(now, now)))
     }
 

@@ -173,7 +173,7 @@ impl ClientProgress {
             info!("no service is active, so no client runs");
             return Ok(Taken::Answer(without_a_service(&wanted.purpose)));
         }
-        self.start(&mut attempts, &places, work).await?;
+        self.start(&mut attempts, &places, work, now).await?;
         let progress = Progress { started_at: Some(now), attempts, ..Progress::default() };
         Ok(Taken::Again(progress.again(pause(now, now))))
     }

@@ -201,7 +201,7 @@ impl ClientProgress {
         let master_secret_arn = output(&unsettled.stack, "MasterSecretArn");
         let value = self.value(unsettled, master_secret_arn).await?;
         self.secrets.put_for_logins(master_secret_arn, work.token, &value).await?;
-        self.start(&mut attempts, &places, work).await?;
+        self.start(&mut attempts, &places, work, now).await?;
         Ok(Progress { started_at: Some(now), attempts, ..progress }.again(pause(now, now)))
     }
 

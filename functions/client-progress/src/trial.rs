@@ -72,7 +72,7 @@ impl ClientProgress {
         let work = work(test, &registration, &command);
         let places = self.places(work).await?;
         let mut attempts: Vec<_> = places.iter().map(attempt).collect();
-        self.start(&mut attempts, &places, work).await?;
+        self.start(&mut attempts, &places, work, now).await?;
         Ok(Progress { attempts, ..progress }.again(pause(now, now)))
     }
 
@@ -94,7 +94,7 @@ impl ClientProgress {
         if labelled.is_none_or(|version| version.id != test.version) {
             for attempt in &mut progress.attempts {
                 attempt.outcome = AttemptOutcome::Failed {
-                    reason: "another test of this stage started at the same time. Test again".to_owned(),
+                    reason: "another test of this stage started at the same time, or the stage was deleted. Test again".to_owned(),
                     untested: true,
                 };
             }
@@ -113,7 +113,13 @@ impl ClientProgress {
         if !self.groups.step(claimant, &[], "", false).await?.is_empty() {
             return Ok(progress.again(PAUSE));
         }
-        self.secrets.forget(&test.secret_arn, TEST_LABEL, &test.version).await?;
+        match self.secrets.forget(&test.secret_arn, TEST_LABEL, &test.version).await {
+            // The secret was deleted, with its tags, which the permission asks for.
+            Err(error) if error.refused => {
+                warn!(error = lambda::chain(&error), "the stage's secret is gone");
+            }
+            forgotten => forgotten?,
+        }
         Ok(Progress { done: true, ..progress })
     }
 }

@@ -36,6 +36,7 @@ NO_CAPACITY = "Capacity is unavailable at this time. Please try again later."
 
 Behavior = Literal[
     "",
+    "another-authority",
     "capacity",
     "fargate-capacity",
     "gone",
@@ -213,7 +214,8 @@ class Run:
     def _adapt(self, container: Container) -> None:
         """What differs from AWS in a container's environment: the certificate authority, and the way to a database."""
         environment = container.environment
-        if certificates := environment.get("RDS_CERTIFICATES"):
+        certificates = environment.get("RDS_CERTIFICATES")
+        if certificates and self._behavior != "another-authority":
             environment["RDS_CERTIFICATES"] = f"{certificates.rstrip()}\n{rds._ensure_pg_ca()[0]}"
         port = environment.get("PGPORT", "5432")
         is_local = environment.get("PGHOST") in ("localhost", "127.0.0.1") and port.isdecimal()

@@ -129,6 +129,10 @@ fn an_attachment_that_cannot_connect_is_rolled_back_with_its_own_reason_and_a_te
     );
     local.aws(&[&["iam", "delete-role-policy"][..], &policy].concat()).unwrap();
 
+    plan(&local, "dev", "another-authority");
+    check(&right, "TLS failed (", "Connect to the database at its own endpoint");
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+
     let found = test(&local, "dev", &right);
     assert_eq!(
         (&found["status"], &found["certificateIsVerified"]),
@@ -173,6 +177,11 @@ fn a_client_that_cannot_run_is_explained_and_the_test_can_be_skipped() {
         assert!(said.contains(reason), "{behavior}: {said}");
         assert_eq!((service(&local, "dev")["taskDefinition"].clone(), container(&local, "dev")), before);
     }
+    // A shortage that passes.
+    let twice = json!({format!("stagedb-{STACK}-prod"): {"behavior": "capacity", "times": 2}});
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&twice)).unwrap();
+    save_and_follow(&local, "prod", &micro());
+
     plan(&local, "dev", "image");
     let path = stage_path("dev", "");
     let stage = local.api("GET", &path, None).unwrap().body;

@@ -205,6 +205,7 @@ fn attachments(table: &mut Table<'_>) {
             json!({"secretArn": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:orders-AbCdEf"}),
         ),
         ("a password without a user", json!({"password": "hunter2"})),
+        ("a user of 99 characters", json!({"username": "x".repeat(99), "password": "hunter2"})),
         ("an empty password", json!({"username": "clerk", "password": ""})),
         ("a password with a line break", json!({"username": "clerk", "password": "hunter2\n"})),
         ("an unknown key", json!({"username": "clerk", "password": "hunter2", "token": "hunter2"})),

@@ -47,6 +47,12 @@ pub(crate) fn event(model: &Arc<Model>, kind: Kind, mut event: Value) -> Value {
     event
 }
 
+fn set_command(call: &mut Call, command: Value) {
+    if let Body::Json(body) = &mut call.body {
+        body["overrides"]["containerOverrides"][0]["command"][0] = command;
+    }
+}
+
 /// Changes a call before it reaches AWS. If this returns a reply, AWS doesn't receive the call.
 pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<Result<Reply, Failure>> {
     let plant = model.plant?;
@@ -97,11 +103,14 @@ pub(crate) fn call(model: &Model, process: &Process, call: &mut Call) -> Option<
             });
             return Some(Ok(Reply::Json(json!({"tasks": [task], "failures": []}))));
         }
+        (Plant::NeverDisables, "RunTask") if process.current().event["settle"].is_object() => {
+            set_command(call, json!(database::connect_command()));
+        }
         (Plant::CommandsThePassword, "RunTask") => {
             let world = model.world();
             let password = world.secrets.by_arn.values().find_map(Secret::current);
-            if let (Some(value), Body::Json(body)) = (password, &mut call.body) {
-                body["overrides"]["containerOverrides"][0]["command"][0] = value["password"].clone();
+            if let Some(value) = password {
+                set_command(call, value["password"].clone());
             }
         }
         (Plant::ForgetsAVariable, "RegisterTaskDefinition") => {

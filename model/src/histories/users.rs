@@ -73,17 +73,12 @@ pub(super) async fn act(model: &Arc<Model>, number: usize, action: Action) {
             save(model, number, body).await;
         }
         Action::Attach { typed, other } => {
-            let password = format!("{PASSWORD_MARK}typed{:04}", model.issue());
-            let credentials = if typed {
-                json!({"username": "theirs", "password": password})
-            } else {
-                json!({"secretArn": ORDERS_SECRET})
-            };
-            let inside = if other { "archive" } else { "theirs" };
-            let body = json!({
-                "source": "attached", "identifier": ORDERS, "databaseName": inside, "credentials": credentials,
-            });
+            let body = attachment(model, typed, other);
             save(model, number, body).await;
+        }
+        Action::TestConnection => {
+            let body = attachment(model, true, false);
+            call(model, "POST", &path(number, "/database/connection-test"), Some(body)).await;
         }
         Action::Restore => {
             let newest = {
@@ -380,4 +375,16 @@ async fn call(model: &Arc<Model>, method: &str, path: &str, body: Option<Value>)
         model.violated(Invariant::Handled, format!("{method} {path} -> {status} {body}"));
     }
     reply
+}
+
+/// The database that can be attached, with credentials that the user types or that are in its secret.
+fn attachment(model: &Model, typed: bool, other: bool) -> Value {
+    let password = format!("{PASSWORD_MARK}typed{:04}", model.issue());
+    let credentials = if typed {
+        json!({"username": "theirs", "password": password})
+    } else {
+        json!({"secretArn": ORDERS_SECRET})
+    };
+    let inside = if other { "archive" } else { "theirs" };
+    json!({"source": "attached", "identifier": ORDERS, "databaseName": inside, "credentials": credentials})
 }

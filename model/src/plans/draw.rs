@@ -22,7 +22,7 @@ impl Plan {
 }
 
 /// The relative frequency of each user action, in histories that have it.
-const WEIGHTS: [(What, u64); 29] = [
+const WEIGHTS: [(What, u64); 30] = [
     (What::Save, 30),
     (What::Remove, 16),
     (What::Rebuild, 6),
@@ -42,6 +42,7 @@ const WEIGHTS: [(What, u64); 29] = [
     (What::CannotCall, 8),
     (What::Attach, 10),
     (What::Restore, 12),
+    (What::TestConnection, 4),
     (What::Rotate, 4),
     (What::RotateLogin, 6),
     (What::RotateNow, 3),
@@ -55,10 +56,11 @@ const WEIGHTS: [(What, u64); 29] = [
 ];
 
 /// The actions that change a database or the information about it, for histories in quick succession.
-const CHANGES: [(What, u64); 13] = [
+const CHANGES: [(What, u64); 14] = [
     (What::Save, 6),
     (What::Attach, 6),
     (What::Remove, 4),
+    (What::TestConnection, 3),
     (What::Rotate, 5),
     (What::RotateLogin, 5),
     (What::RotateNow, 3),
@@ -108,6 +110,7 @@ enum What {
     CannotCall,
     Attach,
     Restore,
+    TestConnection,
     Rotate,
     RotateLogin,
     RotateNow,
@@ -365,6 +368,7 @@ fn detailed(random: &mut Random, what: What) -> Action {
         What::Attach => attach(random),
         What::Restore => Action::Restore,
         What::Rotate => Action::Rotate,
+        What::TestConnection => Action::TestConnection,
         What::RotateLogin => Action::RotateLogin,
         What::RotateNow => Action::RotateNow,
         What::Schedule => Action::Schedule,
@@ -382,10 +386,12 @@ fn deploy(random: &mut Random) -> Action {
 }
 
 fn logical(random: &mut Random) -> Logical {
-    match random.weighted(&[2, 3, 1, 5]) {
+    match random.weighted(&[2, 3, 1, 1, 1, 5]) {
         0 => Logical::Credentials,
         1 => Logical::Database,
         2 => Logical::Access,
+        3 => Logical::Logins,
+        4 => Logical::Proof,
         _ => Logical::Connection,
     }
 }

@@ -121,6 +121,8 @@ pub enum Action {
     RestartTasks,
     /// Someone adds a variable with one of our names to the task definition, or removes it again.
     OwnVariable(bool),
+    /// Tests a connection to an existing database before it's attached.
+    TestConnection,
     /// Rotates the app login.
     RotateLogin,
     /// Rotates the app login after a leak.
@@ -144,6 +146,10 @@ pub enum Logical {
     Database,
     /// The rule that gives the service access.
     Access,
+    /// The logins.
+    Logins,
+    /// The proof.
+    Proof,
     /// The connection.
     Connection,
 }
@@ -155,6 +161,8 @@ impl Logical {
             Self::Credentials => "Credentials",
             Self::Database => "Database",
             Self::Access => "Access",
+            Self::Logins => "Logins",
+            Self::Proof => "Proof",
             Self::Connection => "Connection",
         }
     }

@@ -75,11 +75,13 @@ pub enum Plant {
     DisablesTooEarly,
     /// The master user's new password isn't the one that others find in its secret.
     KeepsTheOldMaster,
+    /// The client that disables the login from before only connects.
+    NeverDisables,
 }
 
 impl Plant {
     /// All planted bugs.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::AnswersTwice,
         Self::SwallowsFailures,
         Self::NewIdOnFailure,
@@ -114,6 +116,7 @@ impl Plant {
         Self::CommandsThePassword,
         Self::DisablesTooEarly,
         Self::KeepsTheOldMaster,
+        Self::NeverDisables,
     ];
 
     /// The name on the command line.
@@ -154,6 +157,7 @@ impl Plant {
             Self::CommandsThePassword => "commands-the-password",
             Self::DisablesTooEarly => "disables-too-early",
             Self::KeepsTheOldMaster => "keeps-the-old-master",
+            Self::NeverDisables => "never-disables",
         }
     }
 
@@ -197,6 +201,7 @@ impl Plant {
             Self::LeavesAtOnce => &[Invariant::Access],
             Self::ChangesTheClass => &[Invariant::Promised],
             Self::DisablesTooEarly => &[Invariant::LogsIn],
+            Self::NeverDisables => &[Invariant::Settled],
             Self::PublishesHalf => &[Invariant::LogsIn, Invariant::SecretAgrees],
             Self::TellsAnotherReason => &[Invariant::Told],
             Self::RestoresForever => &[Invariant::Ends],

@@ -53,6 +53,12 @@ const ADVICE: &[(&str, Advice)] = &[
         ),
     ),
     (
+        "The logins in the snapshot couldn't be disabled",
+        change(
+            "Do what the message says is missing, so that a client can run and log in as the master user. Then save again.",
+        ),
+    ),
+    (
         "password authentication failed",
         change("Correct the username or the password of the database, then save again."),
     ),
@@ -128,6 +134,27 @@ const ADVICE: &[(&str, Advice)] = &[
             "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
         ),
     ),
+    (
+        "no longer shows the client task",
+        retry("Save again. If it happens again, look at the client's log, or skip the connection test."),
+    ),
+    (
+        "its log is empty",
+        retry(
+            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
+        ),
+    ),
+    (
+        "the client's image has no",
+        change(
+            "Set the parameter ClientImage of the stagedb stack to an image with a shell, psql, and timeout, or skip the connection \
+             test in the stage's details. Then save again.",
+        ),
+    ),
+    (
+        "the client took longer than",
+        retry("Check whether the database is overloaded or has no connection left, then save again."),
+    ),
     ("AccessDenied", change("Give the role in the AWS message the missing permission, then save again.")),
     (
         "not authorized to perform",
@@ -180,6 +207,7 @@ pub fn advice(reason: &str) -> Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClientFailure;
 
     #[test]
     fn each_known_cause_has_its_own_next_step() {
@@ -202,9 +230,38 @@ mod tests {
                 "… the execution role may not read the secret (… AccessDeniedException …)",
                 "Remove what denies",
             ),
+            (
+                "The logins in the snapshot couldn't be disabled. From the service demo/web (…): ECS can't pull the client's image (…).",
+                "Do what the message says is missing, so that a client can run and log in as the master user. Then",
+            ),
+            (
+                "From the service demo/web (…): the client took longer than 30 s.",
+                "Check whether the database is",
+            ),
             ("never heard of", "Save again. If it fails again"),
         ] {
             assert!(advice(reason).next_step.starts_with(expected), "{reason}: {:?}", advice(reason));
+        }
+    }
+
+    #[test]
+    fn who_has_no_client_is_told_that_the_connection_test_can_be_skipped() {
+        let words = || "words of AWS".to_owned();
+        for failure in [
+            ClientFailure::Image(words()),
+            ClientFailure::Capacity(words()),
+            ClientFailure::Log(words()),
+            ClientFailure::NotRun(words()),
+            ClientFailure::TimedOut { minutes: 5, status: "PENDING".to_owned() },
+            ClientFailure::Killed(String::new()),
+            ClientFailure::NoProgram { program: "psql or timeout", code: 127 },
+            ClientFailure::NoOutput(1),
+            ClientFailure::Gone,
+        ] {
+            assert!(failure.is_of_the_client(), "{failure}");
+            let advice =
+                advice(&format!("The connection test failed. From the service demo/web: {failure}."));
+            assert!(advice.next_step.contains("skip the connection test"), "{failure}: {advice:?}");
         }
     }
 }

@@ -125,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn every_command_verifies_the_certificate_if_the_root_certificates_are_known() {
+        for command in all() {
+            let rest = command.strip_prefix(SETTINGS).unwrap();
+            assert!(!rest.contains("SSL"), "{rest}");
+        }
+        assert!(SETTINGS.contains("export PGSSLROOTCERT PGSSLMODE=verify-full\n"));
+    }
+
+    #[test]
     fn both_kinds_of_statements_are_one_transaction_that_gives_objects_to_the_owner() {
         for command in [logins_command(), settle_command()] {
             for part in [BEGIN, TAKE, "COMMIT;\n"] {

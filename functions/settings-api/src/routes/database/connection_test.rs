@@ -178,7 +178,7 @@ fn execution(id: &str) -> String {
 fn result(attempt: Attempt) -> ResultWire {
     let reason = match attempt.outcome {
         AttemptOutcome::Failed { reason, .. } => Some(reason),
-        AttemptOutcome::Connected | AttemptOutcome::Waiting | AttemptOutcome::Running { .. } => None,
+        AttemptOutcome::Connected | AttemptOutcome::Waiting { .. } | AttemptOutcome::Running { .. } => None,
     };
     ResultWire {
         from: attempt.of,
