@@ -179,6 +179,6 @@ def test_the_local_certificate_authority_joins_amazons(jobs, open_database, defi
     assert jobs.output(none) == ["<>"]
     other = jobs.select(definition, {**verified, "PGHOST": "127.0.0.1"}, *VERIFYING)
     assert jobs.output(other) == ["42"], "the certificate has this address, too"
-    jobs.plan({definition.split(":")[0]: {"behavior": "another-authority", "times": 1}})
+    jobs.plan({"network": {"behavior": "another-authority", "times": 1}})
     alone = jobs.select(definition, verified, "sh", "-c", 'echo "$RDS_CERTIFICATES"')
     assert [line for line in jobs.output(alone) if line] == ["Amazon's"]
