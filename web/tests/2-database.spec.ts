@@ -123,6 +123,14 @@ test("you can rotate the password of the app login, and immediately after a leak
   expect(stack).toMatch(/"app_2\/[0-9a-z-]+\/immediately"/);
   await expect(page.getByText(/^Password since [A-Z][a-z]{2} \d{1,2}, \d{4}$/)).toBeVisible();
   await expect(rotate).toBeEnabled({ timeout: 90_000 });
+  // Then RDS changes the master user's password, and meanwhile refuses other changes.
+  const since = /"app_2\/([0-9a-z-]+)\/immediately"/.exec(stack)?.[1] ?? "";
+  const masterIsRotated = () => {
+    const master = `stagedb/dev-${STACK}/master-user`;
+    const versions = JSON.stringify(aws("secretsmanager", "list-secret-version-ids", "--secret-id", master));
+    return versions.includes(`login-${since}`) && !versions.includes("stagedb-next");
+  };
+  await expect.poll(masterIsRotated, { timeout: 90_000 }).toBe(true);
   // Both logins act as the role that owns the database's objects.
   expect(local("run", STACK, "dev", "--", "node", "examples/node/main.js")).toContain("connected to app as app on");
 });
