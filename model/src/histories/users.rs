@@ -226,8 +226,8 @@ async fn save(model: &Arc<Model>, number: usize, body: Value) {
     let (stack, stage) = STAGES[number];
     let name = format!("{stack}-{stage}");
     model.world().promised.remove(&name);
-    // Another user could change what was promised, so previews are only used by a single user.
-    let is_alone = !model.plan.steps.iter().any(|step| step.beside);
+    // Another user, or the schedule, could change what was promised, so previews are only used by a single user.
+    let is_alone = !model.plan.steps.iter().any(|step| step.beside || step.action == Action::Schedule);
     let before_preview = as_it_is(model, &name);
     let preview = if is_alone && model.random("preview").chance(PREVIEWS) {
         call(model, "POST", &path(number, "/database/preview"), Some(body.clone())).await
