@@ -35,10 +35,10 @@ impl ClientProgress {
         progress: Progress,
         now: OffsetDateTime,
     ) -> Result<Progress, ProgressError> {
+        let attempt = progress.attempts.first().cloned();
+        let running = attempt.as_ref().and_then(running);
         let Lookup::Found(stack) = self.stacks.stack(&request.stack_id).await? else {
-            if let Some(Attempt { cluster, outcome: AttemptOutcome::Running { task, .. }, .. }) =
-                progress.attempts.first()
-            {
+            if let Some((cluster, task)) = running {
                 self.tasks.stop(cluster, task, OVER).await?;
             }
             return Ok(Progress::done());
@@ -47,16 +47,15 @@ impl ClientProgress {
         let Some(started_at) = progress.started_at else {
             return self.begin_to_measure(&stack, now).await;
         };
-        let Some(attempt) = progress.attempts.first().cloned() else { return Ok(Progress::done()) };
-        let AttemptOutcome::Running { task, .. } = &attempt.outcome else { return Ok(Progress::done()) };
+        let Some((cluster, task)) = running else { return Ok(Progress::done()) };
         let is_over = !stack.status.is_busy()
             || stack.operation != progress.operation
             || now - started_at > MEASURED_AT_MOST;
-        match self.tasks.look(&attempt.cluster, task).await? {
+        match self.tasks.look(cluster, task).await? {
             ClientTask::Gone if now - started_at < SHOWN_WITHIN => Ok(progress.again(PAUSE)),
             ClientTask::Gone => Ok(Progress::done()),
             ClientTask::Running(_) if is_over && progress.left_since.is_none() => {
-                self.tasks.stop(&attempt.cluster, task, OVER).await?;
+                self.tasks.stop(cluster, task, OVER).await?;
                 Ok(Progress { left_since: Some(now), ..progress }.again(PAUSE))
             }
             ClientTask::Running(_) => Ok(progress.again(PAUSE)),
@@ -131,4 +130,10 @@ impl ClientProgress {
             Err(WriteError::Aws(error)) => Err(error.into()),
         }
     }
+}
+
+/// The cluster and the ARN of an attempt's task.
+fn running(attempt: &Attempt) -> Option<(&str, &str)> {
+    let AttemptOutcome::Running { task, .. } = &attempt.outcome else { return None };
+    Some((&attempt.cluster, task))
 }

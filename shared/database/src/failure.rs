@@ -122,28 +122,13 @@ const ADVICE: &[(&str, Advice)] = &[
              again.",
         ),
     ),
-    (
-        "the client task didn't finish",
-        retry(
-            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
-        ),
-    ),
-    (
-        "the client was killed",
-        retry(
-            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
-        ),
-    ),
+    ("the client task didn't finish", LOOK_AT_THE_TASK),
+    ("the client was killed", LOOK_AT_THE_TASK),
     (
         "no longer shows the client task",
         retry("Save again. If it happens again, look at the client's log, or skip the connection test."),
     ),
-    (
-        "its log is empty",
-        retry(
-            "Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.",
-        ),
-    ),
+    ("its log is empty", LOOK_AT_THE_TASK),
     (
         "the client's image has no",
         change(
@@ -186,6 +171,10 @@ const ADVICE: &[(&str, Advice)] = &[
     ("Resource creation cancelled", retry("Save again.")),
     ("Resource update cancelled", retry("Save again.")),
 ];
+
+/// For a client that ended without a word about the connection.
+const LOOK_AT_THE_TASK: Advice =
+    retry("Save again. If it happens again, look at the stopped task in ECS, or skip the connection test.");
 
 /// For any other reason.
 const OTHERWISE: Advice = retry("Save again. If it fails again, read the AWS message for the cause.");
