@@ -104,6 +104,15 @@ impl ClientProgress {
         Ok(Progress::done())
     }
 
+    /// Stores the next password, unless there is one, which RDS may have already.
+    pub(crate) async fn ensure_next(&self, unsettled: &Unsettled) -> Result<(), ProgressError> {
+        let arn = output(&unsettled.stack, "MasterSecretArn");
+        if self.secrets.labelled(arn, NEXT_LABEL).await?.is_none() {
+            self.store_next(unsettled, arn).await?;
+        }
+        Ok(())
+    }
+
     async fn store_next(&self, unsettled: &Unsettled, arn: &str) -> Result<(), ProgressError> {
         let password = self.secrets.random_password().await?;
         let credentials = Credentials { username: MASTER.to_owned(), password };

@@ -51,6 +51,8 @@ pub(crate) struct Unsettled {
     leftover: Leftover,
     /// Whether they end although tasks may need them.
     is_immediate: bool,
+    /// Whether the master user's password is changed afterward.
+    is_master_next: bool,
     /// What led to the execution, and which one it is.
     end: String,
 }
@@ -98,6 +100,10 @@ impl ClientProgress {
         if progress.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Connected)
             && master.is_some_and(|version| version.id == token)
         {
+            if unsettled.is_master_next {
+                // Once nothing is left, the login may change again. A change back to the master user sees this.
+                self.ensure_next(&unsettled).await?;
+            }
             self.forget(&unsettled, &token).await?;
             info!("the logins are settled");
             return Ok(progress.only_waiting().again(SOON));
@@ -141,6 +147,7 @@ impl ClientProgress {
         // The rest comes afterward.
         let immediate = all.immediate(login.as_ref());
         let is_immediate = !immediate.is_none();
+        let is_last = !is_immediate || immediate == all;
         let leftover = if is_immediate { immediate } else { all };
         let rotated_with = login.as_ref().filter(|login| !login.is_master).map(Login::staging_label);
         let is_master_due = rotated_with.is_some_and(|label| !of_master.contains_key(&label));
@@ -157,7 +164,17 @@ impl ClientProgress {
             return Ok(None);
         }
         let end = format!("{} {}", request.end, request.round);
-        Ok(Some(Unsettled { stack, registration, generation, login, leftover, is_immediate, end }))
+        let is_master_next = is_master_due && is_last;
+        Ok(Some(Unsettled {
+            stack,
+            registration,
+            generation,
+            login,
+            leftover,
+            is_immediate,
+            is_master_next,
+            end,
+        }))
     }
 
     /// Whether an operation is running, and the login was rotated immediately.

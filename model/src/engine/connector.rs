@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 
+use database::Leftover;
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,7 +29,11 @@ use crate::{
         plan::Weather,
         plant::Plant,
     },
-    services::{begun::Begun, secrets::ORDERS_SECRET, stacks::Moment},
+    services::{
+        begun::Begun,
+        secrets::{ORDERS_SECRET, Secret},
+        stacks::{Moment, Stack},
+    },
     world::{
         log::leaks,
         model::{Model, World},
@@ -253,7 +258,11 @@ impl Connector {
                     model.violated(Invariant::ForeignUntouched, format!("{} of its secret", call.operation));
                 }
                 self.check_proved(call);
-                model.world().secrets.call(call, now)
+                let result = model.world().secrets.call(call, now);
+                if call.operation == "UpdateSecretVersionStage" && result.is_ok() {
+                    self.check_followed(call);
+                }
+                result
             }
             Service::Logs => model.world().logs.call(call),
             Service::Parameters => model.world().parameters.call(call),
@@ -351,6 +360,33 @@ impl Connector {
         if !is_right {
             self.model.violated(Invariant::Proved, "no client has connected with what is published");
         }
+    }
+
+    /// Once a login is settled, a change back to the master user could begin. Until the master user has the password that is due, the label
+    /// of the next one refuses that.
+    fn check_followed(&self, call: &Call) {
+        let words = {
+            let world = self.model.world();
+            let arn = call.text("SecretId").unwrap_or_default();
+            let is_at_rest = |stack: &&Stack| {
+                ["UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&stack.status)
+                    && stack.source() == "created"
+                    && stack.outputs.get("SecretArn").is_some_and(|own| own == arn)
+            };
+            let Some(stack) = world.stacks.all.values().find(is_at_rest) else { return };
+            let Some(login) = stack.login().filter(|login| !login.is_master) else { return };
+            let Ok(generation) = stack.parameter("Generation").to_owned().try_into() else { return };
+            let own = world.secrets.by_arn.get(arn).map(Secret::labels).unwrap_or_default();
+            let master = stack.outputs.get("MasterSecretArn").and_then(|arn| world.secrets.by_arn.get(arn));
+            let master = master.map(Secret::labels).unwrap_or_default();
+            let is_settled = Leftover::of(own, &generation, Some(&login)).is_none();
+            let is_due = !master.contains(login.staging_label().as_str());
+            if !is_settled || !is_due || master.contains("stagedb-next") {
+                return;
+            }
+            format!("the login of {} is settled before the master user's next password is stored", stack.name)
+        };
+        self.model.violated(Invariant::Settled, words);
     }
 
     /// Runs the operation that a call has started.

@@ -96,10 +96,6 @@ fn recorded(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
     }
 }
 
-fn parameter<'a>(stack: &'a Stack, name: &str) -> &'a str {
-    stack.parameters.get(name).map_or("", String::as_str)
-}
-
 /// When the stage's last rebuild was asked for.
 fn rebuilt(stack: &Stack) -> u64 {
     stack.rebuilt.unwrap_or(stack.created)
@@ -136,20 +132,20 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         return wrong(Invariant::Owned, format!("{identifier} doesn't exist, but its stack says it does"));
     };
     if tag(instance, "stagedb:stage-stack-id") != id
-        || tag(instance, "stagedb:generation") != parameter(stack, "Generation")
+        || tag(instance, "stagedb:generation") != stack.parameter("Generation")
     {
         return wrong(Invariant::Owned, format!("{identifier} isn't the one in its stack"));
     }
-    if let Some(snapshot) = world.rds.snapshots.get(parameter(stack, "FromSnapshot"))
+    if let Some(snapshot) = world.rds.snapshots.get(stack.parameter("FromSnapshot"))
         && snapshot.instance.data != instance.data
     {
         wrong(Invariant::DataKept, format!("{identifier} doesn't have the data of its snapshot"));
     }
-    let storage: u32 = parameter(stack, "StorageGiB").parse().unwrap_or_default();
+    let storage: u32 = stack.parameter("StorageGiB").parse().unwrap_or_default();
     let is_usable = ["available", "storage-optimization"].contains(&instance.status.as_str());
     for (what, holds) in [
         ("the status", is_usable),
-        ("the class", instance.class == parameter(stack, "InstanceClass")),
+        ("the class", instance.class == stack.parameter("InstanceClass")),
         ("the storage", instance.storage >= storage),
         ("the deletion protection", instance.protected),
     ] {
@@ -171,7 +167,7 @@ fn owned(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Invarian
         wrong(Invariant::SecretAgrees, format!("{identifier} refuses the credentials in the secret"));
     }
     let host = instance.endpoint(&identifier).unwrap_or_default();
-    let user = Login::try_from(parameter(stack, "Login").to_owned()).ok().and_then(|login| login.published());
+    let user = stack.login().and_then(|login| login.published());
     for (key, expected) in [
         ("username", user.map_or(instance.username.as_str(), |user| user.user())),
         ("host", &host),
@@ -197,10 +193,9 @@ fn logins_are_settled(
     secret: Option<&Secret>,
     wrong: &mut impl FnMut(Invariant, String),
 ) {
-    let login = Login::try_from(parameter(stack, "Login").to_owned()).ok();
+    let login = stack.login();
     let published = login.as_ref().and_then(|login| login.published());
-    let labels: BTreeSet<_> =
-        secret.into_iter().flat_map(|secret| secret.versions.values()).flat_map(|v| &v.labels).collect();
+    let labels = secret.map(Secret::labels).unwrap_or_default();
     let of_stack = format!(":stack/{}/", stack.name);
     let settling = world
         .executions
@@ -212,9 +207,9 @@ fn logins_are_settled(
         .into_iter()
         .any(|(name, execution)| execution.status != "SUCCEEDED" || name.ends_with(LAST_ROUND));
     // A snapshot keeps its logins if it's restored without the app login by a stage that knows none.
-    let is_foreign = login.is_none() && parameter(stack, "FromSnapshot") != "none";
+    let is_foreign = login.is_none() && stack.parameter("FromSnapshot") != "none";
     for (user, enabled) in &instance.logins {
-        let is_labelled = labels.contains(&format!("login-{}", enabled.since));
+        let is_labelled = labels.contains(format!("login-{}", enabled.since).as_str());
         let is_known = if is_labelled { was_hindered } else { is_foreign };
         if published.map(AppLogin::user) != Some(user) && !is_known {
             wrong(Invariant::Settled, format!("{user} of {} is still enabled", stack.name));
@@ -248,7 +243,7 @@ fn master_is_rotated(
         let value = labelled(label).and_then(|version| serde_json::from_str::<Value>(&version.value).ok());
         value.is_some_and(|value| value["password"] == instance.password)
     };
-    let current = format!("generation-{}", parameter(stack, "Generation"));
+    let current = format!("generation-{}", stack.parameter("Generation"));
     if !(has_password(&current) || was_hindered && has_password("stagedb-next")) {
         wrong(
             Invariant::SecretAgrees,
@@ -275,7 +270,7 @@ fn attached(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, Stri
     for (key, expected) in [
         ("username", "theirs"),
         ("host", &host),
-        ("dbname", parameter(stack, "DatabaseName")),
+        ("dbname", stack.parameter("DatabaseName")),
         ("engine", "postgres"),
         ("dbInstanceIdentifier", ORDERS),
     ] {
@@ -285,8 +280,8 @@ fn attached(world: &World, stack: &Stack, wrong: &mut impl FnMut(Invariant, Stri
         }
     }
     let password = value["password"].as_str().unwrap_or_default();
-    let is_right = if parameter(stack, "CredentialsSecretArn") == "none" {
-        let key = (name.clone(), parameter(stack, "Generation").to_owned());
+    let is_right = if stack.parameter("CredentialsSecretArn") == "none" {
+        let key = (name.clone(), stack.parameter("Generation").to_owned());
         world.typed.get(&key).is_some_and(|typed| typed == password)
     } else {
         // After a rollback, the previous ones are fine too.
@@ -307,7 +302,7 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
     let live = world.stacks.all.values().filter(|stack| stack.status != "DELETE_COMPLETE");
     let live: Vec<_> = live.filter(|stack| !stack.status.ends_with("FAILED")).collect();
     let claim =
-        |stack: &Stack| format!("stagedb:stage/{}/{}", parameter(stack, "Stack"), parameter(stack, "Stage"));
+        |stack: &Stack| format!("stagedb:stage/{}/{}", stack.parameter("Stack"), stack.parameter("Stage"));
     for stack in live.iter().filter(|stack| stack.source() != "none") {
         let created = format!("{}-postgres", stack.name);
         let own_group = stack.resources.get("DatabaseSecurityGroup").map_or("", |group| &group.physical_id);
@@ -316,7 +311,7 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
             _ if world.spoilt.contains(&created) => continue,
             _ => (created.as_str(), own_group),
         };
-        for source in parameter(stack, "ServiceSecurityGroupIds").split(',') {
+        for source in stack.parameter("ServiceSecurityGroupIds").split(',') {
             let is_let_in = rules.values().any(|rule| {
                 rule.group == group
                     && rule.source == source
@@ -347,7 +342,8 @@ fn access(world: &World, wrong: &mut impl FnMut(Invariant, String)) {
                     && stack.source() != "none"
                     && stack.status != "DELETE_COMPLETE"
                     && (stack.status.ends_with("FAILED")
-                        || parameter(stack, "ServiceSecurityGroupIds")
+                        || stack
+                            .parameter("ServiceSecurityGroupIds")
                             .split(',')
                             .any(|group| group == rule.source))
             };
@@ -385,7 +381,7 @@ fn logs_in(world: &World, stack: &Stack, service: &str, wrong: &mut impl FnMut(I
     }
     let actual = match stack.source() {
         "attached"
-            if parameter(stack, "CredentialsSecretArn") != "none" && stack.status == "UPDATE_COMPLETE" =>
+            if stack.parameter("CredentialsSecretArn") != "none" && stack.status == "UPDATE_COMPLETE" =>
         {
             world.rotations.last().filter(|(at, _)| *at < began).map(|(_, password)| password.clone())
         }
@@ -417,7 +413,8 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
     }
     let published = stack.source() != "none" && stack.status != "DELETE_COMPLETE";
     for name in [stack.name.clone(), format!("{}-worker", stack.name)] {
-        let is_registered = parameter(stack, "Services")
+        let is_registered = stack
+            .parameter("Services")
             .split(',')
             .any(|listed| listed.split('/').nth(1) == Some(&name) && stack.status != "DELETE_COMPLETE");
         of_service(world, stack, &name, published && is_registered, wrong);
@@ -426,7 +423,7 @@ fn variables(world: &World, id: &str, stack: &Stack, wrong: &mut impl FnMut(Inva
         }
     }
     let family = format!("{}-migrate", stack.name);
-    let is_registered = parameter(stack, "Jobs").starts_with(&family);
+    let is_registered = stack.parameter("Jobs").starts_with(&family);
     if let Some(latest) = world.ecs.latest(&family) {
         let has = references(&latest["containerDefinitions"][0]);
         let expected = expected(stack, published && is_registered);

@@ -48,6 +48,11 @@ impl Secret {
         self.versions.iter().find(|(_, version)| version.labels.contains(label)).map(|(id, _)| id.as_str())
     }
 
+    /// The labels of all versions.
+    pub(crate) fn labels(&self) -> BTreeSet<&str> {
+        self.versions.values().flat_map(|version| version.labels.iter().map(String::as_str)).collect()
+    }
+
     /// The value that clients read.
     pub(crate) fn current(&self) -> Option<Value> {
         let version = self.versions.get(self.labelled("AWSCURRENT")?)?;
@@ -181,8 +186,7 @@ impl Secrets {
                 return Err(Failure::new(400, "ResourceExistsException", format!("{words} {arn}")));
             }
             None => {
-                let all: BTreeSet<_> =
-                    secret.versions.values().flat_map(|v| v.labels.iter().cloned()).collect();
+                let all = secret.labels();
                 let new = labels.iter().filter_map(Value::as_str).filter(|l| !all.contains(*l)).count();
                 if all.len() + new > LABELS_MAX {
                     return Err(Failure::new(400, "LimitExceededException", "too many staging labels"));

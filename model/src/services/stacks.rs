@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
+use database::Login;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -161,6 +162,16 @@ impl Stack {
     /// The source of its database.
     pub(crate) fn source(&self) -> &str {
         self.parameters.get("Source").map_or("none", String::as_str)
+    }
+
+    /// A parameter's value. Without one, it's empty.
+    pub(crate) fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map_or("", String::as_str)
+    }
+
+    /// The login that clients use, if the stage has had one of its own.
+    pub(crate) fn login(&self) -> Option<Login> {
+        self.parameter("Login").to_owned().try_into().ok()
     }
 
     pub(crate) fn is_busy(&self) -> bool {

@@ -126,6 +126,13 @@ impl SettingsApi {
     ) -> Result<Plan, Problem> {
         let identifier = stack.stage.identifier();
         let mut desired = wish.settings.over(&current);
+        // Before the instance's status, which says less while a password is being changed.
+        if desired.app_login != current.app_login {
+            self.refuse_unless_settled(stack).await?;
+            if current.app_login {
+                self.refuse_while_master_changes(stack).await?;
+            }
+        }
         let mut changes = Vec::new();
         let mut warnings = Vec::new();
         if desired != current {
@@ -158,12 +165,6 @@ impl SettingsApi {
             desired.engine_version =
                 exact(desired.engine_version, current.engine_version, version, &upgrades);
             warnings = warnings_of(&current, &desired, live.as_ref());
-        }
-        if desired.app_login != current.app_login {
-            self.refuse_unless_settled(stack).await?;
-            if current.app_login {
-                self.refuse_while_master_changes(stack).await?;
-            }
         }
         let login = Login::after(stack.login().as_ref(), desired.app_login, true, &begun_by(call)?);
         let created = Settings::Created(desired.clone());
