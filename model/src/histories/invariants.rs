@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database::{AppLogin, Filter, Login, Pages};
+use database::{AppLogin, Filter, Pages};
 use serde_json::Value;
 
 use crate::{
