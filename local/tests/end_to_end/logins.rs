@@ -86,8 +86,17 @@ fn switch_back(local: &LocalAws) {
     });
 }
 
-/// How long tasks that are replaced keep running, as with a load balancer.
-pub(crate) fn drain_for(local: &LocalAws, seconds: f64) {
+/// Tasks that are replaced keep running, as with a load balancer that drains connections for long.
+pub(crate) fn earlier_tasks_keep_running(local: &LocalAws) {
+    drain_for(local, 600.0);
+}
+
+/// Ends them, also those that have been draining.
+pub(crate) fn earlier_tasks_end(local: &LocalAws) {
+    drain_for(local, 0.5);
+}
+
+fn drain_for(local: &LocalAws, seconds: f64) {
     local.control("PUT", "/_local/timings", Some(&json!({"ecs_drain_seconds": seconds}))).unwrap();
 }
 
@@ -205,7 +214,7 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
     assert!(change["detail"].as_str().unwrap().contains("log in as app_1 or app_2"), "{change}");
 
     // A container from before the save reconnects all the time, also until it's replaced.
-    drain_for(&local, 6.0);
+    earlier_tasks_keep_running(&local);
     save_and_follow(&local, "dev", &with_login(true));
     let app = secret(&local, "dev");
     assert_eq!((&login(&local)["user"], &login(&local)["isSettled"]), (&json!("app_1"), &json!(false)));
@@ -216,6 +225,7 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
         Some("2")
     );
     query(&before, "create table made_before_it_was_replaced (id int)");
+    earlier_tasks_end(&local);
     settles(&local, "app_1");
     let owners =
         "select string_agg(distinct tableowner, ',') from pg_tables where schemaname in ('sales', 'public')";
@@ -230,6 +240,7 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
         Some("15")
     );
 
+    earlier_tasks_keep_running(&local);
     switch_back(&local);
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
@@ -243,6 +254,7 @@ fn a_database_switches_to_the_app_login_and_back_with_everything_in_it_while_con
     let refused = local.api("PUT", &stage_path("dev", "/database"), Some(&with_login(true))).unwrap();
     assert_eq!(refused.status, 409, "{}", refused.text);
     assert!(refused.text.contains("are still running"), "{}", refused.text);
+    earlier_tasks_end(&local);
     settles(&local, "postgres");
     assert_eq!(query(&master, owners), "postgres");
     assert_eq!(
@@ -312,7 +324,7 @@ fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_tas
     // As connection pools do that reset everything.
     query(&first, "set role none; create table made_by_the_login (row text)");
 
-    drain_for(&local, 8.0);
+    earlier_tasks_keep_running(&local);
     rotate(&local);
     let second = secret(&local, "dev");
     assert_eq!(second["username"], "app_2");
@@ -322,6 +334,7 @@ fn a_rotation_publishes_the_other_login_and_disables_the_first_when_its_last_tas
     assert_eq!(enabled(&local), "app_1,app_2");
     ask_to_rotate(&local, 409);
     another_execution_waits_for_tasks_that_outlast_the_first(&local);
+    earlier_tasks_end(&local);
     settles(&local, "app_2");
     assert_eq!(enabled(&local), "app_2");
     assert!(refusal(&first, "select 1").contains("password authentication failed"));

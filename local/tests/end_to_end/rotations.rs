@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::attached::an_attached_database;
 use crate::created::the_examples_connect;
 use crate::logins::{
-    as_master, drain_for, enabled, login, logs_in, master, refusal, rotate, settles, with_login,
+    as_master, earlier_tasks_end, earlier_tasks_keep_running, enabled, login, logs_in, master, refusal,
+    rotate, settles, with_login,
 };
 use crate::world::{
     PASSWORD, STACK, container, eventually, follow, psql_command, save_and_follow, secret, stage_path, world,
@@ -82,7 +83,7 @@ fn after_a_leak_the_login_from_before_ends_at_once_with_its_sessions() {
     let session = a_session(&local, &leaked);
 
     // The containers keep running, and what has leaked ends anyway.
-    drain_for(&local, 600.0);
+    earlier_tasks_keep_running(&local);
     let path = stage_path("dev", "/database/rotation");
     for (body, reason) in [
         (json!({"immediately": "yes"}), "/immediately must be true or false"),
@@ -117,10 +118,10 @@ fn after_a_leak_the_login_from_before_ends_at_once_with_its_sessions() {
     assert_eq!(enabled(&local), "app_2");
 
     // The next rotation waits for containers, as ever.
-    drain_for(&local, 6.0);
     let third = secret(&local, "dev");
     rotate(&local);
     assert!(logs_in(&third));
+    earlier_tasks_end(&local);
     settles(&local, "app_1");
 }
 
