@@ -52,7 +52,6 @@ fn hostile(which: u8) -> Value {
         19 => json!("Create"),
         20 => json!([]),
         21 => json!({}),
-        // Lambda itself rejects an event nested deeper than 127 levels.
         22 => (0..60).fold(json!(1), |inside, _| json!([inside])),
         _ => json!("2026-11-22T14:53:02Z"),
     }
@@ -64,6 +63,17 @@ fn places(value: &Value) -> usize {
         Value::Array(items) => items.iter().map(places).sum(),
         Value::Object(fields) => fields.values().map(places).sum(),
         Value::String(text) => inside(text).map_or(0, |value| places(&value)),
+        _ => 0,
+    }
+}
+
+/// How deep a value can be nested in an event. Lambda itself rejects what is deeper.
+const LEVELS: usize = 127;
+
+fn levels(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(levels).max().unwrap_or_default(),
         _ => 0,
     }
 }
@@ -103,7 +113,11 @@ fn event(samples: &[Value], input: &[u8]) -> Value {
     let mut event = samples[usize::from(*first) % samples.len()].clone();
     for change in rest.chunks_exact(3).take(4) {
         let mut place = usize::from(u16::from_be_bytes([change[0], change[1]])) % places(&event);
-        replace(&mut event, &mut place, &hostile(change[2]));
+        let mut changed = event.clone();
+        replace(&mut changed, &mut place, &hostile(change[2]));
+        if levels(&changed) <= LEVELS {
+            event = changed;
+        }
     }
     event
 }
