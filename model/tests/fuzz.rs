@@ -1,9 +1,9 @@
 //! Whatever an event contains, no function panics, and every request that can be answered is answered.
 //!
 //! An input that is a JSON object is the event itself, as in the corpus (`__fuzz__/`). Any other input chooses one of
-//! the sample events in `events/` and what to change in it. `cargo test` replays the corpus, and then tries inputs from
-//! a seeded generator. `cargo bolero test --package model --test fuzz custom_resources` searches further, guided by
-//! coverage.
+//! the sample events in `events/` and what to change in it. `cargo test` replays the corpus, and then tries random
+//! inputs, others in each run. If one fails, the test prints its bytes: keep them in the corpus. `BOLERO_RANDOM_ITERATIONS` sets how
+//! many it tries. `cargo bolero test --package model --test fuzz custom_resources` searches further, guided by coverage.
 
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
