@@ -399,6 +399,30 @@ fn a_rotation_that_fails_changes_nothing_and_leaves_no_login_behind() {
 }
 
 #[test]
+fn a_switch_back_to_the_master_user_that_fails_is_rolled_back_and_can_be_repeated() {
+    let local = world();
+    save_and_follow(&local, "dev", &with_login(true));
+    settles(&local, "app_1");
+    let first = secret(&local, "dev");
+
+    let plan = json!({format!("stagedb-{STACK}-dev"): {"behavior": "killed", "times": null}});
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+    switch_back(&local);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+    settles(&local, "app_1");
+    assert_eq!(secret(&local, "dev"), first);
+    query(&first, "create table kept (row text)");
+
+    switch_back(&local);
+    let (rebuild, _) = follow(&local, "dev");
+    assert_eq!(rebuild.phase, "complete", "{rebuild:?}");
+    settles(&local, "postgres");
+    query(&secret(&local, "dev"), "drop table kept");
+}
+
+#[test]
 fn only_a_created_database_with_the_app_login_is_rotated() {
     let local = world();
     let refused = |reason: &str| {

@@ -107,17 +107,24 @@ fn overtaken_by_a_rollback(events: &[StackEvent]) -> &[StackEvent] {
     }
 }
 
-/// Whether an event can be about these properties of an update, whose other ones are those before or after it. Only
-/// what the event shows is compared, and only what one of the two has: a version of the template may add a property.
+/// Whether an event can be about these properties of an update, whose other ones are those before or after it. An event
+/// that shows none can be about any.
+///
+/// An update may only add or remove a property, so a property that just one of the two has must be shown for that one,
+/// and not for the other. What both have or lack is compared only if it's shown: events also show properties that
+/// requests don't have, and AWS doesn't document that they show all that requests have.
 fn shows(
     event: &StackEvent,
     properties: &BTreeMap<String, String>,
     other: &BTreeMap<String, String>,
 ) -> bool {
-    event.properties.iter().all(|(name, value)| match properties.get(name) {
-        Some(known) => known == value,
-        None => !other.contains_key(name),
-    })
+    let shown = &event.properties;
+    let can_be = |name: &String| match (shown.get(name), properties.get(name)) {
+        (Some(shown), known) => known == Some(shown),
+        (None, None) => true,
+        (None, Some(_)) => other.is_empty() || other.contains_key(name),
+    };
+    shown.is_empty() || properties.keys().chain(other.keys()).all(can_be)
 }
 
 #[cfg(test)]
@@ -230,30 +237,34 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_to_a_template_without_a_property_is_told_from_the_update_that_added_it() {
+    fn a_rollback_is_told_from_an_update_that_only_added_or_removed_a_property() {
         let with = |names: &[&str]| -> BTreeMap<String, String> {
             names.iter().map(|name| ((*name).to_owned(), "same".to_owned())).collect()
         };
-        let (earlier, later) = (with(&["Rebuild"]), with(&["Rebuild", "Services"]));
-        let back = Asked {
-            properties: earlier.clone(),
-            old_properties: later.clone(),
-            ..asked("UPDATE_IN_PROGRESS", "")
-        };
-        let forward = Asked { properties: later.clone(), old_properties: earlier, ..back.clone() };
-        let mut rolled_back = events(&[
-            (2, "Connection", "UPDATE_IN_PROGRESS", ""),
-            (30, "Connection", "UPDATE_FAILED", ""),
-            (30, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
-            (31, "Connection", "UPDATE_IN_PROGRESS", ""),
-        ]);
-        // The events also show a property that requests don't have.
-        for (event, shown) in [(0, &back.properties), (3, &later)] {
-            rolled_back[event].properties = shown.clone();
-            rolled_back[event].properties.insert("ServiceTimeout".to_owned(), "600".to_owned());
+        let (fewer, more) = (with(&["Rebuild"]), with(&["Rebuild", "Services"]));
+        for (before, after) in [(&fewer, &more), (&more, &fewer)] {
+            let back = Asked {
+                properties: before.clone(),
+                old_properties: after.clone(),
+                ..asked("UPDATE_IN_PROGRESS", "")
+            };
+            let forward = Asked { properties: after.clone(), old_properties: before.clone(), ..back.clone() };
+            let mut rolled_back = events(&[
+                (2, "Connection", "UPDATE_IN_PROGRESS", ""),
+                (30, "Connection", "UPDATE_FAILED", ""),
+                (30, "shop-dev", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+                (31, "Connection", "UPDATE_IN_PROGRESS", ""),
+            ]);
+            // The events also show a property that requests don't have.
+            for (event, shown) in [(0, before), (3, after)] {
+                rolled_back[event].properties = shown.clone();
+                rolled_back[event].properties.insert("ServiceTimeout".to_owned(), "600".to_owned());
+            }
+            assert_eq!(turn(&back, &rolled_back).map(|turn| turn.asked_at), Some(rolled_back[0].at));
+            assert_eq!(turn(&forward, &rolled_back), None);
+            assert_eq!(turn(&back, &rolled_back[3..]), None);
+            assert_eq!(turn(&forward, &rolled_back[3..]).map(|turn| turn.asked_at), Some(rolled_back[3].at));
         }
-        assert_eq!(turn(&back, &rolled_back).map(|turn| turn.asked_at), Some(rolled_back[0].at));
-        assert_eq!(turn(&forward, &rolled_back), None);
     }
 
     #[test]
