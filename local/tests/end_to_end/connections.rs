@@ -4,6 +4,7 @@
 use local::LocalAws;
 use serde_json::{Value, json};
 
+use crate::logins::clients_run_again;
 use crate::world::{
     PASSWORD, STACK, THEIR_PASSWORD, container, ecs, eventually, follow, micro, query, rules, save,
     save_and_follow, secret, service, stage_path, their_instance, their_network, world,
@@ -131,7 +132,7 @@ fn an_attachment_that_cannot_connect_is_rolled_back_with_its_own_reason_and_a_te
 
     plan(&local, "dev", "another-authority");
     check(&right, "TLS failed (", "Connect to the database at its own endpoint");
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+    clients_run_again(&local);
 
     let found = test(&local, "dev", &right);
     assert_eq!(

@@ -100,6 +100,16 @@ fn drain_for(local: &LocalAws, seconds: f64) {
     local.control("PUT", "/_local/timings", Some(&json!({"ecs_drain_seconds": seconds}))).unwrap();
 }
 
+/// Each client of this family is killed.
+pub(crate) fn clients_are_killed(local: &LocalAws, family: &str) {
+    let plan = json!({family: {"behavior": "killed", "times": null}});
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+}
+
+pub(crate) fn clients_run_again(local: &LocalAws) {
+    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+}
+
 /// The logins that can log in.
 pub(crate) fn enabled(local: &LocalAws) -> String {
     let sql = "select string_agg(rolname, ',' order by rolname) from pg_roles where rolcanlogin and rolname like 'app%'";
@@ -381,14 +391,13 @@ fn a_rotation_that_fails_changes_nothing_and_leaves_no_login_behind() {
         (format!("stagedb-{STACK}-dev-logins"), "The app login couldn't be set up"),
         (format!("stagedb-{STACK}-dev"), "The connection test failed"),
     ] {
-        let plan = json!({family: {"behavior": "killed", "times": null}});
-        local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+        clients_are_killed(&local, &family);
         ask_to_rotate(&local, 202);
         let (rebuild, _) = follow(&local, "dev");
         assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
         let said = rebuild.reason.unwrap();
         assert!(said.starts_with(reason) && said.contains("was killed"), "{said}");
-        local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+        clients_run_again(&local);
         settles(&local, "app_1");
         assert_eq!(secret(&local, "dev"), first);
         assert_eq!(enabled(&local), "app_1");
@@ -405,12 +414,11 @@ fn a_switch_back_to_the_master_user_that_fails_is_rolled_back_and_can_be_repeate
     settles(&local, "app_1");
     let first = secret(&local, "dev");
 
-    let plan = json!({format!("stagedb-{STACK}-dev"): {"behavior": "killed", "times": null}});
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+    clients_are_killed(&local, &format!("stagedb-{STACK}-dev"));
     switch_back(&local);
     let (rebuild, _) = follow(&local, "dev");
     assert_eq!(rebuild.phase, "rolled-back", "{rebuild:?}");
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+    clients_run_again(&local);
     settles(&local, "app_1");
     assert_eq!(secret(&local, "dev"), first);
     query(&first, "create table kept (row text)");

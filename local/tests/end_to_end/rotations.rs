@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::attached::an_attached_database;
 use crate::created::the_examples_connect;
 use crate::logins::{
-    as_master, earlier_tasks_end, earlier_tasks_keep_running, enabled, login, logs_in, master, refusal,
-    rotate, settles, with_login,
+    as_master, clients_are_killed, clients_run_again, earlier_tasks_end, earlier_tasks_keep_running, enabled,
+    login, logs_in, master, refusal, rotate, settles, with_login,
 };
 use crate::world::{
     PASSWORD, STACK, container, eventually, follow, psql_command, save_and_follow, secret, stage_path, world,
@@ -191,12 +191,11 @@ fn a_new_password_of_an_attached_database_is_picked_up_by_the_schedule() {
     on(&local, "2036-01-01");
     assert_eq!(container(&local, "dev"), before, "nothing has changed");
     change(&local, "rotated-Password-1");
-    let plan = json!({"stagedb-test-django2-dev": {"behavior": "killed", "times": null}});
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&plan)).unwrap();
+    clients_are_killed(&local, "stagedb-test-django2-dev");
     on(&local, "2036-01-01");
     assert_eq!(follow(&local, "dev").0.phase, "rolled-back");
     assert_eq!(container(&local, "dev"), before);
-    local.control("PUT", "/_local/ecs/next-tasks", Some(&json!({}))).unwrap();
+    clients_run_again(&local);
     on(&local, "2036-01-01");
     assert_eq!(follow(&local, "dev").0.phase, "rolled-back", "it's tried once a day");
     on(&local, "2036-01-02");
